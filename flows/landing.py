@@ -1,0 +1,155 @@
+"""The landing zone: a folder where every page of every list lands as a Parquet file before it is loaded.
+
+`<landing>/<what it is for>/<resource>/<account>/a01-p000001.parquet`, and `outcome.json` once the list was
+read whole. A file appears under its name only when it is whole, so a killed run leaves nothing half-read, and
+the next run goes on from the pages that are there. It is personal data: private to the user, and removed when
+its load is reconciled.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.source.decode import Quarantined
+from flows.source.endpoints import Endpoint
+from flows.source.lists import Page, PageMark, page_mark
+from flows.source.reading import Outcome
+from flows.source.schema import texts
+
+PRIVATE = 0o700
+UNOWNED = "one"
+"""Folder of a list that the token has one of. Account folders are digits, so the two never meet."""
+BATCH_ROWS = 50_000
+
+
+class Unit:
+    """What landed of one list of one account.
+
+    Args:
+        folder: of this list alone.
+        endpoint: whose list.
+        account_id: of which account; None for a list that the token has one of.
+    """
+
+    def __init__(self, folder: Path, endpoint: Endpoint, account_id: str | None) -> None:
+        self.folder, self.endpoint, self.account_id = folder, endpoint, account_id
+
+    def write(self, page: Page) -> None:
+        """Land a page; pages of earlier attempts at the list are void and removed."""
+        self.folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        stem = f"a{page.mark.attempt:02}-p{page.mark.facts.page:06}"
+        if page.quarantine:
+            self._appear(f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
+        path = self.folder / f".{stem}.part"
+        pq.write_table(page.table, path, compression="snappy")
+        path.rename(self.folder / f"{stem}.parquet")
+        if page.mark.facts.page == 1:
+            self._remove_other_attempts(page.mark.attempt)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Write down the verdict: the list has been read."""
+        self._appear("outcome.json", msgspec.json.encode(outcome))
+
+    def outcome(self) -> Outcome | None:
+        """The verdict, None while the list has not been read to its end."""
+        path = self.folder / "outcome.json"
+        return msgspec.json.decode(path.read_bytes(), type=Outcome) if path.exists() else None
+
+    def landed(self) -> Iterator[tuple[PageMark, list[str]]]:
+        """The pages from the first up to the first gap: their marks and the keys of their rows."""
+        for number, path in enumerate(self.files(), start=1):
+            mark = page_mark(pq.read_schema(path))
+            if mark.facts.page != number:
+                return
+            yield mark, texts(pq.read_table(path, columns=[self.endpoint.key]), self.endpoint.key)
+
+    def files(self) -> list[Path]:
+        """The Parquet files of the newest attempt, in page order."""
+        paths = sorted(self.folder.glob("a*.parquet"))
+        return [path for path in paths if path.name[:3] == paths[-1].name[:3]]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows that landed, each key once, a page or a few at a time."""
+        outcome = self.outcome()
+        if outcome and outcome.overlap:
+            yield from self._without_overlap()
+            return
+        for path in self.files():
+            yield pq.read_table(path)
+
+    def quarantine(self) -> Iterator[Quarantined]:
+        """The records that fit no table."""
+        for path in sorted(self.folder.glob("*.quarantine.json")):
+            yield from msgspec.json.decode(path.read_bytes(), type=list[Quarantined])
+
+    def age(self) -> float:
+        """Seconds since the first page landed; infinite where none did."""
+        files = self.files()
+        return time.time() - files[0].stat().st_mtime if files else float("inf")
+
+    def clear(self) -> None:
+        """Remove everything that landed of this list."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _appear(self, name: str, content: bytes) -> None:
+        part = self.folder / f".{name}.part"
+        part.write_bytes(content)
+        part.rename(self.folder / name)
+
+    def _remove_other_attempts(self, attempt: int) -> None:
+        for path in self.folder.glob("a*"):
+            if not path.name.startswith(f"a{attempt:02}-"):
+                path.unlink()
+
+    def _without_overlap(self) -> Iterator[pa.Table]:
+        """Rows that came on several pages, the last one only (rare: the list repeats itself)."""
+        key = self.endpoint.key
+        query = (
+            "SELECT * EXCLUDE filename FROM read_parquet(?, union_by_name=true, filename=true) "
+            f'QUALIFY filename = max(filename) OVER (PARTITION BY "{key}")'
+        )
+        with duckdb.connect() as con:
+            con.execute(query, [[str(path) for path in self.files()]])
+            while batch := con.fetchmany(BATCH_ROWS):
+                yield self._table(con.description or [], batch)
+
+    def _table(self, description: list[Any], rows: list[Any]) -> pa.Table:
+        """Rows from DuckDB in the columns of the pages."""
+        fields = {f.name: f for path in self.files() for f in pq.read_schema(path)}
+        schema = pa.schema([fields[column[0]] for column in description])
+        columns = [
+            pa.array(values, type=f.type) for f, values in zip(schema, zip(*rows, strict=True), strict=True)
+        ]
+        return pa.Table.from_arrays(columns, schema=schema)
+
+
+class Landing:
+    """The part of the landing zone that belongs to one token, base URL, destination and dataset.
+
+    Args:
+        root: the landing zone.
+        purpose: what tells this part from others; only a hash of it shows.
+    """
+
+    def __init__(self, root: Path, purpose: tuple[str, ...]) -> None:
+        digest = hashlib.blake2b("\0".join(purpose).encode(), digest_size=10).hexdigest()
+        self.root = root
+        self.folder = root / digest
+
+    def prepare(self) -> None:
+        """Make the folders, private to the user. Raises OSError where that is impossible."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.root, self.folder):
+            folder.chmod(PRIVATE)
+
+    def unit(self, endpoint: Endpoint, account_id: str | None) -> Unit:
+        """The folder of one list of one account; `account_id` has been checked to be digits."""
+        return Unit(self.folder / endpoint.resource / (account_id or UNOWNED), endpoint, account_id)

@@ -1,0 +1,116 @@
+"""Keeping count of the requests that the API still grants to a token."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from flows.source.errors import BudgetSpent, Stopped
+
+Listener = Callable[[str], None]
+SAFETY = 0.05
+"""Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
+
+
+class Budget:
+    """The requests of one token in one process, counted by the API's headers and by our own clock.
+
+    A thread takes a request before it sends one and waits, openly, where none is left. The API names no time
+    at which a spent budget comes back, so it is taken to be when our own oldest request leaves the window.
+
+    Args:
+        limit: requests that the API grants in a window.
+        window: seconds.
+        longest_wait: seconds; a longer one raises BudgetSpent.
+        say: is told, in a sentence, when a wait begins.
+        stop: ends a wait early when set.
+    """
+
+    def __init__(
+        self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event
+    ) -> None:
+        self.limit, self.window, self.longest_wait = limit, window, longest_wait
+        self.say, self.stop = say, stop
+        self.requests = 0
+        self.remaining: int | None = None
+        self._sent: deque[float] = deque()
+        self._reopens = 0.0
+        self._lock = threading.Lock()
+        self._said = 0.0
+
+    def take(self) -> None:
+        """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
+        while (seconds := self._try_take()) > 0:
+            self._wait(seconds)
+        if self.stop.is_set():
+            raise Stopped("stopped")
+
+    def count(self) -> None:
+        """Count a request that was not waited for: a retry."""
+        with self._lock:
+            self._count(time.monotonic())
+
+    def observe(self, remaining: int | None) -> None:
+        """Note the API's own count; at zero the next request would be refused, so none is sent."""
+        with self._lock:
+            self.remaining = remaining
+            if remaining == 0:
+                self._close(SAFETY)
+
+    def spent(self) -> None:
+        """The API refused a request for want of budget: nothing more is sent until it comes back."""
+        with self._lock:
+            self._close(self.window / 20)
+
+    def left(self) -> int:
+        """Requests that may be sent now without waiting, as far as we know."""
+        with self._lock:
+            self._forget_old(time.monotonic())
+            ours = self.limit - len(self._sent)
+            return max(0, ours if self.remaining is None else min(ours, self.remaining))
+
+    def _try_take(self) -> float:
+        with self._lock:
+            now = time.monotonic()
+            self._forget_old(now)
+            wait = max(self._reopens - now, 0.0)
+            if len(self._sent) >= self.limit:
+                wait = max(wait, self._sent[0] + self.window - now + SAFETY)
+            if wait == 0.0:
+                self._count(now)
+            return wait
+
+    def _count(self, now: float) -> None:
+        self._sent.append(now)
+        self.requests += 1
+
+    def _close(self, at_least: float) -> None:
+        now = time.monotonic()
+        oldest = self._sent[0] if self._sent else now
+        self._reopens = max(self._reopens, now + max(oldest + self.window + SAFETY - now, at_least))
+
+    def _forget_old(self, now: float) -> None:
+        while self._sent and self._sent[0] <= now - self.window - SAFETY:
+            self._sent.popleft()
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > self.longest_wait:
+            raise BudgetSpent(
+                f"the request budget is spent and comes back in {seconds:.0f} s, longer "
+                f"than SOURCES__DRIP__MAX_WAIT ({self.longest_wait:.0f} s); run again then, it goes "
+                "on from what landed"
+            )
+        self._announce(seconds)
+        if self.stop.wait(seconds):
+            raise Stopped("stopped while waiting for the request budget")
+
+    def _announce(self, seconds: float) -> None:
+        """Say it once, though every thread waits."""
+        with self._lock:
+            until = time.monotonic() + seconds
+            news = until - self._said > 1.0
+            self._said = max(self._said, until)
+        if news:
+            clock = datetime.now().astimezone() + timedelta(seconds=seconds)
+            self.say(f"request budget spent; going on at {clock:%H:%M:%S} (in {seconds:.0f} s)")

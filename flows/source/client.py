@@ -1,0 +1,231 @@
+"""Requests to the API: authentication, retries, limits on a reply's size and time, the request budget."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+import requests
+from dlt.sources.helpers.requests import Client
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from flows.source.budget import Budget, Listener
+from flows.source.errors import RequestFailed, Unauthorized, Unreachable, UnreadableReply
+from flows.source.settings import DripSettings
+
+RETRIED_STATUSES = (500, 502, 503, 504)
+"""429 is retried too, unless it means that the budget is spent, which is waited for instead."""
+BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+REMAINING = "X-RateLimit-Remaining"
+CHUNK_BYTES = 1 << 18
+SNIPPET_CHARS = 80
+FAULT = "drip_fault"
+"""Attribute of a response that says why its body cannot be used; empty where it can."""
+
+
+class Bearer(AuthBase):
+    """An OAuth token in the Authorization header, which requests drops on a redirect to another host."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The body of an answer of 200, and the server's clock when it was made."""
+
+    url: str
+    body: bytes
+    server_time: datetime
+
+
+class DripClient:
+    """A client of one token; safe to share between threads, which keeps connections open and counts together.
+
+    Args:
+        settings: base URL, token, retries and limits.
+        say: is told in a sentence when the client waits.
+    """
+
+    def __init__(self, settings: DripSettings, say: Listener = lambda message: None) -> None:
+        self.settings = settings
+        self.stop = threading.Event()
+        self.budget = Budget(
+            settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop
+        )
+        self._under_way = threading.BoundedSemaphore(settings.parallel)
+        self._pool: ThreadPoolExecutor | None = None
+        self._http = Client(
+            request_timeout=settings.timeout,
+            raise_for_status=False,
+            max_connections=max(settings.parallel, 10),
+            status_codes=(),  # one predicate decides, because it also counts the tries
+            exceptions=(),
+            retry_condition=self._try_again,
+            request_max_attempts=settings.max_retries + 1,
+            request_backoff_factor=settings.backoff_factor,
+            request_max_retry_delay=settings.max_wait,
+            session_attrs={"auth": _auth(settings), "headers": _headers(settings)},
+        )
+
+    def get(self, path: str, params: Mapping[str, Any]) -> Reply:
+        """One request with its retries.
+
+        Raises:
+            Unauthorized: 401.
+            RequestFailed: any other status that is not 200, after retries where these can help.
+            Unreachable: nobody answered, or the connection kept breaking.
+            UnreadableReply: the body kept being cut or not JSON.
+            BudgetSpent: the budget comes back later than the longest wait.
+        """
+        while True:
+            self.budget.take()
+            with self._under_way:
+                response = self._send(path, params)
+            self.budget.observe(_remaining(response))
+            if not _is_spent(response):
+                return self._checked(response)
+            self.budget.spent()
+
+    def map(self, function: Callable[[int], Any], numbers: Sequence[int]) -> Iterator[Any]:
+        """`function` of each number, in order, with as many under way at once as the settings allow."""
+        if len(numbers) == 1 or self.settings.parallel == 1:
+            return map(function, numbers)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
+        return self._pool.map(function, numbers)
+
+    def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
+        url = self.settings.base_url + path
+        try:
+            return self._http.get(url, params=params, stream=True)
+        except (*BROKEN, requests.RequestException) as error:
+            reason = self._scrubbed(f"{type(error).__name__}: {_root(error)}")
+            raise Unreachable(
+                f"no answer from {url} after {self.settings.max_retries + 1} tries ({reason}); "
+                "check SOURCES__DRIP__BASE_URL and the network"
+            ) from None
+
+    def _try_again(self, response: requests.Response | None, error: BaseException | None) -> bool:
+        """Read the body within bounds, and judge; a further try is a further request of the budget."""
+        again = isinstance(error, BROKEN) if response is None else self._is_faulty(response)
+        if again:
+            self.budget.count()
+        return again
+
+    def _is_faulty(self, response: requests.Response) -> bool:
+        _read_body(response, self.settings.max_reply_mb << 20, self.settings.reply_timeout)
+        if response.status_code == 429:
+            return not _is_spent(response)
+        if response.status_code == 200:
+            return bool(getattr(response, FAULT))
+        return response.status_code in RETRIED_STATUSES
+
+    def _checked(self, response: requests.Response) -> Reply:
+        url = str(response.url)
+        if response.status_code == 401:
+            raise Unauthorized(401, url, self._message(response))
+        if response.status_code != 200:
+            raise RequestFailed(response.status_code, url, self._message(response))
+        if fault := getattr(response, FAULT):
+            raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}")
+        return Reply(url, response.content, _server_time(response))
+
+    def _message(self, response: requests.Response) -> str:
+        """The API's own words: `errors[].message`, the flat `message`, or the beginning of the body."""
+        try:
+            body = json.loads(response.content)
+            errors = body.get("errors") or [body]
+            return self._scrubbed("; ".join(str(error["message"]) for error in errors))[:300]
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return repr(self._snippet(response))
+
+    def _snippet(self, response: requests.Response) -> str:
+        return self._scrubbed(response.content[: 4 * SNIPPET_CHARS].decode(errors="replace"))[:SNIPPET_CHARS]
+
+    def _scrubbed(self, text: str) -> str:
+        return text.replace(self.settings.token, "***")
+
+
+def _auth(settings: DripSettings) -> AuthBase:
+    if settings.access_token:
+        return Bearer(settings.access_token)
+    return HTTPBasicAuth(settings.api_key or "", settings.password)
+
+
+def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[str]:
+    headers = requests.utils.default_headers()
+    headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
+    return headers
+
+
+def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> None:
+    """Read the streamed body once; note on the response why it cannot be used, if it cannot."""
+    if hasattr(response, FAULT):
+        return
+    chunks: list[bytes] = []
+    size, fault, deadline = 0, "", time.monotonic() + seconds
+    try:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes or time.monotonic() > deadline:
+                fault = "a reply that did not end within SOURCES__DRIP__MAX_REPLY_MB or REPLY_TIMEOUT"
+                break
+    except BROKEN as error:
+        fault = f"a reply that was cut short ({type(error).__name__})"
+    response.close()
+    response._content = b"".join(chunks)
+    response._content_consumed = True  # type: ignore[attr-defined]
+    setattr(response, FAULT, fault or _json_fault(response._content))
+
+
+def _json_fault(body: bytes) -> str:
+    try:
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "" if is_lenient_json(body) else "a reply that is not a JSON object"
+    return ""
+
+
+def is_lenient_json(body: bytes) -> bool:
+    """Whether Python's laxer reader takes it: it lets lone surrogates pass, which are kept in quarantine."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_spent(response: requests.Response) -> bool:
+    """A spent budget: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
+    return response.status_code == 429 and _remaining(response) == 0 and "Retry-After" not in response.headers
+
+
+def _remaining(response: requests.Response) -> int | None:
+    value = response.headers.get(REMAINING, "")
+    return int(value) if value.isdecimal() else None
+
+
+def _server_time(response: requests.Response) -> datetime:
+    """The server's `Date`, since its clock decides what "created before" means; ours where there is none."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return datetime.now(UTC)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost cause, which says what happened; the outer ones repeat the URL."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error

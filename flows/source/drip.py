@@ -1,0 +1,137 @@
+"""The dlt source: `dlt.pipeline("x", destination="duckdb", dataset_name="drip").run(drip_source())`."""
+
+import functools
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common import logger
+from dlt.extract import DltResource
+
+from flows.landing import Unit
+from flows.source.client import DripClient
+from flows.source.decode import Decoder
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS, Endpoint
+from flows.source.errors import SettingsError, unknown
+from flows.source.lists import ListReader
+from flows.source.schema import arrow_schema, column_hints, extra_columns, mirror, texts
+from flows.source.settings import load_settings
+
+# dlt says so for every page, because JSON columns are strings in Arrow: that is how they are meant to come.
+EXPECTED_WARNING = "several column hints were different"
+logging.getLogger("dlt").addFilter(lambda record: EXPECTED_WARNING not in record.getMessage())
+
+AccountIds = Callable[[], Sequence[str]]
+
+
+@dlt.source(name="drip", section="drip")
+def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] | None = None) -> Any:
+    """Everything that a Drip token sees, mirrored per account.
+
+    Each resource yields Arrow tables, a page at a time, once its list was read whole; a list that could not
+    be proven whole is loaded, but deletes nothing. Settings come from dlt (`SOURCES__DRIP__API_KEY`, ...).
+
+    Args:
+        accounts: account ids; all that the token sees by default.
+        resources: names from `ENDPOINTS`; all by default.
+
+    Raises:
+        SettingsError: a setting is missing or wrong, or a resource is unknown.
+    """
+    client = DripClient(load_settings(), say=logger.warning)
+    ids = functools.cache(lambda: visible_accounts(client, accounts))
+    return [list_resource(endpoint, client, ids) for endpoint in chosen_endpoints(resources)]
+
+
+def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
+    """The endpoints named, in the order of the table; all where none is. Raises SettingsError."""
+    for name in resources or ():
+        if name not in ENDPOINTS:
+            raise unknown("resource", name, ENDPOINTS)
+    return [endpoint for name, endpoint in ENDPOINTS.items() if not resources or name in resources]
+
+
+def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """The wanted accounts, all visible ones by default. Raises SettingsError for one that is not visible."""
+    for account_id in wanted or ():
+        if account_id not in visible:
+            raise SettingsError(
+                f"account {account_id!r} is not visible to this key; it sees {', '.join(visible) or 'none'}"
+            )
+    return [account_id for account_id in visible if not wanted or account_id in wanted]
+
+
+def visible_accounts(client: DripClient, wanted: Sequence[str] | None) -> list[str]:
+    """Ask the API for the accounts, and keep the wanted ones."""
+    pages = ListReader(client, ACCOUNTS, None, Decoder(ACCOUNTS)).pages()
+    return chosen_accounts([key for page in pages for key in texts(page.table, ACCOUNTS.key)], wanted)
+
+
+def list_resource(endpoint: Endpoint, client: DripClient, account_ids: AccountIds) -> DltResource:
+    """The dlt resource of one endpoint, over the given accounts."""
+    resource: DltResource = dlt.resource(
+        _whole_lists(endpoint, client, account_ids),
+        name=endpoint.resource,
+        primary_key=endpoint.primary_key,
+        columns=column_hints(endpoint),
+        write_disposition=mirror(endpoint, ()),
+        file_format="parquet",
+    )
+    return resource
+
+
+def page_resource(reader: ListReader) -> DltResource:
+    """The dlt resource of one list of one account: its pages as they come, each table bearing its mark."""
+    resource: DltResource = dlt.resource(reader.pages(), name=reader.endpoint.resource)
+    return resource
+
+
+def _whole_lists(endpoint: Endpoint, client: DripClient, account_ids: AccountIds) -> Iterator[Any]:
+    """Tables of all accounts, each with hints that name the accounts proven whole so far."""
+    decoder, whole = Decoder(endpoint), list[str]()
+    yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
+    for account_id in account_ids() if endpoint.per_account else [None]:
+        with tempfile.TemporaryDirectory(prefix="drip-") as folder:
+            unit = Unit(Path(folder), endpoint, account_id)
+            _land(ListReader(client, endpoint, account_id, decoder), unit, whole)
+            tables = _only(unit.tables(), account_ids() if endpoint is ACCOUNTS else None)
+            for table in tables:
+                yield _hinted(endpoint, table, whole)
+    yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
+
+
+def _land(reader: ListReader, unit: Unit, whole: list[str]) -> None:
+    """Read a list to its end, out of memory, before any of it is passed on: it may have to be read again."""
+    for page in reader.pages():
+        unit.write(page)
+    if reader.outcome is None:
+        return
+    unit.finish(reader.outcome)
+    if reader.outcome.complete and unit.account_id:
+        whole.append(unit.account_id)
+    for problem in (reader.outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in unit.quarantine())):
+        if problem:
+            logger.warning(f"{unit.endpoint.resource} of account {unit.account_id}: {problem}")
+
+
+def _only(tables: Iterable[pa.Table], account_ids: Sequence[str] | None) -> Iterator[pa.Table]:
+    """The rows of the accounts that are synced, where the table is the accounts' own."""
+    for table in tables:
+        yield (
+            table
+            if account_ids is None
+            else table.filter(pa.compute.is_in(table["id"], pa.array(account_ids)))
+        )
+
+
+def _hinted(endpoint: Endpoint, table: pa.Table, whole: Sequence[str]) -> Any:
+    hints = dlt.mark.make_hints(
+        primary_key=endpoint.primary_key,
+        columns=column_hints(endpoint, extra_columns(endpoint, table.schema)),
+        write_disposition=mirror(endpoint, whole),
+    )
+    return dlt.mark.with_hints(table, hints)

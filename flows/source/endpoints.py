@@ -1,0 +1,92 @@
+"""The table of endpoints. Every resource, key, column, request and line of documentation derives from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flows.source import records
+from flows.source.records import Record
+
+ACCOUNT_ID = "account_id"
+ROW_HASH = "_row_hash"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One list of the API and the table it fills.
+
+    Attributes:
+        resource: name of the dlt resource and of the table.
+        path: below the base URL; `{account_id}` where there is one list per account.
+        selector: the key of the list in the reply.
+        record: the type of its records.
+        key: the column that, with the account where there is one, identifies a row.
+        strings: the list holds plain strings, one row each.
+        paginated: the reference gives the list pages and a `meta` object.
+        per_page: rows asked for in a page; None where the reference names no such parameter.
+        params: filters, without which the API leaves rows out.
+        linked: what stands under a record's `links`, beside the account, and becomes a JSON column.
+        freezable: the list knows `subscribed_before`, which keeps arrivals out while it is read.
+    """
+
+    resource: str
+    path: str
+    selector: str
+    record: type[Record]
+    key: str = "id"
+    strings: bool = False
+    paginated: bool = False
+    per_page: int | None = None
+    params: Mapping[str, str] = field(default_factory=dict, hash=False)
+    linked: tuple[str, ...] = ()
+    freezable: bool = False
+
+    @property
+    def per_account(self) -> bool:
+        """Whether each account has such a list, or the token has one."""
+        return "{account_id}" in self.path
+
+    @property
+    def primary_key(self) -> list[str]:
+        """Key columns; the account first, since ids and names repeat between accounts."""
+        return [ACCOUNT_ID, self.key] if self.per_account else [self.key]
+
+    def url_path(self, account_id: str | None) -> str:
+        """The path of the list of one account; `account_id` has been checked to be digits."""
+        return self.path.format(account_id=account_id)
+
+
+ALL = {"status": "all"}
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    endpoint.resource: endpoint
+    for endpoint in (
+        Endpoint("accounts", "/accounts", "accounts", records.Account),
+        Endpoint("users", "/user", "users", records.User, key="email"),
+        Endpoint(
+            "broadcasts", "/{account_id}/broadcasts", "broadcasts", records.Broadcast,
+            paginated=True, per_page=100, params=ALL,
+        ),
+        Endpoint(
+            "campaigns", "/{account_id}/campaigns", "campaigns", records.Campaign,
+            paginated=True, linked=("forms",),
+        ),
+        Endpoint("workflows", "/{account_id}/workflows", "workflows", records.Workflow, paginated=True),
+        Endpoint(
+            "subscribers", "/{account_id}/subscribers", "subscribers", records.Subscriber,
+            paginated=True, per_page=1000, params=ALL, freezable=True,
+        ),
+        Endpoint(
+            "custom_fields", "/{account_id}/custom_field_identifiers", "custom_field_identifiers",
+            records.CustomField, key="custom_field_identifier", strings=True,
+        ),
+        Endpoint("conversions", "/{account_id}/goals", "goals", records.Conversion),
+        Endpoint(
+            "events", "/{account_id}/event_actions", "event_actions", records.Event,
+            key="event_action", strings=True, paginated=True, per_page=1000,
+        ),
+        Endpoint("tags", "/{account_id}/tags", "tags", records.Tag, key="tag", strings=True),
+        Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook),
+    )
+}  # fmt: skip
+
+ACCOUNTS = ENDPOINTS["accounts"]

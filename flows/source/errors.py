@@ -1,0 +1,63 @@
+"""What can go wrong between us and the API, each with what to do about it."""
+
+import difflib
+from collections.abc import Iterable
+
+ADVICE = {
+    401: "check SOURCES__DRIP__API_KEY: the API does not accept it",
+    403: "ask an owner of the account to let this user see it",
+    404: "the account or this list of it is gone for this token; check the account",
+    422: "the API refused the request; please report this with the message above",
+    429: "run again later, or lower SOURCES__DRIP__PARALLEL",
+}
+SERVER_ADVICE = "the API has trouble; run again later, it goes on from the pages that landed"
+
+
+class DripError(Exception):
+    """Base of every error that this source raises on purpose."""
+
+
+class SettingsError(DripError):
+    """Nothing can start: a setting is missing or wrong. The message names the setting."""
+
+
+class RequestFailed(DripError):
+    """The API answered a status that retries did not cure.
+
+    Attributes:
+        status: the HTTP status.
+        advice: what an operator can do.
+    """
+
+    def __init__(self, status: int, url: str, message: str) -> None:
+        self.status = status
+        self.advice = ADVICE.get(status, SERVER_ADVICE)
+        super().__init__(f"HTTP {status} at {url}: {message}; {self.advice}")
+
+
+class Unauthorized(RequestFailed):
+    """The token is not accepted (any more): nothing else can succeed."""
+
+
+class Unreachable(DripError):
+    """Nobody answered, or the connection broke, after all retries."""
+
+
+class UnreadableReply(DripError):
+    """The reply was cut, was not JSON, or had no list where the reference puts it."""
+
+
+class BudgetSpent(DripError):
+    """The request budget is spent and comes back later than the longest wait allowed."""
+
+
+class Stopped(DripError):
+    """The run was told to stop; what landed stays for the next one."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
+    """An error for a name that does not exist, with the nearest one and all there are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return SettingsError(f"unknown {what} {name!r}: {hint}known are {', '.join(known)}")

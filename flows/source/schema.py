@@ -1,0 +1,109 @@
+"""What a record looks like as an Arrow schema and as dlt hints."""
+
+import functools
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from flows.source import records
+from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
+
+ARROW_TYPES: list[tuple[Any, Any]] = [
+    (records.Text, pa.string()),
+    (records.Int, pa.int64()),
+    (records.Bool, pa.bool_()),
+    (records.Time, pa.timestamp("us", tz="UTC")),
+    (records.Json, pa.string()),
+]
+LINKS = "links"
+MISFIT_SUFFIX = "__v_json"
+"""A value that does not fit its column's type is NULL there and kept, as JSON, in `<column>__v_json`."""
+FIELD_NAME = b"drip_field"
+FIELD_HINT = "x-drip-field"
+"""Arrow field metadata and dlt column hint with the API's own name of a field the reference does not know."""
+
+
+@functools.cache
+def field_types(record: type[records.Record]) -> dict[str, Any]:
+    """Field name to annotation, in order."""
+    return typing.get_type_hints(record, include_extras=True)
+
+
+def arrow_type(annotation: Any) -> Any:
+    """The Arrow type of one of the aliases in `records`."""
+    return next(arrow for alias, arrow in ARROW_TYPES if alias == annotation)
+
+
+@functools.cache
+def arrow_schema(endpoint: Endpoint) -> pa.Schema:
+    """The declared columns: the account first where there is one, `_row_hash` last.
+
+    `links` is not a column: `links.account` is the account, `links.forms` becomes `links__forms`.
+    """
+    fields = [pa.field(ACCOUNT_ID, pa.string())] if endpoint.per_account else []
+    for name, annotation in field_types(endpoint.record).items():
+        if name != LINKS:
+            fields.append(pa.field(name, arrow_type(annotation)))
+    fields += [pa.field(link_column(name), pa.string()) for name in endpoint.linked]
+    return pa.schema([*fields, pa.field(ROW_HASH, pa.string())])
+
+
+def link_column(name: str) -> str:
+    """The column of what stands under `links` as `name`."""
+    return f"{LINKS}__{name}"
+
+
+@functools.cache
+def json_columns(endpoint: Endpoint) -> frozenset[str]:
+    """Declared columns that hold JSON."""
+    declared = {name for name, kind in field_types(endpoint.record).items() if kind == records.Json}
+    return frozenset((declared - {LINKS}) | {link_column(name) for name in endpoint.linked})
+
+
+def extra_columns(endpoint: Endpoint, schema: pa.Schema) -> list["pa.Field[Any]"]:
+    """The columns of `schema` that the record does not declare: unknown fields and misfits."""
+    declared = set(arrow_schema(endpoint).names)
+    return [field for field in schema if field.name not in declared]
+
+
+def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = ()) -> dict[str, Any]:
+    """dlt's column hints: JSON columns, keys that are never null, the API's name of unknown fields."""
+    hints: dict[str, Any] = {name: {"data_type": "json"} for name in sorted(json_columns(endpoint))}
+    hints |= {name: {"nullable": False, "data_type": "text"} for name in endpoint.primary_key}
+    for extra in extras:
+        hints[extra.name] = {"data_type": "json"}
+        if api_name := (extra.metadata or {}).get(FIELD_NAME):
+            hints[extra.name][FIELD_HINT] = api_name.decode()
+    return hints
+
+
+def texts(table: pa.Table, column: str) -> list[str]:
+    """The values of a key column, which are never null."""
+    return [str(value) for value in table[column].to_pylist()]
+
+
+def sql_list(values: Iterable[str]) -> str:
+    """`values`, account ids checked to be digits, as the inside of an SQL IN list."""
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+def mirror(endpoint: Endpoint, scope: Iterable[str]) -> Any:
+    """The write disposition that makes the table equal to what was read, for the accounts in `scope`.
+
+    Args:
+        endpoint: whose table it is.
+        scope: the accounts whose list was proven whole; their rows that did not come are deleted. Ignored for
+            a list that the token has only one of: another token may have filled the same table.
+    """
+    accounts = sql_list(scope) if endpoint.per_account else ""
+    return {
+        "disposition": "merge",
+        "strategy": "cdc",
+        "destination_scope": f"{ACCOUNT_ID} IN ({accounts})" if accounts else "1 = 0",
+        "skip_unchanged_rows": True,
+        "row_version_column_name": ROW_HASH,
+        # A load with no row at all needs a stand-in row: PostgreSQL rejects an empty Parquet file.
+        "source_filter": f"{endpoint.key} <> ''",
+    }
