@@ -1,0 +1,92 @@
+"""What is asked and what is answered, apart from any transport."""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+Json: TypeAlias = dict[str, Any]
+
+JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+DOCUMENTATION = "https://developer.drip.com/#rate-limiting"
+CODES = {
+    401: ("authentication_error", "Authentication failed, check your credentials"),
+    403: ("authorization_error", "You are not authorized to access this resource"),
+    404: ("not_found_error", "The resource you requested was not found"),
+    405: ("method_not_allowed_error", "This resource can only be read"),
+    422: ("validation_error", "The request was invalid"),
+    429: ("rate_limit_error", "Too many requests to this endpoint"),
+}
+OTHERWISE = ("server_error", "Something went wrong on our end")
+SPENT = "API rate limit exceeded. Please try again in an hour."
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request: `resource` is None where the path leads nowhere."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    authorization: str = ""
+    resource: str | None = None
+    account_id: str | None = None
+    parent_id: str | None = None
+    hidden_pages: bool = False
+
+    @property
+    def page(self) -> int | None:
+        """The page asked for, 1 without one; None where that is no whole number above 0."""
+        return whole(self.query.get("page", "1"))
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A response, and how it is delivered.
+
+    `seconds` pass before it; with `pieces` the body is spread over them instead. Of the body only `sent`
+    bytes arrive, if that is not None; with `reset` nothing does.
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    reset: bool = False
+    sent: int | None = None
+    seconds: float = 0.0
+    pieces: int = 0
+
+    def with_headers(self, headers: dict[str, str]) -> "Answer":
+        return msgspec.structs.replace(self, headers={**self.headers, **headers})
+
+
+def whole(text: str) -> int | None:
+    """A whole number above 0, or None."""
+    digits = text.isascii() and text.isdigit() and len(text) < 19
+    return int(text) or None if digits else None
+
+
+def of_body(status: int, body: bytes, content_type: str) -> Answer:
+    """An answer with these bytes."""
+    return Answer(status, body, {"content-type": content_type})
+
+
+def of_json(status: int, payload: Any) -> Answer:
+    """An answer with this payload."""
+    return of_body(status, msgspec.json.encode(payload), JSON)
+
+
+def errors(status: int, code: str | None = None, message: str | None = None, attribute: str | None = None) -> Answer:
+    """The usual error body: `{"errors": [{"code", "message", "attribute"?}]}`."""
+    usual = CODES.get(status, OTHERWISE)
+    error = {"code": code or usual[0], "message": message or usual[1]}
+    return of_json(status, {"errors": [error | ({"attribute": attribute} if attribute else {})]})
+
+
+def flat(status: int, message: str = SPENT) -> Answer:
+    """The body of a spent budget: no list of errors, and no Retry-After."""
+    return of_json(status, {"message": message, "documentation": DOCUMENTATION})
+
+
+def html(status: int, message: str) -> Answer:
+    """A page, as a proxy in front of the API would send it."""
+    page = f"<!DOCTYPE html><html><head><title>{message}</title></head><body><h1>{message}</h1></body></html>"
+    return of_body(status, page.encode(), HTML)

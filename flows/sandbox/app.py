@@ -1,0 +1,195 @@
+"""The sandbox as an ASGI application: keys, budget, faults, endpoints, and a log of every request."""
+
+import asyncio
+import base64
+import binascii
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator
+from email.utils import format_datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from flows.sandbox import endpoints
+from flows.sandbox.answer import Answer, Call, errors, flat, of_json
+from flows.sandbox.endpoints import Endpoint, Invalid
+from flows.sandbox.fault_actions import Action
+from flows.sandbox.world import Account, World
+
+BASE = "/v2"
+NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """One request as answered: `time` in epoch seconds, `status` None where the connection was reset."""
+
+    time: float
+    method: str
+    path: str
+    query: dict[str, str]
+    status: int | None
+    user_agent: str
+    authorized: bool
+
+
+class Sandbox:
+    """Answers every request from one world; `latency` seconds pass before each answer."""
+
+    def __init__(self, world: World, latency: float = 0.0) -> None:
+        self.world = world
+        self.latency = latency
+        self.log: list[Logged] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        request = Request(scope, receive)
+        answer = self.answer(request)
+        if await _waited(self.latency + (0 if answer.pieces else answer.seconds), receive):
+            await _deliver(answer, scope, receive, send)
+
+    def answer(self, request: Request) -> Answer:
+        """The answer, whole; the request is logged and, unless refused, counted against the budget."""
+        call, endpoint = _call(request)
+        with self.world.lock:
+            authorized = _authorized(call.authorization, self.world.api_key)
+            answer = self._answer(call, endpoint) if authorized else errors(401)
+            answer = answer.with_headers(self._headers())
+        agent = request.headers.get("user-agent", "")
+        status = None if answer.reset else answer.status
+        self.log.append(Logged(time.time(), call.method, call.path, call.query, status, agent, authorized))
+        return answer
+
+    def _answer(self, call: Call, endpoint: Endpoint | None) -> Answer:
+        world = self.world
+        if not world.budget.remaining:
+            return flat(429)
+        account = _account(world, call)
+        actions = world.faults.actions(call)
+        for action in actions:
+            action.before(call, account, world)
+        if not world.budget.take():
+            return flat(429)
+        answer = _look_up(world, call, endpoint, actions)
+        for action in actions:
+            answer = action.answer(answer)
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        budget = self.world.budget
+        return {
+            "date": format_datetime(self.world.now(), usegmt=True),
+            "x-ratelimit-limit": str(budget.limit),
+            "x-ratelimit-remaining": str(budget.remaining),
+        }
+
+
+def _call(request: Request) -> tuple[Call, Endpoint | None]:
+    path = request.url.path
+    endpoint, ids = endpoints.find(path.removeprefix(BASE)) if path.startswith(BASE + "/") else (None, {})
+    call = Call(
+        method=request.method,
+        path=path,
+        query=dict(request.query_params),
+        authorization=request.headers.get("authorization", ""),
+        resource=endpoint.resource if endpoint else None,
+        account_id=ids.get("account"),
+        parent_id=ids.get("parent"),
+    )
+    return call, endpoint
+
+
+def _authorized(header: str, api_key: str) -> bool:
+    """The token as a Basic user name, with any password or none, or as a Bearer token."""
+    scheme, _, credentials = header.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip() == api_key
+    if scheme.lower() != "basic":
+        return False
+    try:
+        user = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return user == api_key
+
+
+def _account(world: World, call: Call) -> Account | None:
+    return world.account(call.account_id) if call.account_id in world.account_ids else None
+
+
+def _look_up(world: World, call: Call, endpoint: Endpoint | None, actions: list[Action]) -> Answer:
+    account = _account(world, call)
+    if endpoint is None or (call.account_id and account is None):
+        return errors(404)
+    if account is not None and account.forbidden:
+        return errors(403)
+    if call.method != "GET":
+        return errors(405).with_headers({"allow": "GET"})
+    for action in actions:
+        call = action.ask(call)
+    try:
+        body = endpoints.envelope(endpoint, world, call)
+    except KeyError:
+        return errors(404)
+    except Invalid as refused:
+        return errors(422, message=str(refused), attribute=refused.attribute)
+    for action in actions:
+        body = action.envelope(body, endpoint.selector)
+    return of_json(200, body)
+
+
+async def _deliver(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    if answer.reset:
+        await _hang_up(scope, receive, abort=True)
+    elif answer.sent is not None:
+        await _cut(answer, scope, receive, send)
+    elif answer.pieces:
+        headers = {**answer.headers, "content-length": str(len(answer.body))}
+        await StreamingResponse(_pieces(answer, receive), answer.status, headers)(scope, receive, send)
+    else:
+        await Response(answer.body, answer.status, answer.headers)(scope, receive, send)
+
+
+async def _pieces(answer: Answer, receive: Receive) -> AsyncIterator[bytes]:
+    size = max(-(-len(answer.body) // answer.pieces), 1)
+    for start in range(0, len(answer.body), size):
+        if not await _waited(answer.seconds / answer.pieces, receive):
+            return
+        yield answer.body[start : start + size]
+
+
+async def _cut(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.body", "body": answer.body[: answer.sent], "more_body": True})
+    await _hang_up(scope, receive, abort=False)
+
+
+async def _hang_up(scope: Scope, receive: Receive, *, abort: bool) -> None:
+    """Close the connection below HTTP; the server put its transport into the scope's state."""
+    transport: asyncio.Transport = scope["state"]["transport"]
+    if abort:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        transport.abort()
+    else:
+        transport.close()
+    await _gone(receive)
+
+
+async def _waited(seconds: float, receive: Receive) -> bool:
+    """Let the time pass; False where the client went away meanwhile."""
+    try:
+        if seconds > 0:
+            await asyncio.wait_for(_gone(receive), seconds)
+    except TimeoutError:
+        return True
+    return seconds <= 0
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

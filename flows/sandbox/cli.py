@@ -1,0 +1,77 @@
+"""The sandbox in a terminal: one message at the start, one line at the end."""
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from flows.sandbox.faults import FaultPlan
+from flows.sandbox.server import Server, serve
+from flows.sandbox.world import World
+
+FIRST_ACCOUNT = 1_000_001
+MISUSE = 2
+
+
+def run(
+    host: str,
+    port: int,
+    seed: int,
+    subscribers: Sequence[int],
+    as_of: datetime,
+    faults: Path | None,
+    rate_limit: int,
+    rate_window: float,
+    latency_ms: float,
+) -> None:
+    """Serve invented accounts until Ctrl-C.
+
+    `subscribers` holds one size per account, the default world where it is empty; `rate_window` is in
+    seconds. Exits with 2 and one line on stderr where the port is taken or the plan is not understood.
+    """
+    sizes = {str(FIRST_ACCOUNT + place): size for place, size in enumerate(subscribers)} or None
+    try:
+        plan = FaultPlan.of(faults)
+        world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
+        with serve(world, host, port, latency_ms / 1_000) as server:
+            Console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
+            _until_stopped()
+    except (OSError, msgspec.DecodeError) as problem:
+        sys.stderr.write(f"The sandbox cannot start: {problem}\n")
+        raise SystemExit(MISUSE) from None
+    Console().print(f"Sandbox stopped after {len(server.log):,} requests.")
+
+
+def _welcome(world: World, server: Server) -> Table:
+    table = Table(title=f"Drip sandbox at {server.url}", title_justify="left")
+    table.add_column("account")
+    table.add_column("name")
+    table.add_column("subscribers", justify="right")
+    for account in world.accounts:
+        table.add_row(account["id"], account["name"], f"{world.account(account['id']).size:,}")
+    return table
+
+
+def _example(world: World, server: Server) -> str:
+    budget = world.budget
+    return (
+        f"As of {world.as_of:%Y-%m-%d}, {budget.limit:,} requests in {budget.window:g} seconds. Try:\n"
+        f"  SOURCES__DRIP__BASE_URL={server.url} SOURCES__DRIP__API_KEY={world.api_key} drip-flows sync\n"
+        f"  curl -u {world.api_key}: {server.url}/accounts\n"
+        "Stop it with Ctrl-C."
+    )
+
+
+def _until_stopped() -> None:
+    """Wait for Ctrl-C, or for a polite kill."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return

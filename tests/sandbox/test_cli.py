@@ -1,0 +1,61 @@
+"""The sandbox in a terminal."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+START = """
+from datetime import UTC, datetime
+from pathlib import Path
+from flows.sandbox.cli import run
+run("127.0.0.1", {port}, 7, [30, 5], datetime(2026, 6, 1, tzinfo=UTC), {faults}, 100, 60.0, 0.0)
+"""
+
+
+def start(port: int = 0, faults: str = "None") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", START.format(port=port, faults=faults)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_from_start_to_ctrl_c():
+    with start() as process:
+        message = ""
+        while "Ctrl-C" not in message:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            message += line
+        url = re.search(r"SOURCES__DRIP__BASE_URL=(\S+)", message)[1]
+        key = re.search(r"SOURCES__DRIP__API_KEY=(\S+)", message)[1]
+        accounts = requests.get(f"{url}/accounts", auth=(key, ""), timeout=5).json()["accounts"]
+        process.send_signal(signal.SIGINT)
+        closing, problems = process.communicate(timeout=10)
+    assert all(account["id"] in message for account in accounts)
+    assert len(accounts) == 2
+    assert closing.strip() == "Sandbox stopped after 1 requests."
+    assert (process.returncode, problems) == (0, "")
+
+
+def test_a_port_in_use_is_one_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with start(port=taken.getsockname()[1]) as process:
+            _, problems = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert len(problems.splitlines()) == 1
+
+
+def test_a_plan_that_is_not_understood_is_one_line(tmp_path: Path):
+    (tmp_path / "plan.json").write_text('[{"action": {"kind": "explode"}}]')
+    with start(faults=f"Path({str(tmp_path / 'plan.json')!r})") as process:
+        _, problems = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "explode" in problems
+    assert len(problems.splitlines()) == 1
