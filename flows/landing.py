@@ -125,9 +125,7 @@ class Unit:
         """Rows from DuckDB in the columns of the pages."""
         fields = {f.name: f for path in self.files() for f in pq.read_schema(path)}
         schema = pa.schema([fields[column[0]] for column in description])
-        columns = [
-            pa.array(values, type=f.type) for f, values in zip(schema, zip(*rows, strict=True), strict=True)
-        ]
+        columns = [pa.array(values, type=f.type) for f, values in zip(schema, zip(*rows, strict=True), strict=True)]
         return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -149,6 +147,10 @@ class Landing:
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.root, self.folder):
             folder.chmod(PRIVATE)
+
+    def remove(self) -> None:
+        """Remove everything that landed for this purpose."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def unit(self, endpoint: Endpoint, account_id: str | None) -> Unit:
         """The folder of one list of one account; `account_id` has been checked to be digits."""

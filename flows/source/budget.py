@@ -27,9 +27,7 @@ class Budget:
         stop: ends a wait early when set.
     """
 
-    def __init__(
-        self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event
-    ) -> None:
+    def __init__(self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event) -> None:
         self.limit, self.window, self.longest_wait = limit, window, longest_wait
         self.say, self.stop = say, stop
         self.requests = 0

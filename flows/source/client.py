@@ -60,9 +60,7 @@ class DripClient:
     def __init__(self, settings: DripSettings, say: Listener = lambda message: None) -> None:
         self.settings = settings
         self.stop = threading.Event()
-        self.budget = Budget(
-            settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop
-        )
+        self.budget = Budget(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
         self._http = Client(
@@ -134,6 +132,7 @@ class DripClient:
     def _checked(self, response: requests.Response) -> Reply:
         url = str(response.url)
         if response.status_code == 401:
+            self.stop.set()
             raise Unauthorized(401, url, self._message(response))
         if response.status_code != 200:
             raise RequestFailed(response.status_code, url, self._message(response))

@@ -128,16 +128,12 @@ class Decoder:
 
     def _wide_record(self) -> type[msgspec.Struct]:
         kinds = {name: Json if name in self._loose else kind for name, kind in self._types.items()}
-        known: list[Any] = [
-            (name, kind, msgspec.UNSET if kind == Json else None) for name, kind in kinds.items()
-        ]
+        known: list[Any] = [(name, kind, msgspec.UNSET if kind == Json else None) for name, kind in kinds.items()]
         unknown = [
             (f"unknown_{i}", Json, msgspec.field(default=msgspec.UNSET, name=name))
             for i, name in enumerate(sorted(self._unknown))
         ]
-        return msgspec.defstruct(
-            self._record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True
-        )
+        return msgspec.defstruct(self._record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True)
 
     def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
         """Each row with its key; rows without one go to quarantine."""
@@ -206,8 +202,7 @@ class Decoder:
         declared = arrow_schema(self.endpoint)
         misfits = [pa.field(name, pa.string()) for name in columns if name not in declared.names]
         extras = [
-            pa.field(self.names.column(name), pa.string(), metadata={FIELD_NAME: name.encode()})
-            for name in unknown
+            pa.field(self.names.column(name), pa.string(), metadata={FIELD_NAME: name.encode()}) for name in unknown
         ]
         schema = pa.schema([*declared, *misfits, *extras])
         values = [columns[f.name] for f in [*declared, *misfits]] + list(unknown.values())
@@ -313,9 +308,7 @@ def _key_text(value: Any) -> str | None:
     return None if scalar is None else str(scalar)
 
 
-def _split_links(
-    value: Any, linked: Iterable[str], account_id: str | None
-) -> tuple[dict[str, str | None], str | None]:
+def _split_links(value: Any, linked: Iterable[str], account_id: str | None) -> tuple[dict[str, str | None], str | None]:
     text = _json_text(value)
     if text is None:
         return {}, None

@@ -121,11 +121,7 @@ def _land(reader: ListReader, unit: Unit, whole: list[str]) -> None:
 def _only(tables: Iterable[pa.Table], account_ids: Sequence[str] | None) -> Iterator[pa.Table]:
     """The rows of the accounts that are synced, where the table is the accounts' own."""
     for table in tables:
-        yield (
-            table
-            if account_ids is None
-            else table.filter(pa.compute.is_in(table["id"], pa.array(account_ids)))
-        )
+        yield (table if account_ids is None else table.filter(pa.compute.is_in(table["id"], pa.array(account_ids))))
 
 
 def _hinted(endpoint: Endpoint, table: pa.Table, whole: Sequence[str]) -> Any:

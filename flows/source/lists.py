@@ -53,9 +53,7 @@ class ListReader:
         decoder: of the endpoint, shared between its lists.
     """
 
-    def __init__(
-        self, client: DripClient, endpoint: Endpoint, account_id: str | None, decoder: Decoder
-    ) -> None:
+    def __init__(self, client: DripClient, endpoint: Endpoint, account_id: str | None, decoder: Decoder) -> None:
         self.client, self.endpoint, self.account_id, self.decoder = client, endpoint, account_id, decoder
         self.outcome: Outcome | None = None
         self.attempt = 1
@@ -79,6 +77,10 @@ class ListReader:
             while numbers := self._reading.next_pages(self.client.settings.parallel):
                 yield from self._fetch(numbers)
             self._judge()
+
+    def rows(self) -> int:
+        """Distinct rows that came so far."""
+        return self._reading.rows()
 
     def _fetch(self, numbers: list[int]) -> Iterator[Page]:
         for number, (reply, decoded) in zip(numbers, self.client.map(self._get, numbers), strict=True):

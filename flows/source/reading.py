@@ -112,6 +112,10 @@ class Reading:
             return f"the API counts {total} rows and {self._accounted_for()} different ones came"
         return ""
 
+    def rows(self) -> int:
+        """Distinct rows that came so far."""
+        return len(self._keys)
+
     def signature(self) -> tuple[int, int, int | None]:
         """Two attempts with the same one met the same list: reading it again is of no use."""
         return len(self._keys), self._received(), self.total_count

@@ -68,9 +68,7 @@ class DripSettings(BaseConfiguration):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a URL: {self.base_url!r}")
         if parts.username or parts.password:
-            raise SettingsError(
-                "SOURCES__DRIP__BASE_URL holds credentials: use SOURCES__DRIP__API_KEY instead"
-            )
+            raise SettingsError("SOURCES__DRIP__BASE_URL holds credentials: use SOURCES__DRIP__API_KEY instead")
         self.base_url = self.base_url.rstrip("/")
         for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout"):
             if getattr(self, name) <= 0:

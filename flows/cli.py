@@ -1,0 +1,115 @@
+"""The command line. Imports wait until a command needs them, so that `--help` answers at once."""
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from flows.prefect_settings import apply_prefect_settings
+
+CANNOT_START = 2
+INTERRUPTED = 130
+SANDBOX_DAY = datetime(2026, 6, 1)
+
+app = typer.Typer(
+    name="drip-flows",
+    help="Every Drip account you run, complete and right, in your database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def sync(
+    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help="A resource; may be repeated. Default: all.")] = None,
+    destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
+    dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
+) -> None:
+    """Mirror the accounts that your API key sees into your database.
+
+    Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Exit codes: 0 everything
+    arrived; 1 some lists did not, and are named; 2 nothing could start.
+    """
+    apply_prefect_settings()
+    from flows.terminal import run_sync
+
+    with _plain_errors():
+        raise typer.Exit(run_sync(account, resource, destination, dataset, verbose))
+
+
+@app.command()
+def accounts() -> None:
+    """Show the accounts that your API key sees."""
+    from flows.terminal import show_accounts
+
+    with _plain_errors():
+        show_accounts()
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
+    seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 7,
+    subscribers: Annotated[
+        list[int] | None, typer.Option(help="Size of an account, up to 1000000; repeat it for more accounts.")
+    ] = None,
+    as_of: Annotated[datetime, typer.Option(help="The day as of which the accounts are shown.")] = SANDBOX_DAY,
+    faults: Annotated[Path | None, typer.Option(help="A plan of what breaks, as JSON.", exists=True)] = None,
+    rate_limit: Annotated[int, typer.Option(help="Requests granted in a window.")] = 3600,
+    rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
+    latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
+) -> None:
+    """Serve a stand-in for the Drip API, with invented people, until Ctrl-C."""
+    from datetime import UTC
+
+    from flows.sandbox.cli import run
+
+    day = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of
+    run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
+
+
+@app.command()
+def demo(
+    database: Annotated[Path, typer.Option(help="The DuckDB file to fill.")] = Path("data/demo.duckdb"),
+) -> None:
+    """Start the sandbox, sync all of it into a DuckDB file, and say what to do next."""
+    apply_prefect_settings()
+    from flows.terminal import run_demo
+
+    with _plain_errors():
+        raise typer.Exit(run_demo(database))
+
+
+class _plain_errors:  # noqa: N801 - used like a function
+    """One line on stderr for what a user can mend, an honest word on Ctrl-C."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        from flows.source.errors import DripError
+
+        if isinstance(error, DripError):
+            fail(str(error))
+        if isinstance(error, KeyboardInterrupt):
+            fail("stopped; what landed is kept: run the same command again to go on from there", INTERRUPTED)
+
+
+def fail(message: str, code: int = CANNOT_START) -> NoReturn:
+    """End with one line on stderr."""
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(code)  # threads of an interrupted run may still wait for the network
+
+
+def main() -> None:
+    """Entry point of the `drip-flows` command."""
+    app()

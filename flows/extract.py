@@ -1,0 +1,118 @@
+"""Extraction: one Prefect task per account and resource, from the API into the landing zone."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import task_run as task_run_runtime
+from prefect.tasks import Task
+
+from flows.progress import ListRead, PageLanded, emit
+from flows.run import Run, tools_of
+from flows.source.drip import page_resource
+from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
+from flows.source.lists import ListReader
+from flows.source.reading import Outcome
+
+ListName = tuple[str, str | None]
+"""A resource and an account; None for a list that the token has one of."""
+TASK_RETRIES = 1
+TASK_RETRY_SECONDS = 10.0
+
+
+class Landed(msgspec.Struct):
+    """A list that has been read, and lies in the landing zone."""
+
+    resource: str
+    account: str | None
+    outcome: Outcome
+    seconds: float
+    resumed_pages: int = 0
+
+
+class Failure(msgspec.Struct):
+    """A list that could not be read, and why."""
+
+    resource: str
+    account: str | None
+    message: str
+    status: int | None = None
+
+
+def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether the whole task may help where the client's own retries did not: never for 401, 403, 404, 422."""
+    error = root_cause(state)
+    if isinstance(error, RequestFailed):
+        return error.status == 429 or error.status >= 500
+    return isinstance(error, DripError) and not isinstance(error, SettingsError | Stopped | BudgetSpent)
+
+
+def root_cause(state: State[Any]) -> BaseException:
+    """Our own error in a failed state; dlt wraps it while it iterates a resource."""
+    try:
+        error: BaseException | None = state.result(raise_on_failure=True)
+    except BaseException as raised:
+        error = raised
+    outer = error
+    while error is not None and not isinstance(error, DripError):
+        error = error.__cause__ or error.__context__
+    return error or outer or RuntimeError("no error")
+
+
+def _task_run_name() -> str:
+    parameters = task_run_runtime.parameters
+    return f"extract {parameters['resource']} of {parameters['account'] or 'the token'}"
+
+
+@task(
+    name="extract",
+    task_run_name=_task_run_name,
+    retries=TASK_RETRIES,
+    retry_delay_seconds=TASK_RETRY_SECONDS,
+    retry_condition_fn=worth_retrying,
+    persist_result=False,
+)
+def extract(run: Run, resource: str, account: str | None) -> Landed:
+    """Read one list of one account into the landing zone, going on from the pages that are there.
+
+    Raises:
+        DripError: the list could not be read; what landed of it stays for the next try.
+    """
+    started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
+    if unit.age() > tools.settings.resume_max_age:
+        unit.clear()
+    if (outcome := unit.outcome()) is not None:
+        return Landed(resource, account, outcome, 0.0, resumed_pages=len(unit.files()))
+    reader = ListReader(tools.client, unit.endpoint, account, tools.decoder(resource))
+    landed = list(unit.landed())
+    reader.resume(iter(landed))
+    for page in page_resource(reader):
+        unit.write(page)
+        emit(PageLanded(resource, account, reader.rows(), page.mark.facts.total_count))
+    if reader.outcome is None:
+        raise Stopped("the list was not read to its end")
+    unit.finish(reader.outcome)
+    return Landed(resource, account, reader.outcome, time.monotonic() - started, len(landed))
+
+
+def gather(futures: Mapping[ListName, Any]) -> tuple[list[Landed], list[Failure]]:
+    """Wait for all extractions. One that failed costs its own list only."""
+    landed: list[Landed] = []
+    failures: list[Failure] = []
+    for (resource, account), future in futures.items():
+        future.wait()
+        state = future.state
+        if state.is_completed():
+            landed.append(state.result())
+        else:
+            failures.append(_failure(resource, account, root_cause(state)))
+        emit(ListRead(resource, account, failed=not state.is_completed()))
+    return landed, failures
+
+
+def _failure(resource: str, account: str | None, error: BaseException) -> Failure:
+    message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
+    return Failure(resource, account, message, getattr(error, "status", None))

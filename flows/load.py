@@ -1,0 +1,160 @@
+"""The load: one Prefect task, one dlt pipeline run, every table and every account, merged into the destination."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import dlt
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.extract import DltResource
+from prefect import task
+
+from flows.extract import Landed
+from flows.landing import BATCH_ROWS, Unit
+from flows.quarantine import quarantine_resource
+from flows.run import Run, tools_of
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
+from flows.source.names import ColumnNames
+from flows.source.schema import (
+    FIELD_HINT,
+    FIELD_NAME,
+    arrow_schema,
+    column_hints,
+    extra_columns,
+    mirror,
+)
+from flows.views import make_views
+
+PIPELINE = "drip_flows"
+SCHEMA = "drip"
+LOAD_RETRIES = 1
+LOAD_RETRY_SECONDS = 5.0
+
+
+class Loaded(msgspec.Struct):
+    """What the destination holds after a load: rows by resource and account (None: of the token)."""
+
+    rows: dict[str, dict[str | None, int]]
+
+
+@task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
+def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
+    """Merge all that landed into the destination in one dlt pipeline run, and count what is there then."""
+    pipeline = pipeline_of(run)
+    pipeline.sync_destination()
+    pipeline.run(landed_source(run, landed, accounts, known_fields(pipeline)), loader_file_format="parquet")
+    make_views(pipeline, run)
+    return Loaded(rows=count_rows(pipeline, run))
+
+
+def pipeline_of(run: Run) -> dlt.Pipeline:
+    """The dlt pipeline of this run, in a folder of its own: nothing pending from another run can be in it."""
+    return dlt.pipeline(
+        PIPELINE,
+        pipelines_dir=str(run.pipeline_folder),
+        destination=run.target.destination(tools_of(run).settings),
+        dataset_name=run.target.dataset,
+    )
+
+
+def known_fields(pipeline: dlt.Pipeline) -> dict[str, dict[str, str]]:
+    """By table, the columns that earlier loads chose for fields the reference does not know."""
+    if SCHEMA not in pipeline.schemas:
+        return {}
+    tables = pipeline.schemas[SCHEMA].tables
+    return {
+        name: {str(c[FIELD_HINT]): n for n, c in table["columns"].items() if FIELD_HINT in c}  # type: ignore[literal-required]
+        for name, table in tables.items()
+    }
+
+
+@dlt.source(name=SCHEMA, section=SCHEMA)
+def landed_source(run: Run, landed: Sequence[Landed], accounts: Sequence[str], known: dict[str, dict[str, str]]) -> Any:
+    """The landing zone as a dlt source: a resource per table, whatever account its rows are of."""
+    for resource in run.resources:
+        lists = [one for one in landed if one.resource == resource]
+        names = ColumnNames(arrow_schema(ENDPOINTS[resource]).names, known.get(resource))
+        yield table_resource(run, ENDPOINTS[resource], lists, accounts, names)
+    yield quarantine_resource(run, landed)
+
+
+def table_resource(
+    run: Run, endpoint: Endpoint, lists: Sequence[Landed], accounts: Sequence[str], names: ColumnNames
+) -> DltResource:
+    """One table from all its lists; rows of accounts whose list was proven whole, and did not come, go."""
+    units = [run.unit(one.resource, one.account) for one in lists]
+    whole = [one.account for one in lists if one.outcome.complete and one.account]
+    schema = table_schema(endpoint, units, names)
+    resource: DltResource = dlt.resource(
+        _rows(endpoint, units, schema, names, accounts),
+        name=endpoint.resource,
+        primary_key=endpoint.primary_key,
+        columns=column_hints(endpoint, extra_columns(endpoint, schema)),
+        write_disposition=mirror(endpoint, whole),
+        file_format="parquet",
+    )
+    return resource
+
+
+def table_schema(endpoint: Endpoint, units: Iterable[Unit], names: ColumnNames) -> pa.Schema:
+    """The declared columns, and all extra ones that any page of any account has."""
+    extras: dict[str, pa.Field[Any]] = {}
+    for unit in units:
+        for path in unit.files():
+            for field in extra_columns(endpoint, pq.read_schema(path)):
+                extras[_column(field, names)] = field.with_name(_column(field, names))
+    return pa.schema([*arrow_schema(endpoint), *(extras[name] for name in sorted(extras))])
+
+
+def _column(field: "pa.Field[Any]", names: ColumnNames) -> str:
+    api_name = (field.metadata or {}).get(FIELD_NAME)
+    return names.column(api_name.decode()) if api_name else field.name
+
+
+def _rows(
+    endpoint: Endpoint, units: Iterable[Unit], schema: pa.Schema, names: ColumnNames, accounts: Sequence[str]
+) -> Iterator[pa.Table]:
+    """The rows of all units in the columns of the table, in batches, after the stand-in row."""
+    yield stand_in(endpoint.primary_key, schema)
+    batch: list[pa.Table] = []
+    for unit in units:
+        for table in unit.tables():
+            batch.append(_conformed(_synced(endpoint, table, accounts), schema, names))
+            if sum(part.num_rows for part in batch) >= BATCH_ROWS:
+                yield pa.concat_tables(batch)
+                batch = []
+    if batch:
+        yield pa.concat_tables(batch)
+
+
+def stand_in(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """A row that the merge filters out: a table for which nothing came has to be merged all the same."""
+    row = {field.name: "" if field.name in (*keys, ROW_HASH) else None for field in schema}
+    return pa.Table.from_pylist([row], schema=schema)
+
+
+def _synced(endpoint: Endpoint, table: pa.Table, accounts: Sequence[str]) -> pa.Table:
+    """Only the accounts that this run syncs, in the table that the accounts themselves are in."""
+    if endpoint is not ACCOUNTS:
+        return table
+    return table.filter(pa.compute.is_in(table[ACCOUNTS.key], pa.array(accounts, pa.string())))
+
+
+def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Table:
+    """The page in all columns of the table, null where it has none."""
+    columns = {_column(field, names): table[field.name] for field in table.schema}
+    arrays = [columns.get(f.name, pa.nulls(table.num_rows, f.type)) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, int]]:
+    """Rows in the destination by table and account."""
+    counts: dict[str, dict[str | None, int]] = {}
+    with pipeline.sql_client() as client:
+        for resource in run.resources:
+            owner = "account_id" if ENDPOINTS[resource].per_account else "NULL"
+            table = client.make_qualified_table_name(resource)
+            rows = client.execute_sql(f"SELECT {owner}, count(*) FROM {table} GROUP BY 1") or []
+            counts[resource] = {row[0]: row[1] for row in rows}
+    return counts

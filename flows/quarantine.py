@@ -1,0 +1,56 @@
+"""Records that fit no table, kept as they came in `_quarantine` until the API sends them whole."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from flows.extract import Landed
+from flows.run import Run
+from flows.source.schema import sql_list
+
+TABLE = "_quarantine"
+KEYS = ["account", "resource", "record_hash"]
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
+)
+LIST = "account || '/' || resource"
+
+
+def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
+    """The table of quarantined records; those of lists that were proven whole, and did not come again, go."""
+    whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.outcome.complete)
+    disposition: Any = {
+        "disposition": "merge",
+        "strategy": "cdc",
+        "destination_scope": f"{LIST} IN ({whole})" if whole else "1 = 0",
+        "skip_unchanged_rows": True,
+        "row_version_column_name": "record_hash",
+        "source_filter": "record_hash <> ''",
+    }
+    resource: DltResource = dlt.resource(
+        [pa.Table.from_pylist(_rows(run, landed), schema=SCHEMA)],
+        name=TABLE,
+        primary_key=KEYS,
+        columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
+        write_disposition=disposition,
+        file_format="parquet",
+    )
+    return resource
+
+
+def _rows(run: Run, landed: Sequence[Landed]) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")}
+    for one in landed:
+        for bad in run.unit(one.resource, one.account).quarantine() if one.outcome.quarantined else ():
+            digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()
+            key = (one.account or "", one.resource, digest)
+            rows[key] = dict(zip(KEYS, key, strict=True)) | {
+                "reason": bad.reason,
+                "record": bad.record,
+                "seen": run.started,
+            }
+    return list(rows.values())

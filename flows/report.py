@@ -1,0 +1,196 @@
+"""The report: what the API has, what landed, what is in the destination now, and what to do where they differ."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+import msgspec
+from prefect import task
+from prefect.artifacts import create_table_artifact
+
+from flows.extract import Failure, Landed
+from flows.load import Loaded, pipeline_of
+from flows.run import Run, tools_of
+from flows.source.endpoints import ENDPOINTS
+
+SYNCS_TABLE = "_syncs"
+MODE = "full"
+ARTIFACT_KEY = "drip-sync"
+
+
+class ListReport(msgspec.Struct):
+    """One line of the report: one list of one account.
+
+    Attributes:
+        api_rows: rows by the API, None where it could not be asked.
+        landed: distinct rows that came.
+        loaded: rows of the list in the destination now, None where it was not loaded.
+        complete: what came was proven to be all there is, and is all there is in the destination.
+        note: why not; empty where it is.
+    """
+
+    account: str | None
+    resource: str
+    api_rows: int | None = None
+    landed: int | None = None
+    loaded: int | None = None
+    repeated: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    note: str = ""
+
+
+class SyncReport(msgspec.Struct):
+    """What a run did. `stopped` says, in a line, why it could not do its work at all."""
+
+    run: str
+    started: datetime
+    finished: datetime
+    location: str
+    dataset: str
+    lists: list[ListReport] = []
+    requests: int = 0
+    requests_left: int | None = None
+    stopped: str = ""
+
+    @property
+    def failures(self) -> list[ListReport]:
+        """The lists that did not arrive whole."""
+        return [line for line in self.lists if not line.complete]
+
+    @property
+    def exit_code(self) -> int:
+        """0: all arrived; 1: some lists did not; 2: nothing could start, or the token was refused."""
+        if self.stopped:
+            return 2
+        return 1 if self.failures else 0
+
+    def summary(self) -> str:
+        """The run in one line."""
+        if self.stopped:
+            return self.stopped
+        accounts = len({line.account for line in self.lists if line.account})
+        rows = sum(line.loaded or 0 for line in self.lists if line.complete)
+        seconds = (self.finished - self.started).total_seconds()
+        text = (
+            f"{rows:,} rows of {accounts} account{'s' * (accounts != 1)} in {self.location}, dataset "
+            f"{self.dataset}; {self.requests} requests, {seconds:.1f} s"
+        )
+        bad = len(self.failures)
+        return f"{text}; {bad} of {len(self.lists)} lists did not arrive whole" if bad else text
+
+
+def stopped_report(run: Run, reason: str) -> SyncReport:
+    """The report of a run that could not do its work."""
+    return _empty_report(run, stopped=reason)
+
+
+@task(name="report", persist_result=False)
+def report(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+    """Reconcile, keep the result in `_syncs`, show it as an artifact, remove what is safely loaded."""
+    result = reconcile(run, landed, failures, loaded)
+    _keep(run, result)
+    create_table_artifact(key=ARTIFACT_KEY, table=_artifact_rows(result), description=result.summary())
+    if not tools_of(run).settings.keep_landing:
+        _remove_loaded(run, result)
+    return result
+
+
+def reconcile(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+    """Compare, list by list, what the API said with what came and with what the destination holds now."""
+    lists = [_line(one, loaded) for one in landed if one.resource in run.resources]
+    lists += [
+        ListReport(failure.account, failure.resource, note=failure.message)
+        for failure in failures
+        if failure.resource in run.resources
+    ]
+    order = list(ENDPOINTS)
+    lists.sort(key=lambda line: (line.account or "", order.index(line.resource)))
+    return _empty_report(run, lists=lists)
+
+
+def _line(one: Landed, loaded: Loaded) -> ListReport:
+    outcome, rows = one.outcome, loaded.rows[one.resource]
+    endpoint = ENDPOINTS[one.resource]
+    count = rows.get(one.account, 0)
+    # Another token, or an earlier sync of other accounts, may have filled a table that has no account.
+    differs = count < outcome.rows if not endpoint.per_account else count != outcome.rows
+    note = outcome.note or (f"{outcome.rows} rows came and {count} are in the destination" if differs else "")
+    return ListReport(
+        account=one.account,
+        resource=one.resource,
+        api_rows=outcome.api_rows,
+        landed=outcome.rows,
+        loaded=count,
+        repeated=outcome.repeated,
+        quarantined=outcome.quarantined,
+        seconds=round(one.seconds, 2),
+        complete=outcome.complete and not differs,
+        note=note,
+    )
+
+
+def _empty_report(run: Run, **known: Any) -> SyncReport:
+    budget = tools_of(run).client.budget
+    return SyncReport(
+        run=run.id,
+        started=run.started,
+        finished=datetime.now(UTC),
+        location=run.target.location,
+        dataset=run.target.dataset,
+        requests=budget.requests,
+        requests_left=budget.remaining,
+        **known,
+    )
+
+
+def _keep(run: Run, result: SyncReport) -> None:
+    """Append one row per list to `_syncs`."""
+    head = {"run": result.run, "started": result.started, "finished": result.finished, "mode": MODE}
+    rows = [
+        head
+        | {
+            "account": line.account,
+            "resource": line.resource,
+            "api_rows": line.api_rows,
+            "landed_rows": line.landed,
+            "loaded_rows": line.loaded,
+            "quarantined_rows": line.quarantined,
+            "complete": line.complete,
+            "note": line.note,
+        }
+        for line in result.lists
+    ]
+    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=SYNCS_COLUMNS)
+    pipeline_of(run).run(syncs, loader_file_format="parquet")
+
+
+SYNCS_COLUMNS: Any = {
+    "run": {"data_type": "text", "nullable": False},
+    "started": {"data_type": "timestamp"},
+    "finished": {"data_type": "timestamp"},
+    "mode": {"data_type": "text"},
+    "account": {"data_type": "text"},
+    "resource": {"data_type": "text", "nullable": False},
+    "api_rows": {"data_type": "bigint"},
+    "landed_rows": {"data_type": "bigint"},
+    "loaded_rows": {"data_type": "bigint"},
+    "quarantined_rows": {"data_type": "bigint"},
+    "complete": {"data_type": "bool"},
+    "note": {"data_type": "text"},
+}
+
+
+def _artifact_rows(result: SyncReport) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(line) for line in result.lists]
+
+
+def _remove_loaded(run: Run, result: SyncReport) -> None:
+    """What is reconciled has done its duty; what is not stays for the next run to go on from."""
+    for line in result.lists:
+        if line.complete:
+            run.unit(line.resource, line.account).clear()
+    if not result.failures:
+        run.landing.remove()

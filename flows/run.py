@@ -1,0 +1,109 @@
+"""What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks."""
+
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.destinations import DestinationName, Target, resolve_target
+from flows.landing import Landing, Unit
+from flows.progress import tell
+from flows.source.client import DripClient
+from flows.source.decode import Decoder
+from flows.source.drip import chosen_endpoints
+from flows.source.endpoints import ENDPOINTS
+from flows.source.errors import SettingsError
+from flows.source.settings import DripSettings, load_settings
+
+PRIVATE_UMASK = 0o077
+DEFAULT_DATASET = "drip"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Names and places of one run. It travels to every task as a parameter, so it holds no secret.
+
+    Attributes:
+        id: unique; part of the pipeline folder.
+        started: when, with time zone.
+        resources: names of the resources that are synced, in the order of the table.
+        target: where to.
+        landing: folder of the landing zone, absolute.
+        purpose: folder in it for this token, base URL, destination and dataset.
+    """
+
+    target: Target
+    resources: tuple[str, ...]
+    landing: Landing
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def unit(self, resource: str, account_id: str | None) -> Unit:
+        """Where the list of one account lands."""
+        return self.landing.unit(ENDPOINTS[resource], account_id)
+
+    @property
+    def pipeline_folder(self) -> Path:
+        """dlt's working folder of this run alone: a package that failed to load never meets another run."""
+        return self.landing.folder / "pipelines" / self.id
+
+
+class Tools:
+    """What the tasks of a run share within a process: the client with its budget, the decoders."""
+
+    def __init__(self) -> None:
+        self.settings = load_settings()
+        self.client = DripClient(self.settings, say=tell)
+        self._decoders = {name: Decoder(endpoint) for name, endpoint in ENDPOINTS.items()}
+
+    def decoder(self, resource: str) -> Decoder:
+        """The decoder of a resource, which has learned from all its lists so far."""
+        return self._decoders[resource]
+
+
+_tools: dict[str, Tools] = {}
+_making = threading.Lock()
+
+
+def tools_of(run: Run) -> Tools:
+    """The tools of a run in this process, made when first asked for."""
+    with _making:
+        if run.id not in _tools:
+            _tools[run.id] = Tools()
+        return _tools[run.id]
+
+
+def prepare(resources: Sequence[str] | None, destination: DestinationName, dataset: str) -> Run:
+    """Check everything that can be checked without a request.
+
+    Raises:
+        SettingsError: naming the setting to change.
+    """
+    os.umask(PRIVATE_UMASK)
+    settings = load_settings()
+    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
+    target = resolve_target(destination, dataset)
+    landing = _landing(settings, target)
+    target.check(settings)
+    return Run(target, chosen, landing)
+
+
+def clean_up(run: Run) -> None:
+    """Forget the tools and dlt's working folder of a run that has ended, well or not."""
+    with _making:
+        _tools.pop(run.id, None)
+    shutil.rmtree(run.pipeline_folder, ignore_errors=True)
+
+
+def _landing(settings: DripSettings, target: Target) -> Landing:
+    root = Path(settings.landing).expanduser().absolute()
+    landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset))
+    try:
+        landing.prepare()
+    except OSError as error:
+        raise SettingsError(f"cannot write to {root} ({error.strerror}): change SOURCES__DRIP__LANDING") from None
+    return landing

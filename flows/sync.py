@@ -1,0 +1,106 @@
+"""The sync: accounts, then every list of every account at once into the landing zone, then one load."""
+
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from flows.destinations import DestinationName
+from flows.extract import Landed, ListName, extract, gather, root_cause
+from flows.load import load
+from flows.progress import ListsPlanned, emit, tell
+from flows.report import SyncReport, report, stopped_report
+from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, tools_of
+from flows.source.drip import chosen_accounts
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.source.errors import DripError, SettingsError
+from flows.source.schema import texts
+
+THREADS = 8
+"""Lists read at once. How many requests are under way at once is a setting of the source."""
+
+AccountIds = Annotated[
+    list[Annotated[str, Field(pattern=r"^\d+$")]] | None,
+    Field(description="Ids of the accounts to sync. All that the API key sees where empty."),
+]
+Resources = Annotated[
+    list[str] | None,
+    Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. All where empty."),
+]
+Destination = Annotated[DestinationName, Field(description="The dlt destination; its credentials are settings.")]
+Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+@flow(
+    name="drip-sync",
+    flow_run_name="sync into {destination} {dataset}",
+    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def sync(
+    accounts: AccountIds = None,
+    resources: Resources = None,
+    destination: Destination = "duckdb",
+    dataset: Dataset = DEFAULT_DATASET,
+) -> Any:
+    """Mirror every account that the API key sees into the destination.
+
+    The flow run fails, naming each, where a list did not arrive whole; everything else has arrived then.
+
+    Returns:
+        A state with a `SyncReport` in it.
+    """
+    run = prepare(resources, destination, dataset)
+    try:
+        settings = tools_of(run).settings
+        with run.target.lock(settings.lock_wait, run.landing.root):
+            result = _sync(run, accounts)
+    except DripError as error:
+        result = stopped_report(run, str(error))
+    finally:
+        clean_up(run)
+    return (Failed if result.exit_code else Completed)(message=result.summary(), data=result)
+
+
+def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
+    discovered = discover(run)
+    accounts = chosen_accounts(visible(run), wanted)
+    futures = {name: _submit(run, *name) for name in plan(run, accounts)}
+    emit(ListsPlanned(len(futures), len(accounts)))
+    landed, failures = gather(futures)
+    if refused := next((failure for failure in failures if failure.status == 401), None):
+        raise SettingsError(f"the API key was refused in mid-run: {refused.message}; what landed is kept")
+    tell("loading")
+    landed.append(discovered)
+    loaded = load(run, landed, accounts)
+    return report(run, landed, failures, loaded)
+
+
+def discover(run: Run) -> Landed:
+    """Read the list of accounts. Nothing can start without it: its error is the run's."""
+    state = extract(run, ACCOUNTS.resource, None, return_state=True)
+    if not state.is_completed():
+        raise root_cause(state)
+    landed: Landed = state.result()
+    return landed
+
+
+def visible(run: Run) -> list[str]:
+    """The ids of the accounts that landed."""
+    return [key for table in run.unit(ACCOUNTS.resource, None).tables() for key in texts(table, ACCOUNTS.key)]
+
+
+def plan(run: Run, accounts: list[str]) -> list[ListName]:
+    """The lists to read, the longest kinds first so that none is left over at the end."""
+    names: list[ListName] = []
+    for resource in sorted(run.resources, key=lambda name: not ENDPOINTS[name].paginated):
+        if resource != ACCOUNTS.resource:
+            names += [(resource, a) for a in (accounts if ENDPOINTS[resource].per_account else [None])]
+    return names
+
+
+def _submit(run: Run, resource: str, account: str | None) -> Any:
+    tags = [f"resource:{resource}", *([f"account:{account}"] if account else [])]
+    return extract.with_options(tags=tags).submit(run, resource, account)

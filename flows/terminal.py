@@ -1,0 +1,167 @@
+"""What the command line shows: progress while a sync works, one table at the end."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from flows.destinations import DestinationName
+from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
+from flows.report import ListReport, SyncReport
+from flows.run import prepare
+from flows.sandbox import World, serve
+from flows.source.client import DripClient
+from flows.source.decode import Decoder, is_account_id
+from flows.source.endpoints import ACCOUNTS
+from flows.source.errors import SettingsError, unknown
+from flows.source.lists import ListReader
+from flows.source.settings import load_settings
+from flows.sync import sync
+
+DESTINATIONS = ("duckdb", "postgres")
+CRASHED = 1
+console = Console()
+
+
+def run_sync(
+    accounts: Sequence[str] | None,
+    resources: Sequence[str] | None,
+    destination: str,
+    dataset: str,
+    verbose: bool = False,
+) -> int:
+    """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
+    if destination not in DESTINATIONS:
+        raise unknown("destination", destination, DESTINATIONS)
+    for account in accounts or ():
+        if not is_account_id(account):
+            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
+    name = cast(DestinationName, destination)
+    prepare(resources, name, dataset)
+    if not verbose:
+        _only_our_own_words()
+    with listening(ProgressLine(console).on):
+        tell("starting Prefect (half a minute on the first run)")
+        state: Any = sync(
+            accounts=list(accounts or []) or None,
+            resources=list(resources or []) or None,
+            destination=name,
+            dataset=dataset,
+            return_state=True,
+        )
+    result = state.result(raise_on_failure=False)
+    return _show(result) if isinstance(result, SyncReport) else _show_crash(result)
+
+
+def show_accounts() -> None:
+    """List the accounts that the API key sees."""
+    table = Table("account", "name", "url", "created", title="Accounts that this key sees", title_justify="left")
+    reader = ListReader(DripClient(load_settings(), say=console.print), ACCOUNTS, None, Decoder(ACCOUNTS))
+    for page in reader.pages():
+        for row in page.table.to_pylist():
+            created = row["created_at"]
+            table.add_row(row["id"], row["name"], row["url"], f"{created:%Y-%m-%d}" if created else "")
+    console.print(table)
+
+
+def run_demo(database: Path) -> int:
+    """Sync the whole sandbox into `database`, and say what to do next. Returns the exit code."""
+    world = World()
+    with serve(world) as server:
+        os.environ.update(
+            SOURCES__DRIP__BASE_URL=server.url,
+            SOURCES__DRIP__API_KEY=world.api_key,
+            DESTINATION__DUCKDB__CREDENTIALS=str(database),
+        )
+        console.print(f"Sandbox API with invented people at {server.url}")
+        code = run_sync(None, None, "duckdb", "drip")
+    if code == 0:
+        console.print("\nNext: [bold]make lab[/] opens the notebooks on it; the README has your own accounts.")
+    return code
+
+
+class ProgressLine:
+    """Turns events into one moving line on a terminal, or a line per stage where there is none."""
+
+    def __init__(self, target: Console) -> None:
+        self.console = target
+        self.rows: dict[tuple[str, str | None], int] = {}
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("lists, {task.fields[rows]:,} rows"),
+            TimeElapsedColumn(),
+            console=target,
+            transient=True,
+        )
+        self.bar = self.progress.add_task("reading", total=None, rows=0)
+
+    def on(self, event: Event) -> None:
+        """Show an event; called from any thread."""
+        match event:
+            case ListsPlanned(lists, accounts):
+                self.console.print(f"reading {lists} lists of {accounts} account{'s' * (accounts != 1)}")
+                self.progress.update(self.bar, total=lists)
+                self.progress.start()
+            case PageLanded(resource, account, rows):
+                self.rows[resource, account] = rows
+                self.progress.update(self.bar, rows=sum(self.rows.values()))
+            case ListRead():
+                self.progress.advance(self.bar)
+                if self.progress.finished:
+                    self.progress.stop()
+            case Said(text):
+                self.console.print(text)
+
+
+def _only_our_own_words() -> None:
+    """Keep Prefect's log, tracebacks included, off the console; its API still gets all of it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _show(result: SyncReport) -> int:
+    if result.stopped:
+        raise SettingsError(result.stopped)
+    table = Table("account", "resource", title="Sync", title_justify="left")
+    for heading in ("API has", "loaded", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for line in result.lists:
+        table.add_row(*_cells(line))
+    console.print(table)
+    for line in result.failures:
+        console.print(f"[red]{line.resource} of {line.account or 'the token'}[/]: {line.note}", soft_wrap=True)
+    console.print(result.summary(), soft_wrap=True)
+    return result.exit_code
+
+
+def _cells(line: ListReport) -> list[str]:
+    words = [] if line.complete else ["[red]incomplete[/]"]
+    words += [f"{line.repeated} repeated"] if line.repeated else []
+    words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
+    numbers = [_number(line.api_rows), _number(line.loaded), f"{line.seconds:.2f}"]
+    return [line.account or "", line.resource, *numbers, ", ".join(words)]
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _show_crash(error: object) -> int:
+    console.print(f"[red]The sync broke off[/]: {type(error).__name__}: {error}", soft_wrap=True)
+    console.print("What landed is kept: run the same command again. With --verbose it says more.")
+    return CRASHED

@@ -1,0 +1,35 @@
+"""Views beside the tables. A view is always in step with its table, whatever happens to a load."""
+
+import dlt
+
+from flows.run import Run
+
+SUBSCRIBER_TAGS = "subscriber_tags"
+SUBSCRIBERS = "subscribers"
+
+TAGS_OF = {
+    "duckdb": """
+        SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag.value ->> '$' AS tag
+        FROM {table} AS person, json_each(person.tags) AS tag
+        WHERE json_type(person.tags) = 'ARRAY' AND json_type(tag.value) = 'VARCHAR'
+    """,
+    "postgres": """
+        SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag #>> '{{}}' AS tag
+        FROM {table} AS person, json_array_elements(
+            CASE WHEN json_typeof(person.tags::json) = 'array' THEN person.tags::json ELSE '[]' END
+        ) AS tag
+        WHERE json_typeof(tag) = 'string'
+    """,
+}
+"""By destination: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
+
+
+def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
+    """Make `subscriber_tags (account_id, subscriber_id, tag)` over `subscribers`."""
+    if SUBSCRIBERS not in run.resources:
+        return
+    with pipeline.sql_client() as client:
+        table = client.make_qualified_table_name(SUBSCRIBERS)
+        view = client.make_qualified_table_name(SUBSCRIBER_TAGS)
+        query = TAGS_OF[run.target.name].format(table=table)
+        client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")

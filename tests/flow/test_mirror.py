@@ -1,0 +1,128 @@
+"""After a sync the tables hold exactly what the API holds for the accounts synced."""
+
+from typing import Any
+
+import pytest
+
+from flows.sandbox import Server, World
+from flows.source import ENDPOINTS
+from tests.conftest import Warehouse
+
+LISTS = [name for name, endpoint in ENDPOINTS.items() if endpoint.per_account]
+FIRST, SECOND = "1000001", "1000002"
+
+
+def api_keys(world: World, resource: str) -> set[tuple[str, str]]:
+    """What the API has: account and key of each record."""
+    key = ENDPOINTS[resource].key
+    return {
+        (account, record if isinstance(record, str) else record[key])
+        for account in world.account_ids
+        for record in world.account(account).records[resource].all()
+    }
+
+
+def table_keys(warehouse: Warehouse, resource: str) -> list[tuple[Any, ...]]:
+    """What the table has: account and key of each row."""
+    return warehouse.rows(f"SELECT account_id, {ENDPOINTS[resource].key} FROM {resource}")
+
+
+def assert_mirrors(warehouse: Warehouse, world: World) -> None:
+    for resource in LISTS:
+        rows = table_keys(warehouse, resource)
+        assert len(rows) == len(set(rows)), f"{resource} has a key twice"
+        assert set(rows) == api_keys(world, resource), resource
+
+
+def test_every_list_of_every_account_arrives(sync: Any, warehouse: Warehouse, world: World, server: Server) -> None:
+    report = sync()
+    assert report.exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert set(warehouse.column("SELECT id FROM accounts")) == set(world.account_ids)
+    assert warehouse.column("SELECT email FROM users") == [world.user["email"]]
+    further_pages = sum(request.query.get("page", "1") != "1" for request in server.log)
+    assert len(server.log) <= 2 + 9 * len(world.account_ids) + further_pages
+
+
+def test_a_second_sync_changes_nothing(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    before = {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in ENDPOINTS}
+    sync()
+    assert before == {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in ENDPOINTS}
+
+
+def test_deleted_changed_and_added_rows(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    people = world.account(FIRST).records["subscribers"]
+    gone, changed = (person["id"] for person in people.all()[:2])
+    people.delete([gone])
+    people.update(changed, first_name="Zoë", lead_score=99)
+    people.add({"id": "newcomer000000000000", "email": "new@example.com", "status": "active"})
+    world.account(SECOND).records["webhooks"].clear()
+    world.account(FIRST).records["tags"].add("Brand new")
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert warehouse.rows(f"SELECT first_name, lead_score FROM subscribers WHERE id = '{changed}'") == [("Zoë", 99)]
+    assert warehouse.value(f"SELECT count(*) FROM webhooks WHERE account_id = '{SECOND}'") == 0
+
+
+def test_one_account_leaves_the_others_alone(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    before = {
+        name: warehouse.rows(f"SELECT * FROM {name} WHERE account_id = '{SECOND}' ORDER BY ALL") for name in LISTS
+    }
+    for account in world.account_ids:
+        for resource in LISTS:
+            world.account(account).records[resource].clear()
+    report = sync(accounts=[FIRST])
+    assert report.exit_code == 0
+    for resource in LISTS:
+        rows = warehouse.rows(f"SELECT * FROM {resource} WHERE account_id = '{SECOND}' ORDER BY ALL")
+        assert rows == before[resource], resource
+        assert warehouse.value(f"SELECT count(*) FROM {resource} WHERE account_id = '{FIRST}'") == 0
+
+
+def test_an_account_that_vanished_keeps_its_rows(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    kept = warehouse.value(f"SELECT count(*) FROM subscribers WHERE account_id = '{SECOND}'")
+    world.remove_account(SECOND)
+    assert sync().exit_code == 0
+    assert warehouse.value(f"SELECT count(*) FROM subscribers WHERE account_id = '{SECOND}'") == kept
+
+
+def test_one_resource_leaves_the_other_tables_alone(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=["tags"])
+    assert "subscribers" not in warehouse.column("SELECT table_name FROM duckdb_tables()")
+    assert set(table_keys(warehouse, "tags")) == api_keys(world, "tags")
+
+
+def test_tags_of_subscribers_are_in_step(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    people = world.account(FIRST).records["subscribers"]
+    person = people.all()[0]["id"]
+    people.update(person, tags=["a", "b", "a", "Ünïcode 😀"])
+    sync(resources=["subscribers"])
+    expected = {
+        (account, person["id"], tag)
+        for account in world.account_ids
+        for person in world.account(account).records["subscribers"].all()
+        for tag in person.get("tags") or ()
+    }
+    rows = warehouse.rows("SELECT account_id, subscriber_id, tag FROM subscriber_tags")
+    assert len(rows) == len(set(rows))
+    assert set(rows) == expected
+
+
+def test_what_a_sync_did_is_recorded(sync: Any, warehouse: Warehouse, world: World) -> None:
+    report = sync()
+    rows = warehouse.rows("SELECT account, resource, api_rows, landed_rows, loaded_rows, complete, mode FROM _syncs")
+    assert len(rows) == len(report.lists) == 2 + 9 * len(world.account_ids)
+    assert all(api == landed == loaded and complete for _, _, api, landed, loaded, complete, _ in rows)
+    assert {row[-1] for row in rows} == {"full"}
+
+
+@pytest.mark.parametrize("resource", LISTS)
+def test_types_are_declared(prefect_server: None, resource: str) -> None:
+    from flows.source.schema import arrow_schema
+
+    assert arrow_schema(ENDPOINTS[resource]).names[0] == "account_id"
