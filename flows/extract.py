@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
@@ -67,6 +68,16 @@ def _task_run_name() -> str:
     return f"extract {parameters['resource']} of {parameters['account'] or 'the token'}"
 
 
+def _tag(resource: str, account: str | None) -> None:
+    """Tag the task run from within, so that it is found by account and resource.
+
+    Tags given to Prefect beforehand make it ask the server for a concurrency slot per task: measured, 20 tasks
+    took 8 s instead of 1 s. Set here, they reach the server with the next change of state.
+    """
+    if context := TaskRunContext.get():
+        context.task_run.tags += [f"resource:{resource}", *([f"account:{account}"] if account else [])]
+
+
 @task(
     name="extract",
     task_run_name=_task_run_name,
@@ -81,6 +92,7 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
+    _tag(resource, account)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
     if unit.age() > tools.settings.resume_max_age:
         unit.clear()

@@ -67,7 +67,7 @@ def sync(
 def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
     discovered = discover(run)
     accounts = chosen_accounts(visible(run), wanted)
-    futures = {name: _submit(run, *name) for name in plan(run, accounts)}
+    futures = {name: extract.submit(run, *name) for name in plan(run, accounts)}
     emit(ListsPlanned(len(futures), len(accounts)))
     landed, failures = gather(futures)
     if refused := next((failure for failure in failures if failure.status == 401), None):
@@ -99,8 +99,3 @@ def plan(run: Run, accounts: list[str]) -> list[ListName]:
         if resource != ACCOUNTS.resource:
             names += [(resource, a) for a in (accounts if ENDPOINTS[resource].per_account else [None])]
     return names
-
-
-def _submit(run: Run, resource: str, account: str | None) -> Any:
-    tags = [f"resource:{resource}", *([f"account:{account}"] if account else [])]
-    return extract.with_options(tags=tags).submit(run, resource, account)
