@@ -14,7 +14,7 @@ from flows.extract import Landed
 from flows.landing import BATCH_ROWS, Unit
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
-from flows.source.endpoints import ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
+from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
 from flows.source.names import ColumnNames
 from flows.source.schema import (
     FIELD_HINT,
@@ -28,6 +28,8 @@ from flows.views import make_views
 
 PIPELINE = "drip_flows"
 SCHEMA = "drip"
+OWNER = {"accounts": "id", "users": "NULL"}
+"""What tells whose a row is, in the tables that have no `account_id`."""
 LOAD_RETRIES = 1
 LOAD_RETRY_SECONDS = 5.0
 
@@ -153,7 +155,7 @@ def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, i
     counts: dict[str, dict[str | None, int]] = {}
     with pipeline.sql_client() as client:
         for resource in run.resources:
-            owner = "account_id" if ENDPOINTS[resource].per_account else "NULL"
+            owner = OWNER.get(resource, ACCOUNT_ID)
             table = client.make_qualified_table_name(resource)
             rows = client.execute_sql(f"SELECT {owner}, count(*) FROM {table} GROUP BY 1") or []
             counts[resource] = {row[0]: row[1] for row in rows}

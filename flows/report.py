@@ -12,7 +12,7 @@ from prefect.artifacts import create_table_artifact
 from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, tools_of
-from flows.source.endpoints import ENDPOINTS
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 
 SYNCS_TABLE = "_syncs"
 MODE = "full"
@@ -88,9 +88,11 @@ def stopped_report(run: Run, reason: str) -> SyncReport:
 
 
 @task(name="report", persist_result=False)
-def report(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+def report(
+    run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
+) -> SyncReport:
     """Reconcile, keep the result in `_syncs`, show it as an artifact, remove what is safely loaded."""
-    result = reconcile(run, landed, failures, loaded)
+    result = reconcile(run, accounts, landed, failures, loaded)
     _keep(run, result)
     create_table_artifact(key=ARTIFACT_KEY, table=_artifact_rows(result), description=result.summary())
     if not tools_of(run).settings.keep_landing:
@@ -98,9 +100,11 @@ def report(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], load
     return result
 
 
-def reconcile(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+def reconcile(
+    run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
+) -> SyncReport:
     """Compare, list by list, what the API said with what came and with what the destination holds now."""
-    lists = [_line(one, loaded) for one in landed if one.resource in run.resources]
+    lists = [_line(one, accounts, loaded) for one in landed if one.resource in run.resources]
     lists += [
         ListReport(failure.account, failure.resource, note=failure.message)
         for failure in failures
@@ -111,18 +115,19 @@ def reconcile(run: Run, landed: Sequence[Landed], failures: Sequence[Failure], l
     return _empty_report(run, lists=lists)
 
 
-def _line(one: Landed, loaded: Loaded) -> ListReport:
+def _line(one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
     outcome, rows = one.outcome, loaded.rows[one.resource]
-    endpoint = ENDPOINTS[one.resource]
-    count = rows.get(one.account, 0)
-    # Another token, or an earlier sync of other accounts, may have filled a table that has no account.
-    differs = count < outcome.rows if not endpoint.per_account else count != outcome.rows
-    note = outcome.note or (f"{outcome.rows} rows came and {count} are in the destination" if differs else "")
+    is_accounts = one.resource == ACCOUNTS.resource
+    expected = len(accounts) if is_accounts else outcome.rows
+    count = sum(rows.get(account, 0) for account in accounts) if is_accounts else rows.get(one.account, 0)
+    # Another token may have put its user beside ours: more rows than came are no difference there.
+    differs = count != expected and (ENDPOINTS[one.resource].per_account or count < expected)
+    note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
     return ListReport(
         account=one.account,
         resource=one.resource,
         api_rows=outcome.api_rows,
-        landed=outcome.rows,
+        landed=expected,
         loaded=count,
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,

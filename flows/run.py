@@ -4,7 +4,8 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +29,11 @@ class Run:
     """Names and places of one run. It travels to every task as a parameter, so it holds no secret.
 
     Attributes:
-        id: unique; part of the pipeline folder.
-        started: when, with time zone.
-        resources: names of the resources that are synced, in the order of the table.
         target: where to.
-        landing: folder of the landing zone, absolute.
-        purpose: folder in it for this token, base URL, destination and dataset.
+        resources: names of the resources that are synced, in the order of the table.
+        landing: the landing zone for this token, base URL, destination and dataset.
+        id: unique; the name of the pipeline folder.
+        started: when, with time zone.
     """
 
     target: Target
@@ -83,13 +83,22 @@ def prepare(resources: Sequence[str] | None, destination: DestinationName, datas
     Raises:
         SettingsError: naming the setting to change.
     """
-    os.umask(PRIVATE_UMASK)
     settings = load_settings()
     chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
     target = resolve_target(destination, dataset)
     landing = _landing(settings, target)
     target.check(settings)
     return Run(target, chosen, landing)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Have every file that is made in the block readable by the user alone: databases, their logs, what landed."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def clean_up(run: Run) -> None:

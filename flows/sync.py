@@ -12,7 +12,7 @@ from flows.extract import Landed, ListName, extract, gather, root_cause
 from flows.load import load
 from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
-from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, tools_of
+from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
 from flows.source.drip import chosen_accounts
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.source.errors import DripError, SettingsError
@@ -55,7 +55,7 @@ def sync(
     run = prepare(resources, destination, dataset)
     try:
         settings = tools_of(run).settings
-        with run.target.lock(settings.lock_wait, run.landing.root):
+        with private_files(), run.target.lock(settings.lock_wait, run.landing.root):
             result = _sync(run, accounts)
     except DripError as error:
         result = stopped_report(run, str(error))
@@ -75,7 +75,7 @@ def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
     tell("loading")
     landed.append(discovered)
     loaded = load(run, landed, accounts)
-    return report(run, landed, failures, loaded)
+    return report(run, accounts, landed, failures, loaded)
 
 
 def discover(run: Run) -> Landed:

@@ -8,9 +8,17 @@ from typing import Any
 
 import duckdb
 import pytest
+from vcr import VCR
 
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
+from tests.scrubbing import ReadableSerializer
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
+    """Have pytest-recording write cassettes that can be read."""
+    vcr.register_serializer("yaml", ReadableSerializer)
+
 
 PROJECT = Path(__file__).parent.parent
 

@@ -82,6 +82,12 @@ def test_one_account_leaves_the_others_alone(sync: Any, warehouse: Warehouse, wo
         assert warehouse.value(f"SELECT count(*) FROM {resource} WHERE account_id = '{FIRST}'") == 0
 
 
+def test_one_account_into_an_empty_warehouse(sync: Any, warehouse: Warehouse) -> None:
+    assert sync(accounts=[FIRST]).exit_code == 0
+    assert warehouse.column("SELECT id FROM accounts") == [FIRST]
+    assert warehouse.column("SELECT DISTINCT account_id FROM subscribers") == [FIRST]
+
+
 def test_an_account_that_vanished_keeps_its_rows(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync()
     kept = warehouse.value(f"SELECT count(*) FROM subscribers WHERE account_id = '{SECOND}'")

@@ -1,0 +1,158 @@
+"""Each resource replayed from a cassette, single-threaded, with the network blocked.
+
+The cassettes were recorded from the sandbox (`make cassettes`). With a key of your own,
+`make cassettes KEY=... ACCOUNT=...` records them from the real API, scrubbed.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.sandbox import World, serve
+from flows.source import ENDPOINTS, Endpoint
+from flows.source.client import DripClient
+from flows.source.decode import Decoder
+from flows.source.lists import ListReader, Page
+from flows.source.reading import Outcome
+from flows.source.settings import load_settings
+from tests.conftest import Warehouse
+from tests.scrubbing import HOST, scrub_request, scrub_response
+
+CASSETTES = Path(__file__).parent / "cassettes" / Path(__file__).stem
+FULL, EMPTY = os.environ.get("RECORD_ACCOUNT", "1000001"), "1000002"
+SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2}
+"""Rows a page while recording, where the API lets us choose: several pages in a file one can read."""
+FLOW_TEST = "test_a_whole_flow_run"
+ODD_FIELDS = {"plan": 3, "Weird Field!": "😀", "nested": {"a": [1, "1", None, True]}, "zip": "00501"}
+
+
+def recording_world() -> World:
+    """A small account with more than a page of everything that pages, and an empty one."""
+    world = World(seed=11, sizes={FULL: 7, EMPTY: 1})
+    account = world.account(FULL)
+    people = account.records["subscribers"]
+    people.update(people.all()[0]["id"], custom_fields=ODD_FIELDS, first_name=None)
+    for kind in ("campaigns", "workflows"):
+        for number in range(101 - len(account.records[kind])):
+            account.records[kind].add({"id": str(5000 + number), "name": f"More {number}", "status": "draft"})
+    for records in world.account(EMPTY).records.values():
+        records.clear()
+    return world
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    return {
+        "before_record_request": scrub_request,
+        "before_record_response": scrub_response,
+        "decode_compressed_response": True,
+        "match_on": ["method", "scheme", "host", "port", "path", "query"],
+    }
+
+
+@pytest.fixture
+def api(record_mode: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The settings: of the cassette while replaying, of the sandbox or a real key while recording."""
+    monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", os.environ.get("RECORD_KEY", "sandbox-key"))
+    if record_mode == "none" or "RECORD_KEY" in os.environ:
+        yield
+        return
+    with serve(recording_world()) as server:
+        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        yield
+
+
+def recorded(name: str) -> list[dict[str, Any]]:
+    """The exchanges in a cassette: URI and decoded body."""
+    text = (CASSETTES / f"{name}.yaml").read_text()
+    exchanges = yaml.safe_load(text)["interactions"]
+    return [{"uri": e["request"]["uri"], "body": json.loads(e["response"]["body"]["string"])} for e in exchanges]
+
+
+def read(endpoint: Endpoint, account: str | None) -> tuple[list[Page], Outcome]:
+    """All pages of one list, and the verdict."""
+    reader = ListReader(DripClient(load_settings()), endpoint, account, Decoder(endpoint))
+    pages = list(reader.pages())
+    assert reader.outcome is not None
+    return pages, reader.outcome
+
+
+@pytest.mark.vcr
+@pytest.mark.block_network
+@pytest.mark.parametrize("resource", ENDPOINTS)
+def test_resource(api: None, resource: str) -> None:
+    endpoint = ENDPOINTS[resource]
+    small = replace(endpoint, per_page=SMALL_PAGES[resource]) if resource in SMALL_PAGES else endpoint
+    pages, outcome = read(small, FULL if endpoint.per_account else None)
+    if endpoint.per_account and "RECORD_KEY" not in os.environ:
+        _, empty = read(small, EMPTY)
+        assert (empty.complete, empty.rows, empty.api_rows) == (True, 0, 0)
+    assert outcome.complete
+    assert outcome.rows == sum(page.table.num_rows for page in pages) > 0
+    assert len(pages) > 1 or not endpoint.paginated
+
+
+@pytest.mark.parametrize("resource", ENDPOINTS)
+def test_every_recorded_value_arrives(resource: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of a replay against the bodies in the cassette, read here by another reader."""
+    endpoint, decoder = ENDPOINTS[resource], Decoder(ENDPOINTS[resource])
+    for exchange in recorded(f"test_resource[{resource}]"):
+        records = exchange["body"][endpoint.selector]
+        rows = decoder.decode(json.dumps(exchange["body"]).encode(), "1").table.to_pylist()
+        assert len(rows) == len(records)
+        for record, row in zip(records, rows, strict=True):
+            assert_same(endpoint, record, row)
+
+
+def assert_same(endpoint: Endpoint, record: Any, row: dict[str, Any]) -> None:
+    fields = {endpoint.key: record} if endpoint.strings else {k: v for k, v in record.items() if k != "links"}
+    for name, value in fields.items():
+        loaded = row[name]
+        if hasattr(loaded, "isoformat"):
+            loaded = loaded.strftime("%Y-%m-%dT%H:%M:%SZ")
+        elif isinstance(value, dict | list):
+            loaded = json.loads(loaded)
+        assert loaded == value, name
+
+
+@pytest.mark.vcr
+def test_a_whole_flow_run(prefect_server: None, api: None, warehouse: Warehouse, record_mode: str) -> None:
+    """One task at a time, since a cassette cannot be shared between threads."""
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from flows.sync import sync
+
+    state: Any = sync.with_options(task_runner=ThreadPoolTaskRunner(max_workers=1))(
+        accounts=[FULL], resources=["accounts", "tags", "webhooks", "custom_fields", "users"], return_state=True
+    )
+    assert state.is_completed(), state.message
+    assert warehouse.value("SELECT count(*) FROM tags") > 0
+    if record_mode != "none":
+        return  # nothing is written and scrubbed yet
+    tags = next(e["body"]["tags"] for e in recorded(FLOW_TEST) if e["uri"].endswith("/tags"))
+    assert set(warehouse.column("SELECT tag FROM tags")) == set(tags)
+
+
+def test_cassettes_and_resources_belong_together() -> None:
+    expected = {f"test_resource[{resource}]" for resource in ENDPOINTS} | {FLOW_TEST}
+    found = {path.stem for path in CASSETTES.glob("*.yaml")}
+    assert not expected - found, "run `make cassettes`: these resources have none"
+    assert not found - expected, "no test plays these: delete them"
+    assert {path.parent for path in CASSETTES.parent.rglob("*.yaml")} == {CASSETTES}
+
+
+@pytest.mark.parametrize("path", sorted(CASSETTES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_cassette_holds_no_secret_and_no_address_of_this_machine(path: Path) -> None:
+    text = path.read_text()
+    assert "sandbox-key" not in text
+    assert "uthorization" not in text
+    assert "127.0.0.1" not in text
+    assert "localhost" not in text
+    assert all(HOST in exchange["uri"] for exchange in recorded(path.stem))
