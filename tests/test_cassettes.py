@@ -1,7 +1,7 @@
 """Each resource replayed from a cassette, single-threaded, with the network blocked.
 
-The cassettes were recorded from the sandbox (`make cassettes`). With a key of your own,
-`make cassettes KEY=... ACCOUNT=...` records them from the real API, scrubbed.
+The cassettes were recorded from the sandbox (`make cassettes`). With RECORD_KEY and
+RECORD_ACCOUNT in the environment it records them from the real API, scrubbed.
 """
 
 import json

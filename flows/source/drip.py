@@ -3,7 +3,7 @@
 import functools
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,6 @@ from flows.source.settings import load_settings
 EXPECTED_WARNING = "several column hints were different"
 logging.getLogger("dlt").addFilter(lambda record: EXPECTED_WARNING not in record.getMessage())
 
-AccountIds = Callable[[], Sequence[str]]
-
 
 @dlt.source(name="drip", section="drip")
 def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] | None = None) -> Any:
@@ -43,8 +41,8 @@ def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] 
         SettingsError: a setting is missing or wrong, or a resource is unknown.
     """
     client = DripClient(load_settings(), say=logger.warning)
-    ids = functools.cache(lambda: visible_accounts(client, accounts))
-    return [list_resource(endpoint, client, ids) for endpoint in chosen_endpoints(resources)]
+    chosen = ChosenAccounts(client, accounts)
+    return [list_resource(endpoint, client, chosen) for endpoint in chosen_endpoints(resources)]
 
 
 def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
@@ -65,16 +63,32 @@ def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> lis
     return [account_id for account_id in visible if not wanted or account_id in wanted]
 
 
-def visible_accounts(client: DripClient, wanted: Sequence[str] | None) -> list[str]:
-    """Ask the API for the accounts, and keep the wanted ones."""
-    pages = ListReader(client, ACCOUNTS, None, Decoder(ACCOUNTS)).pages()
-    return chosen_accounts([key for page in pages for key in texts(page.table, ACCOUNTS.key)], wanted)
+class ChosenAccounts:
+    """The accounts that are synced; the API is asked for them once, when first needed."""
+
+    def __init__(self, client: DripClient, wanted: Sequence[str] | None) -> None:
+        self.client, self.wanted = client, wanted
+
+    @functools.cached_property
+    def tables(self) -> list[pa.Table]:
+        """All that the token sees, a page each."""
+        return [page.table for page in ListReader(self.client, ACCOUNTS, None, Decoder(ACCOUNTS)).pages()]
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        """The ids of those that are synced. Raises SettingsError for one that is not visible."""
+        return chosen_accounts([key for table in self.tables for key in texts(table, ACCOUNTS.key)], self.wanted)
+
+    def rows(self) -> Iterator[pa.Table]:
+        """Their own records."""
+        for table in self.tables:
+            yield table.filter(pa.compute.is_in(table[ACCOUNTS.key], pa.array(self.ids, pa.string())))
 
 
-def list_resource(endpoint: Endpoint, client: DripClient, account_ids: AccountIds) -> DltResource:
+def list_resource(endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts) -> DltResource:
     """The dlt resource of one endpoint, over the given accounts."""
     resource: DltResource = dlt.resource(
-        _whole_lists(endpoint, client, account_ids),
+        _tables(endpoint, client, accounts),
         name=endpoint.resource,
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint),
@@ -90,18 +104,26 @@ def page_resource(reader: ListReader) -> DltResource:
     return resource
 
 
-def _whole_lists(endpoint: Endpoint, client: DripClient, account_ids: AccountIds) -> Iterator[Any]:
+def _tables(endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts) -> Iterator[Any]:
     """Tables of all accounts, each with hints that name the accounts proven whole so far."""
-    decoder, whole = Decoder(endpoint), list[str]()
+    whole: list[str] = []
     yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
-    for account_id in account_ids() if endpoint.per_account else [None]:
+    tables = accounts.rows() if endpoint is ACCOUNTS else _whole_lists(endpoint, client, accounts, whole)
+    for table in tables:
+        yield _hinted(endpoint, table, whole)
+    yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
+
+
+def _whole_lists(
+    endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts, whole: list[str]
+) -> Iterator[pa.Table]:
+    """The rows of each account's list, once it was read to its end; `whole` learns the accounts proven whole."""
+    decoder = Decoder(endpoint)
+    for account_id in accounts.ids if endpoint.per_account else [None]:
         with tempfile.TemporaryDirectory(prefix="drip-") as folder:
             unit = Unit(Path(folder), endpoint, account_id)
             _land(ListReader(client, endpoint, account_id, decoder), unit, whole)
-            tables = _only(unit.tables(), account_ids() if endpoint is ACCOUNTS else None)
-            for table in tables:
-                yield _hinted(endpoint, table, whole)
-    yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
+            yield from unit.tables()
 
 
 def _land(reader: ListReader, unit: Unit, whole: list[str]) -> None:
@@ -116,12 +138,6 @@ def _land(reader: ListReader, unit: Unit, whole: list[str]) -> None:
     for problem in (reader.outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in unit.quarantine())):
         if problem:
             logger.warning(f"{unit.endpoint.resource} of account {unit.account_id}: {problem}")
-
-
-def _only(tables: Iterable[pa.Table], account_ids: Sequence[str] | None) -> Iterator[pa.Table]:
-    """The rows of the accounts that are synced, where the table is the accounts' own."""
-    for table in tables:
-        yield (table if account_ids is None else table.filter(pa.compute.is_in(table["id"], pa.array(account_ids))))
 
 
 def _hinted(endpoint: Endpoint, table: pa.Table, whole: Sequence[str]) -> Any:

@@ -23,7 +23,9 @@ class DripSettings(BaseConfiguration):
     access_token: TSecretStrValue | None = None
     """An OAuth token, sent as Bearer instead of the API key."""
     base_url: str = "https://api.getdrip.com/v2"
-    user_agent: str = "drip-flows (github.com/drip-flows/drip-flows)"
+    """Where the API is."""
+    user_agent: str = "drip-flows (open-source sync, dlt and Prefect)"
+    """How the requests identify themselves, which Drip asks for."""
 
     max_retries: int = 3
     """Tries after the first, for 429, 500, 502, 503, 504, broken connections and unreadable replies."""

@@ -1,0 +1,61 @@
+# One command for each thing. `make` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+export DLT_PROJECT_DIR := $(CURDIR)
+
+.PHONY: help
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+# The stamp keeps an installed environment until the lock or the packaging changes.
+.venv/stamp: requirements.lock pyproject.toml
+	@echo "Installing into .venv (a few minutes at most, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(INSTALL) -r requirements.lock
+	@$(INSTALL) --no-deps -e .
+	@touch $@
+
+.PHONY: demo
+demo: .venv/stamp ## from nothing to a database: install, start the sandbox API, sync it into data/demo.duckdb
+	@$(BIN)/drip-flows demo
+
+.PHONY: sync
+sync: .venv/stamp ## sync your own accounts (needs SOURCES__DRIP__API_KEY or .dlt/secrets.toml)
+	@$(BIN)/drip-flows sync
+
+.PHONY: lab
+lab: .venv/stamp ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+.PHONY: test
+test: .venv/stamp ## everything the tests need, then the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: .venv/stamp ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict flows
+
+.PHONY: cassettes
+cassettes: .venv/stamp ## record the cassettes again: from the sandbox, or with RECORD_KEY and RECORD_ACCOUNT set from the real API
+	@rm -rf tests/cassettes
+	@$(BIN)/python -m pytest tests/test_cassettes.py -k "test_resource or whole_flow" \
+		--record-mode=rewrite --quiet $(if $(RECORD_KEY),--allowed-hosts=.*)
+
+.PHONY: lock
+lock: .venv/stamp ## pin the newest versions that the bounds in pyproject.toml allow
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --quiet --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 --upgrade -o requirements.lock
+
+.PHONY: audit
+audit: .venv/stamp ## look the pinned versions up in the database of known vulnerabilities
+	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
+
+.PHONY: clean
+clean: ## remove the environment, caches, and the demo database; your own data stays
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

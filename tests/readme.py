@@ -1,0 +1,55 @@
+"""The README's tables, made from the code: `python -m tests.readme` writes them, a test compares them."""
+
+import ast
+import inspect
+import re
+from dataclasses import MISSING, fields
+
+from flows.source import ENDPOINTS
+from flows.source.settings import DripSettings
+from tests.conftest import PROJECT
+
+README = PROJECT / "README.md"
+
+
+def resource_rows() -> list[str]:
+    """One line per resource."""
+    return [
+        f"| {e.resource} | `{e.path}` | {', '.join(e.primary_key)} | {'yes' if e.paginated else 'no'} | "
+        f"{e.per_page or ''} | {', '.join(f'{k}={v}' for k, v in e.params.items())} |"
+        for e in ENDPOINTS.values()
+    ]
+
+
+def setting_rows() -> list[str]:
+    """One line per setting, with the text that stands under it in the code."""
+    texts = setting_texts()
+    rows = []
+    for setting in fields(DripSettings):
+        if setting.name in texts:
+            default = "" if setting.default in (None, MISSING, "") else f"`{setting.default}`"
+            rows.append(f"| `{setting.name.upper()}` | {default} | {texts[setting.name]} |")
+    return rows
+
+
+def setting_texts() -> dict[str, str]:
+    """The documentation of each setting: the string after it in the class."""
+    body = ast.parse(inspect.getsource(DripSettings)).body[0].body  # type: ignore[attr-defined]
+    texts = {}
+    for here, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name):
+            has_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            texts[here.target.id] = " ".join(str(after.value.value).split()) if has_text else ""  # type: ignore
+    return texts
+
+
+def with_tables(text: str) -> str:
+    """The README with its tables as the code has them."""
+    for mark, rows in (("resources", resource_rows()), ("settings", setting_rows())):
+        table = "\n".join([*rows, f"<!-- {mark} -->"])
+        text = re.sub(rf"(?<=\|---\|\n)(?:\|[^\n]*\n)*<!-- {mark} -->", lambda match, t=table: t, text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))

@@ -1,0 +1,191 @@
+"""Which pages are asked for, and whether what came is all there is: for any list and any lie about it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.source import ENDPOINTS
+from flows.source.client import Reply
+from flows.source.decode import Decoder
+from flows.source.lists import ListReader, Page
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@dataclass
+class Settings:
+    parallel: int = 1
+    max_scans: int = 3
+
+
+@dataclass
+class FakeClient:
+    """Answers pages of `rows`, with `meta` as told, and `change` called before each answer."""
+
+    rows: list[str]
+    selector: str = "subscribers"
+    per_page: int = 10
+    meta: Callable[[int, int], Mapping[str, Any] | None] = lambda total, pages: {
+        "total_count": total,
+        "total_pages": pages,
+    }
+    change: Callable[[FakeClient], None] = lambda client: None
+    ignores_page: bool = False
+    settings: Settings = field(default_factory=Settings)
+    asked: list[int] = field(default_factory=list)
+
+    def get(self, path: str, params: Mapping[str, Any]) -> Reply:
+        page = int(params.get("page", 1))
+        self.asked.append(page)
+        self.change(self)
+        start = 0 if self.ignores_page else (page - 1) * self.per_page
+        records: list[Any] = [{"id": key} for key in self.rows[start : start + self.per_page]]
+        if self.selector == "tags":
+            records = self.rows[start : start + self.per_page]
+        body = {self.selector: records}
+        meta = self.meta(len(self.rows), math.ceil(len(self.rows) / self.per_page))
+        if meta is not None:
+            body["meta"] = meta  # type: ignore[assignment]
+        return Reply("http://test", json.dumps(body).encode(), NOW)
+
+    def map(self, function: Callable[[int], Any], numbers: Sequence[int]) -> Any:
+        return map(function, numbers)
+
+
+def read(client: FakeClient, resource: str = "subscribers") -> tuple[ListReader, list[str]]:
+    """The reader after its work, and the keys of the attempt that counts."""
+    endpoint = ENDPOINTS[resource]
+    reader = ListReader(client, endpoint, "1", Decoder(endpoint))  # type: ignore[arg-type]
+    pages: list[Page] = list(reader.pages())
+    last = max(page.mark.attempt for page in pages)
+    return reader, [k for p in pages if p.mark.attempt == last for k in p.table[endpoint.key].to_pylist()]
+
+
+def keys(count: int) -> list[str]:
+    return [f"k{number}" for number in range(count)]
+
+
+@given(st.integers(0, 95), st.integers(1, 30), st.integers(1, 5))
+def test_every_row_once_and_no_page_too_many(count: int, per_page: int, parallel: int) -> None:
+    client = FakeClient(keys(count), per_page=per_page, settings=Settings(parallel))
+    reader, came = read(client)
+    assert came == keys(count)
+    assert reader.outcome is not None
+    assert reader.outcome.complete
+    assert reader.outcome.api_rows == count
+    assert client.asked == list(range(1, max(1, math.ceil(count / per_page)) + 1))
+
+
+LIES: dict[str, Callable[[int, int], Mapping[str, Any] | None]] = {
+    "total_pages too few": lambda total, pages: {"total_count": total, "total_pages": 1},
+    "total_pages too many": lambda total, pages: {"total_count": total, "total_pages": pages + 7},
+    "total_pages absent": lambda total, pages: {"total_count": total},
+    "total_pages text": lambda total, pages: {"total_count": total, "total_pages": "many"},
+    "total_pages negative": lambda total, pages: {"total_count": total, "total_pages": -1},
+    "total_count absent": lambda total, pages: {"total_pages": pages},
+    "total_count text": lambda total, pages: {"total_count": "all", "total_pages": pages},
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@given(count=st.integers(0, 60), parallel=st.integers(1, 4))
+def test_a_lie_in_meta_loses_nothing(lie: str, count: int, parallel: int) -> None:
+    client = FakeClient(keys(count), meta=LIES[lie], settings=Settings(parallel))
+    reader, came = read(client)
+    assert came == keys(count)
+    assert reader.outcome is not None
+    assert reader.outcome.complete, reader.outcome.note
+    assert len(client.asked) <= math.ceil(count / 10) + 2
+
+
+@given(count=st.integers(20, 60), claimed=st.integers(0, 200))
+def test_a_wrong_total_is_never_called_complete(count: int, claimed: int) -> None:
+    client = FakeClient(keys(count), meta=lambda total, pages: {"total_count": claimed, "total_pages": pages})
+    reader, _ = read(client)
+    assert reader.outcome is not None
+    assert reader.outcome.complete == (claimed == count)
+    assert reader.outcome.complete or reader.outcome.note
+
+
+@given(st.data())
+def test_a_list_that_shrinks_while_it_is_read_ends_exact(data: st.DataObject) -> None:
+    """Deleting on an early page shifts a row to a page that was read already."""
+    deletions = iter(sorted(data.draw(st.lists(st.integers(2, 12), max_size=2))))
+    due = [next(deletions, 0)]
+
+    def delete(client: FakeClient) -> None:
+        if due[0] and len(client.asked) >= due[0] and client.rows:
+            del client.rows[data.draw(st.integers(0, len(client.rows) - 1))]
+            due[0] = next(deletions, 0)
+
+    client = FakeClient(keys(data.draw(st.integers(1, 60))), change=delete, settings=Settings(1, max_scans=5))
+    reader, came = read(client)
+    assert reader.outcome is not None
+    if reader.outcome.complete and len(client.asked) >= 1:
+        missing = set(client.rows) - set(came)
+        assert not missing
+
+
+def test_a_list_that_keeps_shrinking_is_called_incomplete() -> None:
+    client = FakeClient(keys(200), change=lambda client: client.rows.pop(0) and None)
+    reader, _ = read(client)
+    assert reader.outcome is not None
+    assert not reader.outcome.complete
+    assert "shrank" in reader.outcome.note
+
+
+@given(st.integers(0, 350))
+def test_a_list_without_meta_that_ignores_page(count: int) -> None:
+    client = FakeClient(keys(count), "tags", per_page=1000, meta=lambda *_: None, ignores_page=True)
+    reader, came = read(client, "tags")
+    assert came == keys(count)
+    assert reader.outcome is not None
+    assert (reader.outcome.complete, reader.outcome.api_rows, reader.outcome.repeated) == (True, count, 0)
+    assert client.asked == ([1, 2] if count and count % 100 == 0 else [1])
+
+
+@given(st.integers(0, 350))
+def test_a_list_without_meta_that_pages_after_all(count: int) -> None:
+    client = FakeClient(keys(count), "tags", per_page=100, meta=lambda *_: None)
+    reader, came = read(client, "tags")
+    assert came == keys(count)
+    assert reader.outcome is not None
+    assert (reader.outcome.complete, reader.outcome.api_rows) == (True, count)
+
+
+def test_a_row_that_the_api_lists_on_two_pages_is_counted_once() -> None:
+    rows = keys(20)
+    rows[15] = rows[3]
+    reader, _ = read(FakeClient(rows))
+    assert reader.outcome is not None
+    assert (reader.outcome.complete, reader.outcome.rows, reader.outcome.repeated) == (True, 19, 1)
+
+
+def test_a_server_that_answers_the_first_page_for_ever_is_left() -> None:
+    client = FakeClient(keys(95), ignores_page=True)
+    reader, _ = read(client)
+    assert reader.outcome is not None
+    assert not reader.outcome.complete
+    assert len(client.asked) <= 4
+
+
+def test_arrivals_are_kept_out_after_the_first_page() -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    class Client(FakeClient):
+        def get(self, path: str, params: Mapping[str, Any]) -> Reply:
+            asked.append(params)
+            return super().get(path, params)
+
+    read(Client(keys(25)))
+    assert [params.get("subscribed_before") for params in asked] == [None, *["2026-06-01T00:00:01Z"] * 2]
+    assert {params["status"] for params in asked} == {"all"}

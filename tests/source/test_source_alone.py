@@ -1,0 +1,56 @@
+"""The dlt source without Prefect, into a real DuckDB file."""
+
+import sys
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import dlt
+import pytest
+
+from flows.sandbox import Server, World
+from flows.source import ENDPOINTS, drip_source
+from flows.source.errors import SettingsError
+from tests.conftest import Warehouse
+
+
+@pytest.fixture
+def load(server: Server, warehouse: Warehouse, tmp_path: Path) -> Any:
+    def load(**parameters: Any) -> None:
+        destination = dlt.destinations.duckdb(str(warehouse.path))
+        pipeline = dlt.pipeline("x", destination=destination, dataset_name="drip", pipelines_dir=str(tmp_path / "dlt"))
+        pipeline.run(drip_source(**parameters))
+
+    return load
+
+
+def test_everything_arrives_and_stays_a_mirror(load: Any, warehouse: Warehouse, world: World, server: Server) -> None:
+    load()
+    assert len(server.log) <= 2 + 9 * len(world.account_ids)
+    assert {name: warehouse.value(f"SELECT count(*) FROM {name}") > 0 for name in ENDPOINTS} == dict.fromkeys(
+        ENDPOINTS, True
+    )
+    people = world.account("1000001").records["subscribers"]
+    people.delete([people.all()[0]["id"]])
+    world.account("1000002").records["webhooks"].clear()
+    load()
+    total = sum(len(world.account(account).records["subscribers"]) for account in world.account_ids)
+    assert warehouse.value("SELECT count(*) FROM subscribers") == total
+    assert warehouse.value("SELECT count(*) FROM webhooks WHERE account_id = '1000002'") == 0
+
+
+def test_it_narrows_to_accounts_and_resources(load: Any, warehouse: Warehouse) -> None:
+    load(accounts=["1000002"], resources=["accounts", "tags"])
+    assert warehouse.column("SELECT id FROM accounts") == ["1000002"]
+    assert warehouse.column("SELECT DISTINCT account_id FROM tags") == ["1000002"]
+    assert not warehouse.column("SELECT table_name FROM duckdb_tables() WHERE table_name = 'subscribers'")
+
+
+def test_an_unknown_resource_names_the_nearest(server: Server) -> None:
+    with pytest.raises(SettingsError, match="did you mean 'subscribers'"):
+        drip_source(resources=["subscriber"])
+
+
+def test_it_does_not_import_prefect() -> None:
+    code = "import sys, flows.source; sys.exit('prefect' in sys.modules)"
+    assert run([sys.executable, "-c", code], check=False).returncode == 0
