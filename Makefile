@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export DLT_PROJECT_DIR := $(CURDIR)
 
 .PHONY: help
@@ -13,7 +13,6 @@ help: ## list these commands
 .venv/stamp: requirements.lock pyproject.toml
 	@echo "Installing into .venv (a few minutes at most, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(INSTALL) -r requirements.lock
 	@$(INSTALL) --no-deps -e .
 	@touch $@
@@ -48,6 +47,7 @@ cassettes: .venv/stamp ## record the cassettes again: from the sandbox, or with 
 
 .PHONY: lock
 lock: .venv/stamp ## pin the newest versions that the bounds in pyproject.toml allow
+	@$(INSTALL) uv
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --quiet --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --upgrade -o requirements.lock
 

@@ -96,12 +96,11 @@ def test_the_hash_tells_rows_apart_and_does_not_mind_nulls() -> None:
         for record in (
             {"id": "x", "zip": "1"},
             {"id": "x", "zip": "2"},
-            {"id": "x", "zip": "1", "new": None, "city": None},
+            {"city": None, "zip": "1", "id": "x"},
         )
     )
     assert one != other
-    assert decode({"id": "x", "zip": "1"}, decoder=Decoder(SUBSCRIBERS)).table["_row_hash"][0].as_py() == one
-    assert same == one or same != other
+    assert one == same
 
 
 @pytest.mark.parametrize("account_id", ["1'; DROP TABLE x", "../../etc", "１２３", ""])
