@@ -7,6 +7,7 @@ stays the rule. What is no record at all is quarantined.
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,12 @@ NULL = b"null"
 NOT_A_RECORD = "not a record"
 NO_KEY = "no key"
 NOT_UNICODE = "text that is not valid Unicode"
+OTHER_FIELDS = "_other_fields"
+"""The column, a JSON object, of unknown fields that get no column of their own."""
+MOST_UNKNOWN = 100
+"""Unknown fields that get a column each; more are no new fields of the API but data in their names."""
+AWKWARD = re.compile(r'[\\"\x00-\x1f]|^_other_fields$|^.{200,}$')
+"""Field names that no column can be named after."""
 BAD_ACCOUNT = "an account id that is not digits"
 
 
@@ -109,7 +116,7 @@ class Decoder:
             return _decode_list(raw, self._record)
         except msgspec.ValidationError:
             self._widen(raw)
-            return _each(raw, self._record, quarantine)
+            return _each(raw, self._record, quarantine, self._folded)
 
     def _widen(self, raw: msgspec.Raw) -> None:
         """Learn the page's unknown fields and misfit values, and build the record type that takes them."""
@@ -119,10 +126,20 @@ class Decoder:
                     self._learn(_as(item, dict[str, msgspec.Raw]) or {})
             self._record = self._wide_record()
 
+    def _folded(self, item: msgspec.Raw) -> Any:
+        """A record with the unknown fields that get no column of their own gathered in one; None if it is none."""
+        fields = _as(item, dict[str, msgspec.Raw])
+        if fields is None:
+            return None
+        known = {name: value for name, value in fields.items() if name in self._types or name in self._unknown}
+        rest = {name: value for name, value in fields.items() if name not in known}
+        return _as(msgspec.Raw(msgspec.json.encode(known | {OTHER_FIELDS: rest})), self._record)
+
     def _learn(self, record: dict[str, msgspec.Raw]) -> None:
         for name, value in record.items():
             if name not in self._types:
-                self._unknown.add(name)
+                if len(self._unknown) < MOST_UNKNOWN and not AWKWARD.search(name):
+                    self._unknown.add(name)
             elif _misfits(value, self._types[name]):
                 self._loose.add(name)
 
@@ -131,7 +148,7 @@ class Decoder:
         known: list[Any] = [(name, kind, msgspec.UNSET if kind == Json else None) for name, kind in kinds.items()]
         unknown = [
             (f"unknown_{i}", Json, msgspec.field(default=msgspec.UNSET, name=name))
-            for i, name in enumerate(sorted(self._unknown))
+            for i, name in enumerate([*sorted(self._unknown), OTHER_FIELDS])
         ]
         return msgspec.defstruct(self._record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True)
 
@@ -192,7 +209,7 @@ class Decoder:
             return {}
         fields = {f.encode_name: f.name for f in msgspec.structs.fields(type(rows[0]))}
         columns = {}
-        for api_name in sorted(self._unknown & fields.keys()):
+        for api_name in sorted(fields.keys() - self._types.keys()):
             texts = [_json_text(getattr(row, fields[api_name])) for row in rows]
             if any(text is not None for text in texts):
                 columns[api_name] = texts
@@ -253,8 +270,13 @@ def _decode_list(raw: msgspec.Raw, kind: Any) -> list[Any]:
     return msgspec.json.decode(raw, type=list[kind])
 
 
-def _each(raw: msgspec.Raw, kind: Any, quarantine: list[Quarantined]) -> list[Any]:
-    """The items of the list that are a `kind`; the others go to quarantine."""
+def _each(
+    raw: msgspec.Raw,
+    kind: Any,
+    quarantine: list[Quarantined],
+    otherwise: Callable[[msgspec.Raw], Any] = lambda item: None,
+) -> list[Any]:
+    """The items of the list that are a `kind`, or become one `otherwise`; the rest goes to quarantine."""
     try:
         return _decode_list(raw, kind)
     except msgspec.ValidationError:
@@ -262,6 +284,8 @@ def _each(raw: msgspec.Raw, kind: Any, quarantine: list[Quarantined]) -> list[An
     good = []
     for item in items:
         value = _as(item, kind)
+        if value is None:
+            value = otherwise(item)
         if value is None:
             quarantine.append(Quarantined(NOT_A_RECORD, bytes(item).decode()))
         else:

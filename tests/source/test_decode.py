@@ -35,8 +35,9 @@ def decode(*items: Any, decoder: Decoder | None = None) -> Any:
 def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     """What a row says of a field of the API: its column, or the column of what does not fit."""
     if name not in FIELDS:
-        text = row[columns[name]] if name in columns else None
-        return None if text is None else json.loads(text)
+        if name in columns and row[columns[name]] is not None:
+            return json.loads(row[columns[name]])
+        return json.loads(row.get("_other_fields") or "{}").get(name)
     misfit = row.get(name + MISFIT_SUFFIX)
     if misfit is not None:
         return json.loads(misfit)
@@ -76,6 +77,15 @@ def test_two_unknown_fields_never_share_a_column(fields: list[str]) -> None:
     assert len(set(columns)) == len(columns)
     assert not set(columns) & set(arrow_schema(SUBSCRIBERS).names)
     assert [names.column(name) for name in fields] == columns
+
+
+def test_thousands_of_unknown_fields_do_not_become_columns() -> None:
+    record = {"id": "x"} | {f"field {number}": number for number in range(5_000)} | {'"awkward"': 1, "n" * 300: 2}
+    decoded = decode(record)
+    assert decoded.table.num_columns <= len(arrow_schema(SUBSCRIBERS)) + 101
+    columns = {f.metadata[FIELD_NAME].decode(): f.name for f in decoded.table.schema if f.metadata}
+    row = decoded.table.to_pylist()[0]
+    assert all(value_of(row, columns, name) == value for name, value in record.items() if name != "id")
 
 
 def test_custom_fields_survive_exactly() -> None:

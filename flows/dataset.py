@@ -1,0 +1,261 @@
+"""The synced tables as pandas data frames: open, read, close.
+
+The configuration is the one of the sync, with one difference: relative paths and `.dlt/` are looked for from
+the project, so a notebook finds them from its own folder. Every call opens the database, reads, and closes it
+again: a DuckDB file held by an idle notebook would keep the sync out.
+"""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import msgspec
+import pandas as pd
+import pyarrow as pa
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from dlt.common.schema.utils import new_table
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from rich.console import Console
+
+from flows.destinations import DEFAULT_DUCKDB, DestinationName, Target, open_duckdb, resolve_target
+from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
+from flows.source.errors import SettingsError, unknown
+from flows.source.settings import DripSettings
+from flows.views import SUBSCRIBER_TAGS
+
+SCHEMA = "drip"
+"""The dlt schema that the sync keeps in the dataset."""
+PROJECT_MARK = "pyproject.toml"
+PROJECT_SETTING = "DLT_PROJECT_DIR"
+DEMO_DUCKDB = "data/demo.duckdb"
+LOCK_WAIT_SETTING = "sources.drip.lock_wait"
+BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
+VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag")}
+"""What dlt's schema does not know, and its text columns."""
+OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account"}
+"""The column with the account, where it is not `account_id`."""
+HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes data/demo.duckdb with invented ones"
+
+PANDAS_TYPES: dict[Any, Any] = {
+    pa.bool_(): pd.BooleanDtype(),
+    **dict.fromkeys((pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32()), "Int64"),
+    pa.uint64(): pd.UInt64Dtype(),
+    **dict.fromkeys((pa.float32(), pa.float64()), "Float64"),
+    **dict.fromkeys((pa.string(), pa.large_string(), pa.string_view()), "string"),
+}
+"""Nullable types throughout: an integer column with a gap stays one of integers."""
+
+
+class DatasetError(SettingsError):
+    """Nothing can be read, for a reason that the message gives in a line or two, with what to do about it."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [str(self)]
+
+
+def load(
+    table: str,
+    accounts: str | Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+    *,
+    columns: Sequence[str] | None = None,
+    as_objects: Sequence[str] = (),
+) -> pd.DataFrame:
+    """A table, or the view `subscriber_tags`, as a data frame with one row per row.
+
+    Args:
+        table: its name.
+        accounts: ids of the accounts whose rows are wanted; None for all.
+        destination: the dlt destination that the sync loads into.
+        dataset: the schema that the tables are in.
+        columns: the columns wanted, in this order; None for all but the bookkeeping of the sync and of dlt.
+        as_objects: JSON columns to decode into lists, dicts, numbers and texts. The others stay JSON text,
+            which costs a fraction of the memory and can be grouped by.
+
+    Returns:
+        Columns typed `string`, `Int64`, `Float64`, `boolean`, or `datetime64[us, UTC]`; `object` for decoded JSON.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        relation = reader.table(table)
+        if accounts is not None:
+            relation = _of_accounts(relation, table, [accounts] if isinstance(accounts, str) else accounts)
+        rows = reader.rows_of(_columns(relation, table, columns))
+    frame = to_pandas(rows)
+    for name in as_objects:
+        frame[name] = _decoded(frame, name)
+    return frame
+
+
+def query(sql: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
+    """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
+
+    Raises:
+        DatasetError: the database refuses the query, no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        rows = reader.rows_of_sql(sql)
+    return to_pandas(rows)
+
+
+def project_root() -> Path:
+    """Where relative paths and `.dlt/` are looked for.
+
+    `DLT_PROJECT_DIR` where it is set, else the nearest folder upwards with a `pyproject.toml`, else the working
+    directory.
+    """
+    if configured := os.environ.get(PROJECT_SETTING):
+        return Path(configured).expanduser().absolute()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_MARK).is_file()), here)
+
+
+def to_pandas(rows: pa.Table) -> pd.DataFrame:
+    """An Arrow table with pandas' nullable types; whole decimals, such as DuckDB's sums, become integers."""
+    types = [_plain_type(field.type) for field in rows.schema]
+    fields = [pa.field(name, kind) for name, kind in zip(rows.schema.names, types, strict=True)]
+    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas(types_mapper=_pandas_type, date_as_object=False)
+    return frame
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """An open dataset. `con` is the connection to a DuckDB file; None for a server."""
+
+    dataset: dlt.Dataset
+    con: duckdb.DuckDBPyConnection | None
+
+    def table(self, name: str) -> dlt.Relation:
+        """All of a table or view, still to be read. Raises SettingsError."""
+        if name not in self.dataset.tables:
+            raise unknown("table", name, self.dataset.tables)
+        return self.dataset.table(name)
+
+    def rows_of(self, relation: dlt.Relation) -> Any:
+        """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
+        return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
+
+    def rows_of_sql(self, sql: str) -> Any:
+        """The rows of a query in the destination's own SQL, in Arrow."""
+        if self.con is not None:
+            return self.con.sql(sql).to_arrow_table()
+        with self.dataset.sql_client.execute_query(sql) as cursor:
+            return cursor.arrow()
+
+
+@contextmanager
+def _reading(destination: DestinationName, dataset: str) -> Iterator[_Reader]:
+    """The dataset, open for as long as the block runs; what goes wrong becomes a DatasetError."""
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(switched_run_context(RunContext(str(project_root()))))
+            yield _open(resolve_target(destination, dataset), stack)
+    except DestinationConnectionError as error:
+        raise DatasetError(f"cannot connect to the database: {_first_line(error)}") from None
+    except (SettingsError, duckdb.Error, DatabaseException) as error:
+        raise DatasetError(str(error).strip()) from None
+
+
+def _open(target: Target, stack: ExitStack) -> _Reader:
+    con = None
+    location = target.location
+    if target.path is not None:
+        location = str(_existing(target.path))
+        con = stack.enter_context(closing(_open_duckdb(Path(location))))
+        con.execute("SET TimeZone = 'UTC'")
+        place: Any = dlt.destinations.duckdb(credentials=DuckDbCredentials(con))
+    else:
+        place = dlt.destinations.postgres()
+    dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
+    if dataset.schema.is_new:
+        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")
+    if con is not None:
+        con.execute(f"SET search_path = '{target.dataset}'")
+    for view, columns in VIEWS.items():
+        dataset.schema.update_table(new_table(view, columns=[{"name": c, "data_type": "text"} for c in columns]))
+    return _Reader(dataset, con)
+
+
+def _existing(path: Path) -> Path:
+    """The configured file; the demo's where nothing is configured and nothing was synced yet."""
+    for folder in (project_root(), Path.cwd()):
+        if (folder / path).is_file():
+            return folder / path
+    demo = project_root() / DEMO_DUCKDB
+    if path == Path(DEFAULT_DUCKDB) and demo.is_file():
+        _say_once(f"No {DEFAULT_DUCKDB} yet: reading the invented people of {demo}")
+        return demo
+    raise SettingsError(f"no data in {project_root() / path} yet: {HOW_TO_FILL}")
+
+
+def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection, waiting for whoever writes for as long as a sync would."""
+    try:
+        return duckdb.connect(path, read_only=True)
+    except duckdb.IOException:
+        wait = _lock_wait()
+        _say(f"{path} is being written to; waiting up to {wait:.0f} s for it")
+        return open_duckdb(path, wait, read_only=True)
+
+
+def _lock_wait() -> float:
+    """Seconds, of the same setting as the sync's; the other settings of the source are not needed to read."""
+    try:
+        configured: float | None = dlt.config.get(LOCK_WAIT_SETTING, float)
+    except ConfigurationException:
+        raise SettingsError("SOURCES__DRIP__LOCK_WAIT has to be a number of seconds") from None
+    return DripSettings.lock_wait if configured is None else configured
+
+
+def _of_accounts(relation: dlt.Relation, table: str, accounts: Sequence[str]) -> dlt.Relation:
+    """Only the rows of these accounts. Raises SettingsError for a table whose rows belong to none."""
+    owner = OWNERS.get(table, ACCOUNT_ID)
+    if owner not in relation.columns:
+        raise SettingsError(f"the rows of {table} belong to no account: leave `accounts` out")
+    return relation.where(owner, "in", [str(account) for account in accounts] or [""])
+
+
+def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> dlt.Relation:
+    """Only the columns wanted. Raises SettingsError."""
+    if missing := set(wanted or ()) - set(relation.columns):
+        raise unknown(f"column of {table}", min(missing), relation.columns)
+    return relation.select(*(wanted or [name for name in relation.columns if name not in BOOKKEEPING]))
+
+
+def _decoded(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
+    decode = msgspec.json.Decoder().decode
+    return pd.Series([None if pd.isna(text) else decode(text) for text in frame[column]], frame.index, dtype="object")
+
+
+def _plain_type(kind: Any) -> Any:
+    if pa.types.is_decimal(kind):
+        return pa.int64() if kind.scale == 0 else pa.float64()
+    return kind
+
+
+def _pandas_type(kind: Any) -> Any:
+    found = PANDAS_TYPES.get(kind)
+    return pd.api.types.pandas_dtype(found) if found is not None else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
+
+
+_say_once = functools.cache(_say)

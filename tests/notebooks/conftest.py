@@ -1,0 +1,56 @@
+"""A kernel that runs the cells of a notebook, and stays open."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.conftest import PROJECT
+
+NOTEBOOKS = PROJECT / "notebooks"
+CHART = "application/json"
+DRAW_AS_JSON = "import altair; altair.renderers.enable('json')"
+
+
+class Kernel:
+    """A running kernel whose working directory is `notebooks/`, as Jupyter has it."""
+
+    def __init__(self, client: NotebookClient) -> None:
+        self.client = client
+
+    def run(self, source: str) -> list[Any]:
+        """The outputs of a cell; the error among them where it fails."""
+        cell = nbformat.v4.new_code_cell(source)
+        self.client.nb.cells.append(cell)
+        with suppress(CellExecutionError):
+            self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
+        return cell.outputs
+
+    def charts(self, notebook: Path) -> list[dict[str, Any]]:
+        """Run a notebook's cells, none of which may fail; the specifications of its charts."""
+        specs: list[dict[str, Any]] = []
+        for cell in nbformat.read(notebook, as_version=4).cells:
+            if cell.cell_type == "code":
+                outputs = self.run(cell.source)
+                assert not [output for output in outputs if output.output_type == "error"], outputs
+                found = [output.data for output in outputs if "data" in output]
+                specs += [data[CHART] for data in found if CHART in data]
+        return specs
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    """The settings of the test are the kernel's: it takes over the environment when it starts."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    client = NotebookClient(
+        nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
+    )
+    with client.setup_kernel():
+        running = Kernel(client)
+        running.run(DRAW_AS_JSON)
+        yield running

@@ -1,0 +1,202 @@
+"""Reading: the right rows, the right types, the right file, and never in the way of a sync."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from flows import dataset
+from flows.dataset import DatasetError, load, query
+from flows.sandbox import World
+from flows.source import ENDPOINTS
+from flows.source.schema import arrow_schema
+from tests.conftest import Warehouse
+
+FIRST, SECOND = "1000001", "1000002"
+DTYPES = {"string": "string", "int64": "Int64", "bool": "boolean", "timestamp[us, tz=UTC]": "datetime64[us, UTC]"}
+HOLD = """
+import duckdb, sys, time
+con = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def held(path: Path, seconds: float) -> Iterator[None]:
+    """Another process has the file open for writing."""
+    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.kill()
+
+
+def assert_free(path: Path) -> None:
+    """Nothing in this process has it open: DuckDB refuses to write to what is open for reading."""
+    duckdb.connect(path).close()
+
+
+@pytest.fixture
+def tiny(warehouse: Warehouse) -> Warehouse:
+    """A dataset that took no sync: one table, made by dlt under the names of the sync."""
+    import dlt
+
+    with_name = dlt.resource([{"account_id": FIRST, "tag": "a"}], name="tags")
+    place = dlt.destinations.duckdb(str(warehouse.path))
+    folder = str(warehouse.path.parent / "pipelines")
+    source = dlt.source(lambda: with_name, name=dataset.SCHEMA)
+    dlt.pipeline("tiny", pipelines_dir=folder, destination=place, dataset_name="drip").run(source())
+    return warehouse
+
+
+def test_the_schema_is_the_one_of_the_load() -> None:
+    from flows.load import SCHEMA
+
+    assert dataset.SCHEMA == SCHEMA
+
+
+def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World) -> None:
+    people = world.account(FIRST).records["subscribers"]
+    gap, large = (person["id"] for person in people.all()[:2])
+    people.update(gap, lifetime_value=None, prospect=None)
+    people.update(large, lifetime_value=2**53 + 1, custom_fields={"a": [1, "1", None]})
+    sync()
+    for name, endpoint in ENDPOINTS.items():
+        frame = load(name)
+        declared = {field.name: DTYPES[str(field.type)] for field in arrow_schema(endpoint) if field.name[0] != "_"}
+        assert {column: str(frame[column].dtype) for column in declared} == declared, name
+        assert len(frame) == warehouse.value(f"SELECT count(*) FROM {name}"), name
+        assert not [column for column in frame if column.startswith("_")], name
+        assert set(frame[endpoint.key]) == set(warehouse.column(f"SELECT {endpoint.key} FROM {name}")), name
+    people = load("subscribers", as_objects=["custom_fields"]).set_index("id")
+    assert people.loc[gap, "lifetime_value"] is pd.NA
+    assert people.loc[gap, "prospect"] is pd.NA
+    assert people.loc[large, "lifetime_value"] == 2**53 + 1
+    assert people.loc[large, "custom_fields"] == {"a": [1, "1", None]}
+    assert_free(warehouse.path)
+
+
+def test_some_accounts_and_columns(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync()
+    people = load("subscribers", [SECOND], columns=["status", "email"])
+    assert list(people) == ["status", "email"]
+    expected = world.account(SECOND).records["subscribers"].all()
+    assert sorted(people["email"]) == sorted(person["email"] for person in expected)
+    assert len(load("subscribers", SECOND)) == len(expected)
+    assert list(load("accounts", SECOND)["id"]) == [SECOND]
+    assert set(load("_syncs", [SECOND])["account"]) == {SECOND}
+    nobody = load("subscribers", [])
+    assert nobody.empty
+    assert str(nobody["created_at"].dtype) == "datetime64[us, UTC]"
+    tags = load("subscriber_tags", FIRST)
+    assert set(tags.itertuples(index=False, name=None)) == set(
+        warehouse.rows(f"SELECT * FROM subscriber_tags WHERE account_id = '{FIRST}'")
+    )
+
+
+def test_a_query(sync: Any, warehouse: Warehouse) -> None:
+    sync()
+    sql = "SELECT account_id, sum(lead_score) AS score, min(created_at) AS since FROM subscribers GROUP BY ALL"
+    frame = query(sql)
+    assert list(map(str, frame.dtypes)) == ["string", "Int64", "datetime64[us, UTC]"]
+    assert set(frame.itertuples(index=False, name=None)) == set(warehouse.rows(sql))
+    assert_free(warehouse.path)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: load("tag"), "did you mean 'tags'"),
+        (lambda: load("tags", columns=["tga"]), "did you mean 'tag'"),
+        (lambda: load("tags", dataset="other"), "no dataset other"),
+        (lambda: load("tags", dataset="Other; --"), "no name for a schema"),
+        (lambda: load("_dlt_version", FIRST), "belong to no account"),
+        (lambda: query("SELECT nothing FROM tags"), "nothing"),
+        (lambda: query("SELECT tag::INT FROM tags"), "convert"),
+        (lambda: query("DROP TABLE tags"), "read-only"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_leaves_the_file_free(tiny: Warehouse, call: Any, words: str) -> None:
+    with pytest.raises(DatasetError, match=words) as caught:
+        call()
+    assert_free(tiny.path)
+    assert caught.value.__suppress_context__
+
+
+def test_it_waits_for_who_writes(
+    tiny: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "30")
+    with held(tiny.path, 1.5):
+        started = time.monotonic()
+        assert list(load("tags")["tag"]) == ["a"]
+        assert time.monotonic() - started > 1
+    assert capsys.readouterr().err == f"{tiny.path} is being written to; waiting up to 30 s for it\n"
+
+
+def test_it_does_not_wait_for_ever(tiny: Warehouse) -> None:
+    with held(tiny.path, 60), pytest.raises(DatasetError, match=r"cannot open .* after 1 s.*PID"):
+        load("tags")
+
+
+def test_reading_needs_no_api_key_and_a_sound_wait(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCES__DRIP__API_KEY", raising=False)
+    monkeypatch.delenv("SOURCES__DRIP__LOCK_WAIT")
+    assert len(load("tags")) == 1
+    monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "soon")
+    with held(tiny.path, 60), pytest.raises(DatasetError, match="LOCK_WAIT has to be a number"):
+        load("tags")
+
+
+@pytest.fixture
+def project(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without settings, seen from its `notebooks/`; its root."""
+    root = tiny.path.parent / "project"
+    for folder in ("notebooks", "data", ".dlt"):
+        (root / folder).mkdir(parents=True)
+    (root / "pyproject.toml").touch()
+    monkeypatch.delenv("DLT_PROJECT_DIR")
+    monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS")
+    monkeypatch.chdir(root / "notebooks")
+    dataset._say_once.cache_clear()
+    return root
+
+
+def test_settings_and_relative_paths_are_the_projects(project: Path, tiny: Warehouse) -> None:
+    tiny.path.rename(project / "data" / "mine.duckdb")
+    (project / ".dlt" / "secrets.toml").write_text('destination.duckdb.credentials = "data/mine.duckdb"\n')
+    assert len(load("tags")) == 1
+
+
+def test_the_default_file_is_found_from_below(project: Path, tiny: Warehouse) -> None:
+    tiny.path.rename(project / "data" / "warehouse.duckdb")
+    assert len(load("tags")) == 1
+
+
+def test_the_demo_stands_in_and_says_so_once(
+    project: Path, tiny: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = tiny.path.rename(project / "data" / "demo.duckdb")
+    for _ in range(2):
+        assert len(load("tags")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"No data/warehouse.duckdb yet: reading the invented people of {demo}"
+    ]
+
+
+def test_the_demo_never_stands_in_for_a_database_that_was_asked_for(
+    project: Path, tiny: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.path.rename(project / "data" / "demo.duckdb")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "data/mine.duckdb")
+    with pytest.raises(DatasetError, match=r"mine\.duckdb yet: `drip-flows sync`"):
+        load("tags")

@@ -1,0 +1,36 @@
+"""The settings of Prefect stand in two places, for the command line and for all else; they are the same."""
+
+import tomllib
+from typing import Any
+
+from prefect.settings import Settings
+
+from flows.prefect_settings import DEFAULTS
+from tests.conftest import PROJECT
+
+
+def in_pyproject() -> dict[str, str]:
+    """`[tool.prefect]` as environment variables."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["prefect"]
+    return {f"PREFECT_{name.upper()}": as_text(value) for name, value in flat(settings).items()}
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= flat(value, f"{prefix}{name}_") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+def as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_both_places_say_the_same() -> None:
+    assert {name: value for name, value in DEFAULTS.items() if name.startswith("PREFECT_")} == in_pyproject()
+
+
+def test_prefect_knows_every_setting_and_takes_its_value() -> None:
+    taken = Settings().to_environment_variables()
+    for name, value in in_pyproject().items():
+        assert as_text(taken[name]).lower() == value, name
