@@ -21,7 +21,6 @@ from flows.source.reading import Outcome
 ListName = tuple[str, str | None]
 """A resource and an account; None for a list that the token has one of."""
 TASK_RETRIES = 1
-TASK_RETRY_SECONDS = 10.0
 
 
 class Landed(msgspec.Struct):
@@ -82,7 +81,6 @@ def _tag(resource: str, account: str | None) -> None:
     name="extract",
     task_run_name=_task_run_name,
     retries=TASK_RETRIES,
-    retry_delay_seconds=TASK_RETRY_SECONDS,
     retry_condition_fn=worth_retrying,
     persist_result=False,
 )

@@ -67,7 +67,8 @@ def sync(
 def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
     discovered = discover(run)
     accounts = chosen_accounts(visible(run), wanted)
-    futures = {name: extract.submit(run, *name) for name in plan(run, accounts)}
+    patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
+    futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
     emit(ListsPlanned(len(futures), len(accounts)))
     landed, failures = gather(futures)
     if refused := next((failure for failure in failures if failure.status == 401), None):

@@ -85,6 +85,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", running.url)
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
         monkeypatch.setenv("SOURCES__DRIP__BACKOFF_FACTOR", "0.01")
+        monkeypatch.setenv("SOURCES__DRIP__TASK_RETRY_DELAY", "0")
         yield running
 
 

@@ -49,6 +49,12 @@ class Budget:
         with self._lock:
             self._count(time.monotonic())
 
+    def take_back(self) -> None:
+        """Uncount a retry that was not made after all: the tries were used up."""
+        with self._lock:
+            self._sent.pop()
+            self.requests -= 1
+
     def observe(self, remaining: int | None) -> None:
         """Note the API's own count; at zero the next request would be refused, so none is sent."""
         with self._lock:

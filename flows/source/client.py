@@ -90,6 +90,8 @@ class DripClient:
             self.budget.take()
             with self._under_way:
                 response = self._send(path, params)
+            if self._is_faulty(response):
+                self.budget.take_back()
             self.budget.observe(_remaining(response))
             if not _is_spent(response):
                 return self._checked(response)
@@ -107,7 +109,9 @@ class DripClient:
         url = self.settings.base_url + path
         try:
             return self._http.get(url, params=params, stream=True)
-        except (*BROKEN, requests.RequestException) as error:
+        except requests.RequestException as error:
+            if isinstance(error, BROKEN):
+                self.budget.take_back()
             reason = self._scrubbed(f"{type(error).__name__}: {_root(error)}")
             raise Unreachable(
                 f"no answer from {url} after {self.settings.max_retries + 1} tries ({reason}); "

@@ -31,6 +31,8 @@ class DripSettings(BaseConfiguration):
     """Tries after the first, for 429, 500, 502, 503, 504, broken connections and unreadable replies."""
     backoff_factor: float = 2.0
     """Seconds before the first of those; doubled before each further one."""
+    task_retry_delay: float = 10.0
+    """Seconds before the Prefect task tries a list once more, from the pages that landed."""
     timeout: float = 60.0
     """Seconds to wait for a connection, or for the next bytes of a reply."""
     reply_timeout: float = 600.0

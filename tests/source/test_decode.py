@@ -125,3 +125,11 @@ def test_links_that_name_another_account_are_kept_for_all_to_see() -> None:
     row = decode({"id": "x", "links": {"account": "2"}}).table.to_pylist()[0]
     assert row["account_id"] == "1"
     assert json.loads(row["links__v_json"]) == {"account": "2"}
+
+
+def test_text_that_is_no_unicode_is_quarantined_and_the_rest_is_read() -> None:
+    body = b'{"meta": {"total_count": 2}, "subscribers": [{"id": "x", "email": "\\ud800"}, {"id": "y"}]}'
+    decoded = Decoder(SUBSCRIBERS).decode(body, "1")
+    assert decoded.table["id"].to_pylist() == ["y"]
+    assert [bad.reason for bad in decoded.quarantine] == ["text that is not valid Unicode"]
+    assert (decoded.received, decoded.meta.total_count if decoded.meta else None) == (2, 2)

@@ -1,0 +1,156 @@
+"""One list that fails costs that list a refresh; a refused token stops all; a passing fault costs nothing."""
+
+from typing import Any
+
+import pytest
+
+from flows.sandbox import Server, World
+from tests.conftest import Warehouse
+from tests.flow.test_mirror import assert_mirrors
+
+FIRST, SECOND = "1000001", "1000002"
+TAGS = {"account": FIRST, "resource": "tags"}
+LASTING = {
+    "403": ({"kind": "status", "status": 403}, "HTTP 403"),
+    "404": ({"kind": "status", "status": 404}, "HTTP 404"),
+    "422": ({"kind": "status", "status": 422}, "HTTP 422"),
+    "500": ({"kind": "status", "status": 500}, "HTTP 500"),
+    "html": ({"kind": "html"}, "not a JSON object"),
+    "truncated": ({"kind": "truncate"}, "not a JSON object"),
+    "cut": ({"kind": "cut"}, "cut short"),
+    "reset": ({"kind": "reset"}, "no answer"),
+    "no list": ({"kind": "raw", "body": '{"message": "hello"}'}, "no list 'tags'"),
+    "null list": ({"kind": "raw", "body": '{"tags": null}'}, "no list 'tags'"),
+}
+TRIES = {"403": 1, "404": 1, "422": 1, "500": 8, "html": 8, "truncated": 8, "cut": 8, "reset": 8}
+
+
+def asked(server: Server, account: str, name: str) -> int:
+    return sum(request.path.endswith(f"/{account}/{name}") for request in server.log)
+
+
+def test_a_list_that_keeps_failing_keeps_its_old_rows(
+    sync: Any, world: World, warehouse: Warehouse, server: Server
+) -> None:
+    sync()
+    old = warehouse.rows(f"SELECT * FROM tags WHERE account_id = '{FIRST}' ORDER BY ALL")
+    world.account(FIRST).records["tags"].clear()
+    world.account(FIRST).records["webhooks"].clear()
+    world.account(SECOND).records["tags"].add("Fresh")
+    for name, (action, words) in LASTING.items():
+        server.log.clear()
+        world.faults = [{"match": TAGS, "action": action}]
+        report = sync(resources=["tags", "webhooks"])
+        (failure,) = report.failures
+        assert report.exit_code == 1, name
+        assert (failure.account, failure.resource) == (FIRST, "tags")
+        assert words in failure.note, failure.note
+        assert asked(server, FIRST, "tags") == TRIES.get(name, asked(server, FIRST, "tags")), name
+    assert warehouse.rows(f"SELECT * FROM tags WHERE account_id = '{FIRST}' ORDER BY ALL") == old
+    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{SECOND}' AND tag = 'Fresh'") == 1
+    assert warehouse.value(f"SELECT count(*) FROM webhooks WHERE account_id = '{FIRST}'") == 0
+    world.faults = None
+    assert sync(resources=["tags"]).exit_code == 0
+    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == 0
+
+
+def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehouse, server: Server) -> None:
+    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
+    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
+    world.faults = [{"when": {"every": 9 + number}, "action": kind} for number, kind in enumerate(kinds)]
+    report = sync()
+    assert report.exit_code == 0, report.failures
+    assert_mirrors(warehouse, world)
+    assert report.requests == len(server.log)
+
+
+def test_retry_after_is_obeyed(sync: Any, world: World, server: Server) -> None:
+    action = {"kind": "status", "status": 429, "retry_after": 1}
+    world.faults = [{"match": TAGS, "when": {"times": 1}, "action": action}]
+    assert sync(resources=["tags"]).exit_code == 0
+    first, second = (request.time for request in server.log if request.path.endswith(f"/{FIRST}/tags"))
+    assert second - first >= 1
+
+
+def test_a_token_that_is_refused_in_mid_run_stops_all(
+    sync: Any, world: World, warehouse: Warehouse, server: Server
+) -> None:
+    sync()
+    before = warehouse.rows("SELECT * FROM subscribers ORDER BY ALL")
+    world.account(FIRST).records["subscribers"].clear()
+    server.log.clear()
+    world.faults = [{"when": {"after": 4}, "action": {"kind": "status", "status": 401}}]
+    report = sync()
+    assert report.exit_code == 2
+    assert "refused" in report.stopped
+    assert len(server.log) <= 4 + 8
+    assert warehouse.rows("SELECT * FROM subscribers ORDER BY ALL") == before
+
+
+def test_a_key_in_a_failing_reply_is_not_repeated(sync: Any, world: World) -> None:
+    world.faults = [{"match": TAGS, "action": {"kind": "raw", "body": f"<b>{world.api_key}</b>"}}]
+    (failure,) = sync(resources=["tags"]).failures
+    assert world.api_key not in failure.note
+    assert "***" in failure.note
+
+
+ODD = [
+    {"id": None, "email": "null-id@example.com"},
+    {"email": "no-id@example.com"},
+    {"id": 12345, "email": "number-id@example.com"},
+    {"id": "twice", "email": "first@example.com"},
+    {"id": "twice", "email": "last@example.com"},
+    "no object",
+    17,
+    {"id": "nul", "first_name": "a\u0000b"},
+    {"id": "date", "created_at": "the day before yesterday"},
+    {"id": "big", "lifetime_value": 2**80, "lead_score": 3.7, "prospect": "true", "zip": 501},
+    {"id": "case", "Email": "upper", "email": "lower@example.com", "newField": 1, "new_field": "two"},
+    {"id": "own", "account_id": "9", "_row_hash": "x", "_dlt_id": "y", 'a "quoted" one': 1},
+]
+
+
+def test_bad_data_is_loaded_faithfully_or_quarantined(sync: Any, world: World, warehouse: Warehouse) -> None:
+    inject = {"kind": "inject", "records": ODD}
+    world.faults = [{"match": {"account": FIRST, "resource": "subscribers"}, "action": inject}]
+    healthy = len(world.account(FIRST).records["subscribers"])
+    report = sync(resources=["subscribers"])
+    line = next(line for line in report.lists if line.account == FIRST)
+    assert (line.quarantined, line.repeated, line.landed) == (4, 1, healthy + 7), line
+    assert line.loaded == line.landed
+    quarantined = warehouse.rows("SELECT account, resource, reason FROM _quarantine ORDER BY reason")
+    assert {row[:2] for row in quarantined} == {(FIRST, "subscribers")}
+    assert [row[2] for row in quarantined] == ["no key"] * 2 + ["not a record"] * 2
+    odd = (
+        "id, first_name, created_at__v_json, lifetime_value__v_json, lead_score__v_json, prospect__v_json, zip__v_json"
+    )
+    rows = {row[0]: row[1:] for row in warehouse.rows(f"SELECT {odd} FROM subscribers")}
+    assert rows["nul"][0] == "a\u0000b"
+    assert rows["date"][1] == '"the day before yesterday"'
+    assert rows["big"][2:] == (str(2**80), "3.7", '"true"', "501")
+    assert "12345" in rows
+    assert warehouse.column("SELECT email FROM subscribers WHERE id IN ('twice', 'case') ORDER BY id DESC") == [
+        "last@example.com",
+        "lower@example.com",
+    ]
+    assert warehouse.value("SELECT account_id FROM subscribers WHERE id = 'own'") == FIRST
+
+
+def test_a_field_that_changes_its_type_between_runs(sync: Any, world: World, warehouse: Warehouse) -> None:
+    people = world.account(SECOND).records["subscribers"]
+    person = people.all()[0]["id"]
+    for value, text in ((3, "3"), ("three", '"three"'), ({"a": [1]}, '{"a":[1]}')):
+        people.update(person, brand_new=value)
+        assert sync(resources=["subscribers"]).exit_code == 0
+        assert warehouse.value(f"SELECT brand_new FROM subscribers WHERE id = '{person}'") == text
+        assert warehouse.value("SELECT count(*) FROM subscribers WHERE brand_new IS NOT NULL") == 1
+
+
+@pytest.mark.parametrize("count", [100, 120])
+def test_a_list_without_pages_that_pages_after_all(sync: Any, world: World, warehouse: Warehouse, count: int) -> None:
+    tags = world.account(FIRST).records["tags"]
+    for number in range(count - len(tags)):
+        tags.add(f"extra {number}")
+    world.faults = [{"match": TAGS, "action": {"kind": "paginate_100"}}]
+    assert sync(resources=["tags"]).exit_code == 0
+    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == count
