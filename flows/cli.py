@@ -1,6 +1,7 @@
 """The command line. Imports wait until a command needs them, so that `--help` answers at once."""
 
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +40,8 @@ def sync(
     apply_prefect_settings()
     from flows.terminal import run_sync
 
+    # Prefect hands SIGTERM on to whoever had it before: it ends a sync as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _plain_errors():
         raise typer.Exit(run_sync(account, resource, destination, dataset, verbose))
 

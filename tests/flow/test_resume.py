@@ -1,0 +1,139 @@
+"""What was paid for in requests is not paid twice: a killed run is gone on from, a spent budget waited for."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from flows.sandbox import Server, World, serve
+from tests.conftest import Warehouse
+
+ACCOUNT = "1000001"
+PAGES = 20
+FIXED = 11 + 4
+"""Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=5, sizes={ACCOUNT: PAGES * 1_000})
+
+
+@pytest.fixture
+def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A sandbox that takes its time, so that a run can be caught in the middle."""
+    with serve(world, latency=0.1) as server:
+        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
+        monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "2")
+        yield server
+
+
+@pytest.fixture
+def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
+    """Start the command line; returns the process."""
+
+    def start() -> subprocess.Popen[str]:
+        environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "30"}
+        words = [str(Path(sys.executable).parent / "drip-flows"), "sync"]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    return start
+
+
+def wait_for_requests(server: Server, process: subprocess.Popen[str], count: int) -> None:
+    """Until the server has seen so many requests, or the process is done."""
+    deadline = time.monotonic() + 120
+    while len(server.log) < count and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def assert_exact(warehouse: Warehouse, world: World) -> None:
+    rows = warehouse.column("SELECT id FROM subscribers")
+    assert len(rows) == len(set(rows)) == PAGES * 1_000
+    assert set(rows) == set(world.account(ACCOUNT).subscribers.ids())
+
+
+def test_killed_again_and_again_it_pays_for_no_page_twice(
+    command: Any, slow_server: Server, warehouse: Warehouse, world: World
+) -> None:
+    for count in (6, 14, 22, 29):
+        process = command()
+        wait_for_requests(slow_server, process, count)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = command()
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, output + errors
+    assert_exact(warehouse, world)
+    assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(
+    command: Any, slow_server: Server, warehouse: Warehouse, world: World, number: int
+) -> None:
+    process = command()
+    wait_for_requests(slow_server, process, 12)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, output + errors
+    assert "run the same command again" in errors.strip().splitlines()[-1]
+    assert "Traceback" not in output + errors
+    process = command()
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, output + errors
+    assert_exact(warehouse, world)
+    assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
+
+
+def test_what_landed_too_long_ago_is_read_again(
+    command: Any, slow_server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = command()
+    wait_for_requests(slow_server, process, 20)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    monkeypatch.setenv("SOURCES__DRIP__RESUME_MAX_AGE", "0.001")
+    slow_server.log.clear()
+    process = command()
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, output + errors
+    assert len(slow_server.log) >= PAGES + 11
+    assert_exact(warehouse, world)
+
+
+def test_a_spent_budget_is_waited_for(
+    prefect_server: None, warehouse: Warehouse, sync: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = World(seed=5, sizes={ACCOUNT: PAGES * 1_000}, rate_limit=10, rate_window=2.0)
+    with serve(limited) as server:
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "10"), ("RATE_WINDOW", "2")):
+            monkeypatch.setenv(f"SOURCES__DRIP__{name}", value)
+        report = sync()
+        assert report.exit_code == 0, report.failures
+        assert_exact(warehouse, limited)
+        assert sum(request.status == 429 for request in server.log) <= 3
+
+
+def test_a_wait_that_is_too_long_keeps_what_landed(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "15")
+    monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "1")
+    report = sync()
+    assert report.exit_code == 1
+    assert any("SOURCES__DRIP__MAX_WAIT" in line.note for line in report.failures)
+    spent = len(server.log)
+    assert spent <= 15
+    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "3600")
+    assert sync().exit_code == 0
+    assert_exact(warehouse, world)
