@@ -26,5 +26,6 @@ def test_the_report_is_an_artifact(sync: Any) -> None:
     sync(accounts=["1000002"], resources=["tags"])
     with get_client(sync_client=True) as client:
         artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[ARTIFACT_KEY])))
-    assert '"resource": "tags"' in str(artifacts[-1].data)
-    assert "dataset drip" in str(artifacts[-1].description)
+    newest = max(artifacts, key=lambda artifact: str(artifact.created))
+    assert '"resource": "tags"' in str(newest.data)
+    assert "dataset drip" in str(newest.description)
