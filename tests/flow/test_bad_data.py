@@ -207,7 +207,7 @@ def test_names_that_no_column_can_have(sync: Any, world: World, warehouse: Wareh
         report = sync(resources=["subscribers"])
         assert (report.exit_code, line_of(report, "subscribers").loaded) == (0, 2), report.failures
         (row,) = warehouse.rows("SELECT * FROM subscribers WHERE id = 'odd'")
-        assert warehouse.rows(f"SELECT account_id, email FROM subscribers WHERE id = 'odd'") == [(FIRST, "e")]
+        assert warehouse.rows("SELECT account_id, email FROM subscribers WHERE id = 'odd'") == [(FIRST, "e")]
         texts = json.dumps(row, default=str)
         other = next(json.loads(value) for value in row if isinstance(value, str) and value.startswith('{"'))
         values = {json.loads(v) for v in row if isinstance(v, str) and v.startswith('"')} | set(other.values())
