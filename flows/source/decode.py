@@ -19,7 +19,7 @@ import pyarrow as pa
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.errors import UnreadableReply
 from flows.source.names import ColumnNames
-from flows.source.records import Int, Json
+from flows.source.records import Json
 from flows.source.schema import (
     FIELD_NAME,
     LINKS,
@@ -41,8 +41,6 @@ MOST_UNKNOWN = 100
 """Unknown fields that get a column each; more are no new fields of the API but data in their names."""
 AWKWARD = re.compile(r'[\\"\x00-\x1f]|^_other_fields$|^.{200,}$')
 """Field names that no column can be named after."""
-EXACT_IN_FLOAT = 2**53
-"""Whole numbers up to here are the same number when written with a decimal point."""
 BAD_ACCOUNT = "an account id that is not digits"
 
 
@@ -315,12 +313,9 @@ def _fit(value: Any, kind: Any) -> tuple[Any, str | None]:
     """A loosely decoded value as (value, None) where it fits its column, else as (None, its JSON)."""
     if value is msgspec.UNSET or value is None:
         return None, None
-    if not _misfits(value, kind):
-        return msgspec.json.decode(value, type=kind), None
-    number = _as(value, float)
-    if kind == Int and number is not None and number.is_integer() and abs(number) <= EXACT_IN_FLOAT:
-        return int(number), None
-    return None, bytes(value).decode()
+    if _misfits(value, kind):
+        return None, bytes(value).decode()
+    return msgspec.json.decode(value, type=kind), None
 
 
 def _json_text(value: Any) -> str | None:
