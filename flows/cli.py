@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,7 +13,10 @@ import typer
 from flows.prefect_settings import apply_prefect_settings
 
 CANNOT_START = 2
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+GRACE_SECONDS = 5.0
+"""For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
+STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 SANDBOX_DAY = datetime(2026, 6, 1)
 
 app = typer.Typer(
@@ -40,8 +44,6 @@ def sync(
     apply_prefect_settings()
     from flows.terminal import run_sync
 
-    # Prefect hands SIGTERM on to whoever had it before: it ends a sync as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _plain_errors():
         raise typer.Exit(run_sync(account, resource, destination, dataset, verbose))
 
@@ -91,10 +93,12 @@ def demo(
 
 
 class _plain_errors:  # noqa: N801 - used like a function
-    """One line on stderr for what a user can mend, an honest word on Ctrl-C."""
+    """One line on stderr for what a user can mend, an honest word on Ctrl-C and SIGTERM."""
 
     def __enter__(self) -> None:
-        return None
+        # Prefect hands a SIGTERM on to whoever had it before.
+        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGINT, _interrupt)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         from flows.source.errors import DripError
@@ -102,7 +106,27 @@ class _plain_errors:  # noqa: N801 - used like a function
         if isinstance(error, DripError):
             fail(str(error))
         if isinstance(error, KeyboardInterrupt):
-            fail("stopped; what landed is kept: run the same command again to go on from there", INTERRUPTED)
+            fail(STOPPED, TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM came: it ends a run as Ctrl-C does."""
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    _end_soon(TERMINATED)
+    raise Terminated
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    _end_soon(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def _end_soon(code: int) -> None:
+    timer = threading.Timer(GRACE_SECONDS, fail, (STOPPED, code))
+    timer.daemon = True
+    timer.start()
 
 
 def fail(message: str, code: int = CANNOT_START) -> NoReturn:
@@ -110,7 +134,15 @@ def fail(message: str, code: int = CANNOT_START) -> NoReturn:
     sys.stderr.write(" ".join(message.split()) + "\n")
     sys.stderr.flush()
     sys.stdout.flush()
+    _stop_prefect_server()
     os._exit(code)  # threads of an interrupted run may still wait for the network
+
+
+def _stop_prefect_server() -> None:
+    """Stop the server that Prefect started for this process, as it would itself at an orderly exit."""
+    if module := sys.modules.get("prefect.server.api.server"):
+        for server in list(module.SubprocessASGIServer._instances.values()):
+            server.stop()
 
 
 def main() -> None:

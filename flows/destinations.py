@@ -90,8 +90,9 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
         try:
             return duckdb.connect(path, read_only=read_only)
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
-                raise SettingsError(_why_not(path, error, wait)) from None
+            held = "lock" in str(error).lower()
+            if not held or time.monotonic() > deadline:
+                raise SettingsError(_why_not(path, error, wait if held else None)) from None
         time.sleep(POLL_SECONDS)
 
 
@@ -135,7 +136,9 @@ def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
         open_duckdb(path, wait).close()
 
 
-def _why_not(path: Path, error: duckdb.Error, wait: float) -> str:
+def _why_not(path: Path, error: duckdb.Error, wait: float | None) -> str:
     """DuckDB's words, which name the process that holds the file, in one line."""
     words = str(error).split("See also")[0].splitlines()[0].strip()
+    if wait is None:
+        return f"cannot open {path}: {words}; change {DUCKDB_SETTING}"
     return f"cannot open {path} after {wait:.0f} s: {words} Close what holds it, or change {DUCKDB_SETTING}."

@@ -14,13 +14,17 @@ from prefect.tasks import Task
 from flows.progress import ListRead, PageLanded, emit
 from flows.run import Run, tools_of
 from flows.source.drip import page_resource
+from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
 from flows.source.lists import ListReader
 from flows.source.reading import Outcome
+from flows.source.settings import DripSettings
 
 ListName = tuple[str, str | None]
 """A resource and an account; None for a list that the token has one of."""
 TASK_RETRIES = 1
+ACCOUNTS_MAX_AGE = 180.0
+"""Seconds; as long as Prefect may take to start, before which the command line asks for the accounts."""
 
 
 class Landed(msgspec.Struct):
@@ -51,15 +55,20 @@ def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -
 
 
 def root_cause(state: State[Any]) -> BaseException:
-    """Our own error in a failed state; dlt wraps it while it iterates a resource."""
+    """Our own error in a failed state."""
     try:
-        error: BaseException | None = state.result(raise_on_failure=True)
+        state.result(raise_on_failure=True)
     except BaseException as raised:
-        error = raised
-    outer = error
+        return own_error(raised)
+    return RuntimeError("no error")
+
+
+def own_error(raised: BaseException) -> BaseException:
+    """Our own error in `raised`, itself where there is none; dlt wraps it while it iterates a resource."""
+    error: BaseException | None = raised
     while error is not None and not isinstance(error, DripError):
         error = error.__cause__ or error.__context__
-    return error or outer or RuntimeError("no error")
+    return error or raised
 
 
 def _task_run_name() -> str:
@@ -92,11 +101,11 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     """
     _tag(resource, account)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
-    if unit.age() > tools.settings.resume_max_age:
+    if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
         return Landed(resource, account, outcome, 0.0, resumed_pages=len(unit.files()))
-    reader = ListReader(tools.client, unit.endpoint, account, tools.decoder(resource))
+    reader = ListReader(tools.client, unit.endpoint, account, tools.decoder(resource, run.columns.get(resource, ())))
     landed = list(unit.landed())
     reader.resume(iter(landed))
     for page in page_resource(reader):
@@ -106,6 +115,11 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
         raise Stopped("the list was not read to its end")
     unit.finish(reader.outcome)
     return Landed(resource, account, reader.outcome, time.monotonic() - started, len(landed))
+
+
+def _max_age(resource: str, settings: DripSettings) -> float:
+    """The accounts are asked for anew by every later run: who was given one more must not wait an hour for it."""
+    return min(settings.resume_max_age, ACCOUNTS_MAX_AGE) if resource == ACCOUNTS.resource else settings.resume_max_age
 
 
 def gather(futures: Mapping[ListName, Any]) -> tuple[list[Landed], list[Failure]]:

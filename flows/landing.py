@@ -90,6 +90,16 @@ class Unit:
         for path in sorted(self.folder.glob("*.quarantine.json")):
             yield from msgspec.json.decode(path.read_bytes(), type=list[Quarantined])
 
+    def is_sound(self) -> bool:
+        """Whether all that landed can be read; not so where the machine lost power, or after an upgrade."""
+        try:
+            for path in self.files():
+                page_mark(pq.read_schema(path))
+            self.outcome()
+        except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
+            return False
+        return True
+
     def age(self) -> float:
         """Seconds since the first page landed; infinite where none did."""
         files = self.files()

@@ -44,24 +44,31 @@ class Loaded(msgspec.Struct):
 def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
     """Merge all that landed into the destination in one dlt pipeline run, and count what is there then."""
     pipeline = pipeline_of(run)
-    pipeline.sync_destination()
-    pipeline.run(landed_source(run, landed, accounts, known_fields(pipeline)), loader_file_format="parquet")
+    pipeline.run(landed_source(run, landed, accounts), loader_file_format="parquet")
     make_views(pipeline, run)
     return Loaded(rows=count_rows(pipeline, run))
 
 
 def pipeline_of(run: Run) -> dlt.Pipeline:
-    """The dlt pipeline of this run, in a folder of its own: nothing pending from another run can be in it."""
+    """The dlt pipeline of this run, in a folder of its own: nothing pending from another run can be in it.
+
+    Raises:
+        SettingsError: the destination cannot be opened, for somebody reads it and does not end.
+    """
+    settings = tools_of(run).settings
+    run.target.check(settings)
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(run.pipeline_folder),
-        destination=run.target.destination(tools_of(run).settings),
+        destination=run.target.destination(settings),
         dataset_name=run.target.dataset,
     )
 
 
-def known_fields(pipeline: dlt.Pipeline) -> dict[str, dict[str, str]]:
+def known_columns(run: Run) -> dict[str, dict[str, str]]:
     """By table, the columns that earlier loads chose for fields the reference does not know."""
+    pipeline = pipeline_of(run)
+    pipeline.sync_destination()
     if SCHEMA not in pipeline.schemas:
         return {}
     tables = pipeline.schemas[SCHEMA].tables
@@ -72,11 +79,11 @@ def known_fields(pipeline: dlt.Pipeline) -> dict[str, dict[str, str]]:
 
 
 @dlt.source(name=SCHEMA, section=SCHEMA)
-def landed_source(run: Run, landed: Sequence[Landed], accounts: Sequence[str], known: dict[str, dict[str, str]]) -> Any:
+def landed_source(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Any:
     """The landing zone as a dlt source: a resource per table, whatever account its rows are of."""
     for resource in run.resources:
         lists = [one for one in landed if one.resource == resource]
-        names = ColumnNames(arrow_schema(ENDPOINTS[resource]).names, known.get(resource))
+        names = ColumnNames(arrow_schema(ENDPOINTS[resource]).names, run.columns.get(resource))
         yield table_resource(run, ENDPOINTS[resource], lists, accounts, names)
     yield quarantine_resource(run, landed)
 

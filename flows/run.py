@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ class Run:
         target: where to.
         resources: names of the resources that are synced, in the order of the table.
         landing: the landing zone for this token, base URL, destination and dataset.
+        columns: by resource, the columns that fields which the reference does not know have already.
         id: unique; the name of the pipeline folder.
         started: when, with time zone.
     """
@@ -39,6 +40,7 @@ class Run:
     target: Target
     resources: tuple[str, ...]
     landing: Landing
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -58,11 +60,15 @@ class Tools:
     def __init__(self) -> None:
         self.settings = load_settings()
         self.client = DripClient(self.settings, say=tell)
-        self._decoders = {name: Decoder(endpoint) for name, endpoint in ENDPOINTS.items()}
+        self._decoders: dict[str, Decoder] = {}
+        self._making = threading.Lock()
 
-    def decoder(self, resource: str) -> Decoder:
-        """The decoder of a resource, which has learned from all its lists so far."""
-        return self._decoders[resource]
+    def decoder(self, resource: str, known: Iterable[str] = ()) -> Decoder:
+        """The decoder of a resource, which has learned from all its lists so far, and starts with `known` fields."""
+        with self._making:
+            if resource not in self._decoders:
+                self._decoders[resource] = Decoder(ENDPOINTS[resource], known=known)
+            return self._decoders[resource]
 
 
 _tools: dict[str, Tools] = {}

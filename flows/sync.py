@@ -1,5 +1,6 @@
 """The sync: accounts, then every list of every account at once into the landing zone, then one load."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from prefect import flow
@@ -8,8 +9,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.destinations import DestinationName
-from flows.extract import Landed, ListName, extract, gather, root_cause
-from flows.load import load
+from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
+from flows.load import known_columns, load
 from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
@@ -66,6 +67,7 @@ def sync(
 
 def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
     discovered = discover(run)
+    run = replace(run, columns=known_columns(run))
     accounts = chosen_accounts(visible(run), wanted)
     patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
     futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
@@ -86,6 +88,25 @@ def discover(run: Run) -> Landed:
         raise root_cause(state)
     landed: Landed = state.result()
     return landed
+
+
+def check_accounts(run: Run, wanted: list[str] | None) -> None:
+    """Ask for the accounts before Prefect starts, which takes long; the flow finds the answer where it landed.
+
+    Raises:
+        DripError: nobody answers, the token is refused, or a wanted account is not visible to it.
+    """
+    try:
+        with private_files(), run.target.lock(tools_of(run).settings.lock_wait, run.landing.root):
+            extract.fn(run, ACCOUNTS.resource, None)
+            if not set(wanted or ()) <= set(visible(run)):  # what landed a minute ago may not know it yet
+                run.unit(ACCOUNTS.resource, None).clear()
+                extract.fn(run, ACCOUNTS.resource, None)
+            chosen_accounts(visible(run), wanted)
+    except Exception as error:
+        raise own_error(error) from None
+    finally:
+        clean_up(run)
 
 
 def visible(run: Run) -> list[str]:

@@ -22,7 +22,7 @@ from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import SettingsError, unknown
 from flows.source.lists import ListReader
 from flows.source.settings import load_settings
-from flows.sync import sync
+from flows.sync import check_accounts, sync
 
 DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
@@ -43,7 +43,7 @@ def run_sync(
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
     name = cast(DestinationName, destination)
-    prepare(resources, name, dataset)
+    check_accounts(prepare(resources, name, dataset), list(accounts or []))
     if not verbose:
         _only_our_own_words()
     with listening(ProgressLine(console).on):

@@ -13,6 +13,10 @@ SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
 
 
+POLL = 0.02
+"""Seconds between two looks at a budget of which the requests under way may use up the rest."""
+
+
 class Budget:
     """The requests of one token in one process, counted by the API's headers and by our own clock.
 
@@ -34,15 +38,24 @@ class Budget:
         self.remaining: int | None = None
         self._sent: deque[float] = deque()
         self._reopens = 0.0
+        self._under_way = 0
         self._lock = threading.Lock()
         self._said = 0.0
 
     def take(self) -> None:
         """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
         while (seconds := self._try_take()) > 0:
-            self._wait(seconds)
+            if seconds == POLL:
+                self.stop.wait(POLL)
+            else:
+                self._wait(seconds)
         if self.stop.is_set():
             raise Stopped("stopped")
+
+    def done(self) -> None:
+        """A request that was taken has been answered, or never will be."""
+        with self._lock:
+            self._under_way -= 1
 
     def count(self) -> None:
         """Count a request that was not waited for: a retry."""
@@ -81,9 +94,16 @@ class Budget:
             wait = max(self._reopens - now, 0.0)
             if len(self._sent) >= self.limit:
                 wait = max(wait, self._sent[0] + self.window - now + SAFETY)
+            if wait == 0.0 and self._may_be_one_too_many():
+                return POLL
             if wait == 0.0:
+                self._under_way += 1
                 self._count(now)
             return wait
+
+    def _may_be_one_too_many(self) -> bool:
+        """Whether those under way may use up what the API said is left; one alone asks it anew."""
+        return self.remaining is not None and 0 < self._under_way >= self.remaining
 
     def _count(self, now: float) -> None:
         self._sent.append(now)

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import msgspec
 import requests
 from dlt.sources.helpers.requests import Client
 from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import HTTPError
 
 from flows.source.budget import Budget, Listener
 from flows.source.errors import RequestFailed, Unauthorized, Unreachable, UnreadableReply
@@ -63,6 +65,7 @@ class DripClient:
         self.budget = Budget(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
+        self._secrets = _secrets(settings)
         self._http = Client(
             request_timeout=settings.timeout,
             raise_for_status=False,
@@ -88,11 +91,14 @@ class DripClient:
         """
         while True:
             self.budget.take()
-            with self._under_way:
-                response = self._send(path, params)
-            if self._is_faulty(response):
-                self.budget.take_back()
-            self.budget.observe(_remaining(response))
+            try:
+                with self._under_way:
+                    response = self._send(path, params)
+                if self._is_faulty(response):
+                    self.budget.take_back()
+                self.budget.observe(_remaining(response))
+            finally:
+                self.budget.done()
             if not _is_spent(response):
                 return self._checked(response)
             self.budget.spent()
@@ -157,13 +163,21 @@ class DripClient:
         return self._scrubbed(response.content[: 4 * SNIPPET_CHARS].decode(errors="replace"))[:SNIPPET_CHARS]
 
     def _scrubbed(self, text: str) -> str:
-        return text.replace(self.settings.token, "***")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 def _auth(settings: DripSettings) -> AuthBase:
     if settings.access_token:
         return Bearer(settings.access_token)
     return HTTPBasicAuth(settings.api_key or "", settings.password)
+
+
+def _secrets(settings: DripSettings) -> list[str]:
+    """What must appear in no message: the token and, since a reply may repeat our headers, what these hold."""
+    basic = b64encode(f"{settings.token}:{settings.password}".encode()).decode()
+    return [secret for secret in (basic, settings.token, str(settings.password)) if secret]
 
 
 def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[str]:
@@ -176,19 +190,20 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
     """Read the streamed body once; note on the response why it cannot be used, if it cannot."""
     if hasattr(response, FAULT):
         return
-    chunks: list[bytes] = []
-    size, fault, deadline = 0, "", time.monotonic() + seconds
+    body, fault, deadline = bytearray(), "", time.monotonic() + seconds
     try:
-        for chunk in response.iter_content(CHUNK_BYTES):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > max_bytes or time.monotonic() > deadline:
-                fault = "a reply that did not end within SOURCES__DRIP__MAX_REPLY_MB or REPLY_TIMEOUT"
-                break
-    except BROKEN as error:
+        # As much as is there, not a whole block: a reply that trickles must not outlast the deadline.
+        response.raw.decode_content = True
+        while not fault and (chunk := response.raw.read1(CHUNK_BYTES)):
+            body += chunk
+            if len(body) > max_bytes:
+                fault = "a reply larger than SOURCES__DRIP__MAX_REPLY_MB"
+            elif time.monotonic() > deadline:
+                fault = "a reply that did not end within SOURCES__DRIP__REPLY_TIMEOUT"
+    except HTTPError as error:
         fault = f"a reply that was cut short ({type(error).__name__})"
     response.close()
-    response._content = b"".join(chunks)
+    response._content = bytes(body)
     response._content_consumed = True  # type: ignore[attr-defined]
     setattr(response, FAULT, fault or _json_fault(response._content))
 
@@ -196,6 +211,8 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
 def _json_fault(body: bytes) -> str:
     try:
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except RecursionError:  # the decoder takes the record that is nested so deep out
+        return ""
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return "" if is_lenient_json(body) else "a reply that is not a JSON object"
     return ""

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.errors import UnreadableReply
 from flows.source.names import ColumnNames
-from flows.source.records import Json
+from flows.source.records import Int, Json
 from flows.source.schema import (
     FIELD_NAME,
     LINKS,
@@ -39,8 +39,17 @@ OTHER_FIELDS = "_other_fields"
 """The column, a JSON object, of unknown fields that get no column of their own."""
 MOST_UNKNOWN = 100
 """Unknown fields that get a column each; more are no new fields of the API but data in their names."""
-AWKWARD = re.compile(r'[\\"\x00-\x1f]|^_other_fields$|^.{200,}$')
+AWKWARD = re.compile(r'[\\"\x00-\x1f]|^\s*$|^_other_fields$|^.{200,}$')
 """Field names that no column can be named after."""
+EXACT_IN_FLOAT = 2**53
+"""Whole numbers up to here are the same number when written with a decimal point."""
+TOO_DEEP = "nested too deep"
+MOST_LEVELS = 200
+"""Deeper records are taken out of a page that cannot be decoded for its depth."""
+ITEM_LEVEL = 3
+"""The reply, its list, an item of the list."""
+BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""Strings, so that what stands in them is skipped, and brackets."""
 BAD_ACCOUNT = "an account id that is not digits"
 
 
@@ -82,23 +91,35 @@ class Decoder:
     Args:
         endpoint: whose pages.
         names: names the columns of unknown fields.
+        known: unknown fields that have a column already; others get one while there are few enough.
     """
 
-    def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None, known: Iterable[str] = ()) -> None:
         self.endpoint = endpoint
         self.names = names or ColumnNames(arrow_schema(endpoint).names)
         self._types = field_types(endpoint.record)
-        self._unknown: set[str] = set()
+        self._unknown: set[str] = {*known} - {OTHER_FIELDS}
         self._loose: set[str] = set()
         self._widening = threading.Lock()
         self._record: type[msgspec.Struct] = endpoint.record
 
     def decode(self, body: bytes, account_id: str | None, url: str = "") -> Decoded:
         """The page in `body`. Raises UnreadableReply where there is no list."""
-        envelope, quarantine = _envelope(body, self.endpoint.selector)
+        try:
+            return self._decode(body, account_id, url, [])
+        except RecursionError:
+            shallow, deep = _without_deep_records(body)
+        try:
+            return self._decode(shallow, account_id, url, deep)
+        except RecursionError:
+            raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
+
+    def _decode(self, body: bytes, account_id: str | None, url: str, quarantine: list[Quarantined]) -> Decoded:
+        envelope, no_unicode = _envelope(body, self.endpoint.selector)
         raw = envelope.get(self.endpoint.selector)
         if raw is None or not bytes(raw).lstrip().startswith(b"["):
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}")
+        quarantine += no_unicode
         rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)
@@ -249,6 +270,35 @@ def _envelope(body: bytes, selector: str) -> tuple[dict[str, msgspec.Raw], list[
     return msgspec.json.decode(text, type=dict[str, msgspec.Raw]), quarantine
 
 
+def _without_deep_records(body: bytes) -> tuple[bytes, list[Quarantined]]:
+    """The page without the list items that are nested too deep, and these; found without recursion."""
+    spans = [(start, end) for start, end, levels in _list_items(body) if levels > MOST_LEVELS]
+    deep = [Quarantined(TOO_DEEP, body[start:end].decode(errors="replace")) for start, end in spans]
+    for start, end in reversed(spans):
+        before, after = body[:start].rstrip(), body[end:].lstrip()
+        if after.startswith(b","):
+            after = after[1:]
+        elif before.endswith(b","):
+            before = before[:-1]
+        body = before + after
+    return body, deep
+
+
+def _list_items(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Start, end and levels of every object or list that is an item of a list in the reply's top level."""
+    open_brackets, start, levels = bytearray(), 0, 0
+    for found in BRACKETS.finditer(body):
+        if found[0] in (b"[", b"{"):
+            open_brackets += found[0]
+            start, levels = (found.start(), 0) if len(open_brackets) == ITEM_LEVEL else (start, levels)
+            levels = max(levels, len(open_brackets))
+        elif found[0] in (b"]", b"}"):
+            is_item = len(open_brackets) == ITEM_LEVEL and open_brackets[-2:-1] == b"["
+            del open_brackets[-1:]
+            if is_item:
+                yield start, found.end(), levels
+
+
 def _is_unicode(value: Any) -> bool:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -313,9 +363,12 @@ def _fit(value: Any, kind: Any) -> tuple[Any, str | None]:
     """A loosely decoded value as (value, None) where it fits its column, else as (None, its JSON)."""
     if value is msgspec.UNSET or value is None:
         return None, None
-    if _misfits(value, kind):
-        return None, bytes(value).decode()
-    return msgspec.json.decode(value, type=kind), None
+    if not _misfits(value, kind):
+        return msgspec.json.decode(value, type=kind), None
+    number = _as(value, float)
+    if kind == Int and number is not None and number.is_integer() and abs(number) <= EXACT_IN_FLOAT:
+        return int(number), None
+    return None, bytes(value).decode()
 
 
 def _json_text(value: Any) -> str | None:

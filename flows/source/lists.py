@@ -74,13 +74,21 @@ class ListReader:
             RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`.
         """
         while self.outcome is None:
-            while numbers := self._reading.next_pages(self.client.settings.parallel):
+            while numbers := self._reading.next_pages(self._at_once()):
                 yield from self._fetch(numbers)
             self._judge()
 
     def rows(self) -> int:
         """Distinct rows that came so far."""
         return self._reading.rows()
+
+    def _at_once(self) -> int:
+        """Pages asked for at once; one in the last attempt.
+
+        Counts of pages asked for together come in no order: where rows arrive, some look as if the list shrank.
+        """
+        settings = self.client.settings
+        return settings.parallel if self.attempt < settings.max_scans else 1
 
     def _fetch(self, numbers: list[int]) -> Iterator[Page]:
         for number, (reply, decoded) in zip(numbers, self.client.map(self._get, numbers), strict=True):

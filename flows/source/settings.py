@@ -68,15 +68,13 @@ class DripSettings(BaseConfiguration):
             raise SettingsError(
                 "no API key: set SOURCES__DRIP__API_KEY, or api_key under [sources.drip] in .dlt/secrets.toml"
             )
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a URL: {self.base_url!r}")
-        if parts.username or parts.password:
-            raise SettingsError("SOURCES__DRIP__BASE_URL holds credentials: use SOURCES__DRIP__API_KEY instead")
-        self.base_url = self.base_url.rstrip("/")
-        for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout"):
+        self.base_url = _checked_url(self.base_url)
+        for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} has to be above 0")
+        for name in ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be below 0")
 
     @property
     def token(self) -> str:
@@ -94,6 +92,20 @@ def load_settings() -> DripSettings:
         return resolve_configuration(DripSettings(), sections=SECTION)
     except ConfigurationException as error:
         raise SettingsError(f"a setting of [sources.drip] is wrong: {_first_line(error)}") from error
+
+
+def _checked_url(url: str) -> str:
+    """`url` without a slash at its end. Raises SettingsError where it is none, or holds what it should not."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if "@" in url:
+        raise SettingsError("SOURCES__DRIP__BASE_URL holds credentials: use SOURCES__DRIP__API_KEY instead")
+    if not is_url or "?" in url or "#" in url:
+        raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a URL that paths can be added to: {url!r}")
+    return url.rstrip("/")
 
 
 def _first_line(error: Exception) -> str:

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 from prefect.settings import PREFECT_API_URL
 
 from flows.sandbox import Server, World
@@ -45,33 +47,46 @@ def test_no_key(cli: Run) -> None:
     assert_plain(cli("sync", without="SOURCES__DRIP__API_KEY"), "SOURCES__DRIP__API_KEY")
 
 
-def test_a_wrong_key(cli: Run, prefect_server: None) -> None:
-    result = cli("sync", SOURCES__DRIP__API_KEY=SECRET, PREFECT_API_URL=PREFECT_API_URL.value())
+def test_a_wrong_key(cli: Run) -> None:
+    result = cli("sync", SOURCES__DRIP__API_KEY=SECRET)
     assert_plain(result, "401", "SOURCES__DRIP__API_KEY")
+    assert "starting Prefect" not in result.stdout
 
 
 def test_a_wrong_key_shows_no_accounts(cli: Run) -> None:
     assert_plain(cli("accounts", SOURCES__DRIP__API_KEY=SECRET), "401", "SOURCES__DRIP__API_KEY")
 
 
-@pytest.mark.parametrize("url", ["nonsense", "ftp://example.com", "https://"])
+@pytest.mark.parametrize("url", ["nonsense", "ftp://example.com", "https://", "http://[::1", "http://x:99999"])
 def test_a_base_url_that_is_none(cli: Run, url: str) -> None:
     assert_plain(cli("sync", SOURCES__DRIP__BASE_URL=url), "SOURCES__DRIP__BASE_URL", url)
 
 
-def test_a_base_url_that_nobody_answers_at(cli: Run, prefect_server: None) -> None:
+def test_a_base_url_with_credentials(cli: Run) -> None:
+    result = cli("sync", SOURCES__DRIP__BASE_URL=f"https://{SECRET}@example.com/v2")
+    assert_plain(result, "SOURCES__DRIP__BASE_URL", "SOURCES__DRIP__API_KEY")
+
+
+def test_a_base_url_that_nobody_answers_at(cli: Run) -> None:
     url = "http://127.0.0.1:9/v2"
-    result = cli("sync", SOURCES__DRIP__BASE_URL=url, PREFECT_API_URL=PREFECT_API_URL.value())
+    result = cli("sync", SOURCES__DRIP__BASE_URL=url)
     assert_plain(result, "SOURCES__DRIP__BASE_URL", url)
+    assert "starting Prefect" not in result.stdout
+
+
+def test_a_base_url_that_is_something_else(cli: Run, world: World) -> None:
+    world.faults = [{"action": {"kind": "html"}}]
+    assert_plain(cli("sync"), "not a JSON object", "/accounts", "<!DOCTYPE html>")
 
 
 def test_an_unknown_resource(cli: Run) -> None:
     assert_plain(cli("sync", "--resource", "subscribrs"), "subscribrs", "did you mean 'subscribers'", "webhooks")
 
 
-def test_an_account_that_the_key_does_not_see(cli: Run, prefect_server: None) -> None:
-    result = cli("sync", "--account", "555", PREFECT_API_URL=PREFECT_API_URL.value())
+def test_an_account_that_the_key_does_not_see(cli: Run) -> None:
+    result = cli("sync", "--account", "555")
     assert_plain(result, "555", "1000001", "1000002")
+    assert "starting Prefect" not in result.stdout
 
 
 def test_an_account_that_is_no_id(cli: Run) -> None:
@@ -86,12 +101,29 @@ def test_a_database_that_cannot_be_written(cli: Run, tmp_path: Path) -> None:
 
 def test_a_database_that_another_process_holds(cli: Run, warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path):
-        assert_plain(cli("sync"), str(warehouse.path), str(os.getpid()))
+        assert_plain(cli("sync"), str(warehouse.path), str(os.getpid()), "Close what holds it")
 
 
 def test_a_database_that_is_none(cli: Run, warehouse: Warehouse) -> None:
     warehouse.path.write_text("not a database " * 1000)
-    assert_plain(cli("sync"), str(warehouse.path))
+    result = cli("sync")
+    assert_plain(result, str(warehouse.path), "DESTINATION__DUCKDB__CREDENTIALS")
+    assert "Close what holds it" not in result.stderr
+
+
+def test_a_database_that_another_sync_writes_to(cli: Run, warehouse: Warehouse, tmp_path: Path) -> None:
+    with FileLock(warehouse.path.with_name(".warehouse.duckdb.sync-lock")):
+        assert_plain(cli("sync"), "another sync", str(warehouse.path), "SOURCES__DRIP__LOCK_WAIT")
+
+
+def test_two_syncs_at_once(cli: Run, warehouse: Warehouse, world: World, prefect_server: None) -> None:
+    settings = {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "60"}
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _: cli("sync", **settings), range(2)))
+    assert [result.returncode for result in results] == [0, 0], results
+    assert warehouse.value("SELECT count(*) FROM tags") == sum(
+        len(world.account(account).records["tags"]) for account in world.account_ids
+    )
 
 
 def test_a_file_named_like_the_dataset(cli: Run, tmp_path: Path) -> None:
@@ -109,6 +141,11 @@ def test_an_unknown_destination(cli: Run) -> None:
 
 def test_a_setting_that_is_no_number(cli: Run) -> None:
     assert_plain(cli("sync", SOURCES__DRIP__PARALLEL="many"), "parallel")
+
+
+@pytest.mark.parametrize("name", ["MAX_RETRIES", "PARALLEL", "RATE_WINDOW", "LOCK_WAIT"])
+def test_a_setting_that_is_below_zero(cli: Run, name: str) -> None:
+    assert_plain(cli("sync", **{f"SOURCES__DRIP__{name}": "-1"}), f"SOURCES__DRIP__{name}")
 
 
 def test_a_list_that_fails_is_named_and_the_rest_arrives(

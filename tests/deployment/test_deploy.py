@@ -85,9 +85,7 @@ def test_what_is_deployed(deployment: DeploymentResponse) -> None:
 
 
 def test_it_runs_wherever_the_project_is_installed(deployment: DeploymentResponse, checkout: Path) -> None:
-    script, directory = deployment.pull_steps
-    assert list(script) == ["prefect.deployments.steps.run_shell_script"]
-    assert directory == {"prefect.deployments.steps.set_working_directory": {"directory": "{{ here.stdout }}"}}
+    assert deployment.pull_steps == [{"flows.project.enter": {}}]
     stored = deployment.model_dump_json()
     for of_this_machine in (checkout, PROJECT, Path.home(), Path(sys.prefix)):
         assert str(of_this_machine) + "/" not in stored

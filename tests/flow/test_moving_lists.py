@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
-from flows.sandbox import World
+from flows.sandbox import Server, World
+from flows.source.client import DripClient
+from flows.source.decode import Decoder
+from flows.source.endpoints import ENDPOINTS
+from flows.source.lists import ListReader
+from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 
 ACCOUNT = "1000001"
+SUBSCRIBERS = ENDPOINTS["subscribers"]
 PEOPLE = {"account": ACCOUNT, "resource": "subscribers"}
 
 
@@ -21,9 +27,10 @@ def api_ids(world: World) -> list[str]:
     return sorted(world.account(ACCOUNT).subscribers.ids())
 
 
+@pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
-def test_deletions_in_mid_scan_end_exact(sync: Any, world: World, warehouse: Warehouse, page: int) -> None:
-    delete = {"kind": "delete", "count": 300}
+def test_deletions_in_mid_scan_end_exact(sync: Any, world: World, warehouse: Warehouse, page: int, first: bool) -> None:
+    delete = {"kind": "delete", "count": 300, "first": first}
     world.faults = [{"match": PEOPLE, "when": {"after": page, "times": 1}, "action": delete}]
     report = sync(resources=["subscribers"])
     assert report.exit_code == 0, report.failures
@@ -41,6 +48,19 @@ def test_arrivals_in_mid_scan_lose_and_repeat_nobody(sync: Any, world: World, wa
     assert before <= set(rows)
 
 
+def test_arrivals_at_every_page_do_not_look_like_a_shrinking_list(
+    server: Server, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__MAX_SCANS", "1")
+    world.faults = [{"match": PEOPLE, "action": {"kind": "arrive", "count": 7}}]
+    for _ in range(20):
+        reader = ListReader(DripClient(load_settings()), SUBSCRIBERS, ACCOUNT, Decoder(SUBSCRIBERS))
+        pages = list(reader.pages())
+        assert reader.outcome is not None
+        assert reader.outcome.complete, reader.outcome
+        assert sum(page.table.num_rows for page in pages) == len(api_ids(world))
+
+
 def test_a_list_that_cannot_be_proven_whole_deletes_nothing(sync: Any, world: World, warehouse: Warehouse) -> None:
     sync(resources=["subscribers"])
     people = world.account(ACCOUNT).records["subscribers"]
@@ -54,3 +74,24 @@ def test_a_list_that_cannot_be_proven_whole_deletes_nothing(sync: Any, world: Wo
     assert warehouse.value(f"SELECT count(*) FROM subscribers WHERE id = '{gone}'") == 1
     assert warehouse.value(f"SELECT first_name FROM subscribers WHERE id = '{stays}'") == "Changed"
     assert warehouse.rows("SELECT account, complete FROM _syncs WHERE NOT complete") == [(ACCOUNT, False)]
+
+
+def test_a_list_that_keeps_shrinking_deletes_nothing(
+    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(resources=["subscribers"])
+    before = set(warehouse.column("SELECT id FROM subscribers"))
+    monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
+    world.faults = [{"match": PEOPLE, "action": {"kind": "delete", "count": 10}}]
+    report = sync(resources=["subscribers"])
+    assert report.exit_code == 1
+    assert "shrank" in report.failures[0].note
+    assert set(warehouse.column("SELECT id FROM subscribers")) == before
+
+
+def test_a_list_without_pages_that_ignores_page(sync: Any, world: World, warehouse: Warehouse) -> None:
+    tags = world.account(ACCOUNT).records["tags"]
+    for number in range(200 - len(tags)):
+        tags.add(f"extra {number}")
+    assert sync(resources=["tags"]).exit_code == 0
+    assert warehouse.value("SELECT count(*) FROM tags") == 200

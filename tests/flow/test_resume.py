@@ -77,15 +77,15 @@ def test_killed_again_and_again_it_pays_for_no_page_twice(
     assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_it_says_how_to_go_on(
-    command: Any, slow_server: Server, warehouse: Warehouse, world: World, number: int
+    command: Any, slow_server: Server, warehouse: Warehouse, world: World, number: int, code: int
 ) -> None:
     process = command()
     wait_for_requests(slow_server, process, 12)
     process.send_signal(number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, output + errors
+    assert process.returncode == code, output + errors
     assert "run the same command again" in errors.strip().splitlines()[-1]
     assert "Traceback" not in output + errors
     process = command()
@@ -93,6 +93,22 @@ def test_interrupted_it_says_how_to_go_on(
     assert process.returncode == 0, output + errors
     assert_exact(warehouse, world)
     assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "slow", "seconds": 90}, {"kind": "spend_budget"}])
+def test_interrupted_while_it_waits_it_ends_soon(
+    command: Any, slow_server: Server, world: World, fault: dict[str, Any]
+) -> None:
+    world.faults = [{"match": {"resource": "tags"}, "action": fault}]
+    process = command()
+    wait_for_requests(slow_server, process, 14)
+    interrupted = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, output + errors
+    assert time.monotonic() - interrupted < 15
+    assert len(errors.strip().splitlines()) == 1, errors
+    assert "run the same command again" in errors
 
 
 def test_what_landed_too_long_ago_is_read_again(

@@ -1,0 +1,294 @@
+"""What the API should never send arrives faithfully or in `_quarantine`, and never stops the rest."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from flows.report import ListReport, SyncReport
+from flows.sandbox import Server, World
+from tests.conftest import Warehouse
+
+FIRST, SECOND = "1000001", "1000002"
+HUGE = "a number that Python has no text for"
+PEOPLE = {"account": FIRST, "resource": "subscribers"}
+
+
+def reply(records: list[Any], meta: Any = None, **siblings: Any) -> dict[str, Any]:
+    """A rule: this is the reply to every request for the first account's subscribers."""
+    count = {"page": 1, "count": len(records), "total_pages": 1, "total_count": len(records)}
+    body = {"meta": meta or count, "subscribers": records, **siblings}
+    return {"match": PEOPLE, "action": {"kind": "raw", "body": json.dumps(body).replace(json.dumps(HUGE), "1e400")}}
+
+
+def line_of(report: SyncReport, resource: str, account: str | None = FIRST) -> ListReport:
+    return next(line for line in report.lists if (line.account, line.resource) == (account, resource))
+
+
+def test_text_that_is_no_text(sync: Any, world: World, warehouse: Warehouse) -> None:
+    world.faults = [
+        reply(
+            [
+                {"id": "surrogate", "first_name": "a\ud800b"},
+                {"id": "surrogate key", "\udfff": 1},
+                {"id": "surro\ud800gate id"},
+                {"id": "nul\u0000id"},
+                {"id": "nul", "first_name": "a\u0000b", "custom_fields": {"k\u0000": "v\u0000"}, "tags": ["\u0000"]},
+                {"id": "healthy", "first_name": "😀"},
+                {"id": "space ", "email": " "},
+                {"id": ""},
+                {"id": " "},
+                {"id": True},
+                {"id": 1.5},
+                {"id": 2**70},
+                {"id": {"a": 1}},
+                [],
+                None,
+            ]
+        )
+    ]
+    report = sync(resources=["subscribers"])
+    line = line_of(report, "subscribers")
+    assert line.complete, line
+    assert (line.api_rows, line.loaded, line.quarantined) == (15, 6, 9), line
+    ids = warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")
+    assert set(ids) == {"nul\u0000id", "nul", "healthy", "space ", " ", str(2**70)}
+    reasons = dict(warehouse.rows("SELECT reason, count(*) FROM _quarantine GROUP BY 1"))
+    assert reasons == {"text that is not valid Unicode": 3, "no key": 4, "not a record": 2}
+    kept = [json.loads(record) for record in warehouse.column("SELECT record FROM _quarantine")]
+    assert {"id": "surrogate", "first_name": "a\ud800b"} in kept
+    assert report.exit_code == 0
+    world.faults = None
+    assert sync(resources=["subscribers"]).exit_code == 0
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 0
+
+
+def test_values_of_another_type(sync: Any, world: World, warehouse: Warehouse) -> None:
+    world.faults = [
+        reply(
+            [
+                {"id": "float", "lead_score": 3.0, "lifetime_value": 3.7},
+                {"id": "texts", "lead_score": "12", "prospect": "true", "sms_consent": 1},
+                {"id": "objects", "email": {"a": 1}, "first_name": ["x"], "city": False, "zip": 1e3},
+                {"id": "numbers", "lead_score": 2**63, "lifetime_value": -(2**63), "utc_offset": HUGE},
+                {"id": "naive", "created_at": "2024-05-06T07:08:09"},
+                {"id": "offset", "created_at": "2024-05-06T07:08:09+02:00"},
+                {"id": "far", "created_at": "9999-12-31T23:59:59Z"},
+                {"id": "early", "created_at": "0001-01-01T00:00:00Z"},
+                {"id": "edge", "created_at": "0001-01-01T00:00:00+14:00"},
+                {"id": "day", "created_at": "2024-05-06"},
+                {"id": "epoch", "created_at": 1714980000},
+                {"id": "none", "created_at": ""},
+                {"id": "tags", "tags": {"a": 1}, "custom_fields": [1]},
+                {"id": "links", "links": {"account": FIRST, "forms": [1], "self": "x"}},
+                {"id": "other", "links": {"account": "999"}},
+                {"id": "nolinks", "links": "x"},
+            ],
+            links={"subscribers.account": {"not": ["a", "text"]}, "other": 1},
+        )
+    ]
+    report = sync(resources=["subscribers"])
+    assert (report.exit_code, line_of(report, "subscribers").loaded) == (0, 16), report
+    names = [row[0] for row in warehouse.rows("DESCRIBE subscribers")]
+
+    def row(key: str) -> dict[str, Any]:
+        (values,) = warehouse.rows(f"SELECT * FROM subscribers WHERE id = '{key}'")
+        known = dict(zip(names, values, strict=True))
+        return {name: value for name, value in known.items() if value is not None and name not in UNASKED}
+
+    assert row("float") == {"lead_score": 3, "lifetime_value__v_json": "3.7"}
+    assert row("texts") == {"lead_score__v_json": '"12"', "prospect__v_json": '"true"', "sms_consent__v_json": "1"}
+    assert row("objects") == {
+        "email__v_json": '{"a": 1}',
+        "first_name__v_json": '["x"]',
+        "city__v_json": "false",
+        "zip__v_json": "1000.0",
+    }
+    assert row("numbers") == {
+        "lead_score__v_json": str(2**63),
+        "lifetime_value": -(2**63),
+        "utc_offset__v_json": "1e400",
+    }
+    assert [f"{row(key)['created_at']:%H:%M %z}" for key in ("naive", "offset")] == ["07:08 +0000", "05:08 +0000"]
+    assert row("far")["created_at"].year == 9999
+    assert row("early")["created_at"].year == 1
+    assert [row(key) for key in ("day", "none", "epoch")] == [
+        {"created_at__v_json": text} for text in ('"2024-05-06"', '""', "1714980000")
+    ]
+    assert row("tags") == {"tags": '{"a": 1}', "custom_fields": "[1]"}
+    assert row("nolinks") == {"links__v_json": '"x"'}
+    assert json.loads(row("links")["links__v_json"])["self"] == "x"
+    assert json.loads(row("other")["links__v_json"]) == {"account": "999"}
+
+
+UNASKED = {"account_id", "id", "_row_hash", "_dlt_id", "_dlt_load_id"}
+
+COUNTS: list[dict[str, Any]] = [
+    {"values": {"total_pages": 1}},
+    {"values": {"total_pages": 99}},
+    {"values": {"total_pages": "two"}},
+    {"values": {"total_pages": None}},
+    {"values": {"total_pages": 0}},
+    {"values": {"total_pages": -1}},
+    {"values": {"total_pages": 2**70}},
+    {"remove": ["total_pages"]},
+    {"remove": ["total_count"]},
+    {"values": {"total_count": "many"}},
+    {"values": {"total_count": None}},
+    {"values": {"total_count": 1.5}},
+    {"remove": ["total_count"], "values": {"total_pages": "two"}},
+    {"values": {"total_count": -5}},
+    {"absent": True},
+]
+
+
+@pytest.mark.parametrize("resource", ["subscribers", "events"])
+def test_counts_that_are_wrong_or_missing(
+    sync: Any, world: World, warehouse: Warehouse, server: Server, resource: str
+) -> None:
+    people = world.account(FIRST).records[resource]
+    size = 2_100 if resource == "subscribers" else 2_001
+    for number in range(size - len(people)):
+        people.add(f"event {number}" if resource == "events" else {"id": f"added{number}", "status": "active"})
+    for counts in COUNTS:
+        world.faults = [{"match": {"account": FIRST, "resource": resource}, "action": {"kind": "meta", **counts}}]
+        server.log.clear()
+        line = line_of(sync(accounts=[FIRST], resources=[resource]), resource)
+        assert (line.loaded, line.complete) == (size, True), (counts, line)
+        assert len(server.log) <= 6, (counts, len(server.log))
+
+
+@pytest.mark.parametrize("count", [0, 2_099, 2_101, 10**12])
+def test_a_total_count_that_is_wrong_is_reported_and_deletes_nothing(
+    sync: Any, world: World, warehouse: Warehouse, server: Server, count: int
+) -> None:
+    sync(accounts=[FIRST], resources=["subscribers"])
+    people = world.account(FIRST).records["subscribers"]
+    people.delete([people.all()[0]["id"]])
+    before = len(people)
+    world.faults = [{"match": PEOPLE, "action": {"kind": "meta", "values": {"total_count": count}}}]
+    report = sync(accounts=[FIRST], resources=["subscribers"])
+    assert report.exit_code == 1
+    assert str(count) in report.failures[0].note
+    assert warehouse.value("SELECT count(*) FROM subscribers") == before + 1
+    assert len(server.log) < 30
+
+
+def test_names_that_no_column_can_have(sync: Any, world: World, warehouse: Warehouse) -> None:
+    odd = ['a "quoted" one', "a'b", "back\\slash", "l" * 300, "", " ", "😀", "ÄÖ", "a.b", "a__b", "1st", "x\ny", "\0"]
+    odd += ["account_id", "_row_hash", "_dlt_id", "_dlt_load_id", "_other_fields", "email__v_json", "select", "Id"]
+    odd += ["ID"]
+    odd += ["Email", "EMAIL", "newField", "new_field", "NewField", "links__account", "unknown_0"]
+    world.faults = [reply([{"id": "odd", "email": "e"} | {name: f"value of {name}" for name in odd}, {"id": "plain"}])]
+    for _ in range(2):
+        report = sync(resources=["subscribers"])
+        assert (report.exit_code, line_of(report, "subscribers").loaded) == (0, 2), report.failures
+        (row,) = warehouse.rows("SELECT * FROM subscribers WHERE id = 'odd'")
+        assert warehouse.rows("SELECT account_id, email FROM subscribers WHERE id = 'odd'") == [(FIRST, "e")]
+        texts = json.dumps(row, default=str)
+        other = next(json.loads(value) for value in row if isinstance(value, str) and value.startswith('{"'))
+        values = {json.loads(v) for v in row if isinstance(v, str) and v.startswith('"')} | set(other.values())
+        assert values >= {f"value of {name}" for name in odd}, texts
+    assert len(warehouse.rows("DESCRIBE subscribers")) == 55
+
+
+def test_field_names_without_end_make_no_columns_without_end(sync: Any, world: World, warehouse: Warehouse) -> None:
+    for turn in range(3):
+        people = [{"id": f"p{n}", **{f"field {turn} {n} {m}": m for m in range(10)}} for n in range(400)]
+        world.faults = [reply(people)]
+        report = sync(resources=["subscribers"])
+        assert (report.exit_code, line_of(report, "subscribers").loaded) == (0, 400), report.failures
+        assert len(warehouse.rows("DESCRIBE subscribers")) < 140
+        (last,) = warehouse.rows("SELECT * FROM subscribers WHERE id = 'p399'")
+        assert f"field {turn} 399 9" in str(last)
+
+
+def test_records_that_are_large_or_deep(sync: Any, world: World, warehouse: Warehouse) -> None:
+    large = {f"k{n}": "v" * 1_000 for n in range(30_000)}
+    deep: Any = "bottom"
+    for _ in range(1_000):
+        deep = {"a": [deep]}
+    world.faults = [reply([{"id": "large", "custom_fields": large}, {"id": "p", "first_name": "x"}])]
+    assert sync(resources=["subscribers"]).exit_code == 0
+    sizes = warehouse.rows(
+        "SELECT id, length(custom_fields::VARCHAR) > 30000000 FROM subscribers WHERE id IN ('large', 'p')"
+    )
+    assert sorted(sizes) == [("large", True), ("p", None)]
+    body = '{"subscribers": [{"id": "deep", "custom_fields": %s}, {"id": "p"}]}' % (
+        '{"a":[' * 1_000 + '"bottom"' + "]}" * 1_000
+    )
+    world.faults = [{"match": PEOPLE, "action": {"kind": "raw", "body": body}}]
+    report = sync(resources=["subscribers"])
+    line = line_of(report, "subscribers")
+    assert line.loaded + line.quarantined == 2, line
+    assert "bottom" in str(
+        warehouse.rows("SELECT custom_fields::VARCHAR FROM subscribers UNION ALL SELECT record FROM _quarantine")
+    )
+
+
+def test_lists_of_strings(sync: Any, world: World, warehouse: Warehouse) -> None:
+    tags = [
+        "plain",
+        None,
+        3,
+        {"a": 1},
+        ["x"],
+        "",
+        " ",
+        "twice",
+        "twice",
+        "Twice",
+        "nul\u0000",
+        "a'b\"c",
+        "\ud800",
+        "x" * 10_000,
+    ]
+    body = json.dumps({"tags": tags})
+    world.faults = [{"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "raw", "body": body}}]
+    report = sync(resources=["tags"])
+    line = line_of(report, "tags")
+    assert (report.exit_code, line.complete) == (0, True), report.failures
+    assert (line.api_rows, line.loaded, line.quarantined, line.repeated) == (14, 7, 6, 1), line
+    assert set(warehouse.column(f"SELECT tag FROM tags WHERE account_id = '{FIRST}'")) == {
+        "plain", " ", "twice", "Twice", "nul\u0000", "a'b\"c", "x" * 10_000,
+    }  # fmt: skip
+
+
+def test_accounts_that_are_odd(sync: Any, world: World, warehouse: Warehouse) -> None:
+    odd = ["../../etc", "1 OR 1=1", "", "١٢٣", "1000003'", None]
+    world.accounts.extend({"id": account_id, "name": "odd"} for account_id in odd)
+    world.accounts.append(dict(world.accounts[0]))
+    shared = world.account(FIRST).records["subscribers"].all()[0]
+    world.account(SECOND).records["subscribers"].add(shared)
+    report = sync()
+    line = line_of(report, "accounts", None)
+    assert (line.quarantined, line.loaded, line.repeated, line.complete) == (6, 2, 1, True), report
+    assert set(warehouse.column("SELECT id FROM accounts")) == {FIRST, SECOND}
+    owners = warehouse.column(f"SELECT account_id FROM subscribers WHERE id = '{shared['id']}'")
+    assert sorted(owners) == [FIRST, SECOND]
+    assert warehouse.value("SELECT count(*) FROM _quarantine WHERE resource = 'accounts'") == 6
+    assert not list(warehouse.path.parent.glob("**/etc*"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "slow"), [("MAX_REPLY_MB", "1", {}), ("REPLY_TIMEOUT", "0.5", {"seconds": 20.0, "drip": 200})]
+)
+def test_a_reply_that_does_not_end(
+    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, slow: Any
+) -> None:
+    sync(resources=["tags"])
+    monkeypatch.setenv(f"SOURCES__DRIP__{setting}", value)
+    body = '{"tags": ["%s"]}' % ("x" * (2 << 20))
+    match = {"account": FIRST, "resource": "tags"}
+    world.faults = [{"match": match, "action": {"kind": "raw", "body": body}}]
+    if slow:
+        world.faults = [{"match": match, "action": {"kind": "slow", **slow}}]
+    started = time.monotonic()
+    report = sync(resources=["tags"])
+    assert time.monotonic() - started < 18  # eight tries of half a second; one reply alone would take 20
+    assert [(line.account, line.resource) for line in report.failures] == [(FIRST, "tags")]
+    assert f"SOURCES__DRIP__{setting}" in report.failures[0].note
+    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == len(
+        world.account(FIRST).records["tags"]
+    )

@@ -1,0 +1,69 @@
+"""The request budget: as fast as it allows, with next to no refused request, and exact under random faults."""
+
+import time
+from typing import Any
+
+import pytest
+
+from flows.sandbox import World, serve
+from tests.conftest import Warehouse
+from tests.flow.test_mirror import assert_mirrors
+
+SIZES = {str(1_000_001 + number): 30 for number in range(14)}
+REQUESTS = 2 + 9 * len(SIZES)
+
+
+def point_to(monkeypatch: pytest.MonkeyPatch, url: str, limit: int, window: float) -> None:
+    for name, value in (("BASE_URL", url), ("RATE_LIMIT", limit), ("RATE_WINDOW", window)):
+        monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+
+
+def refused(log: list[Any]) -> int:
+    return sum(request.status == 429 for request in log)
+
+
+def test_a_known_budget_is_used_and_not_exceeded(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(sizes=SIZES, rate_limit=50, rate_window=10)
+    with serve(world) as server:
+        point_to(monkeypatch, server.url, 50, 10)
+        started = time.monotonic()
+        assert sync().exit_code == 0
+        assert time.monotonic() - started < 10 * (REQUESTS // 50) + 15
+        assert refused(server.log) <= 3
+        assert len(server.log) <= REQUESTS + 3
+    assert_mirrors(warehouse, world)
+
+
+def test_a_budget_that_the_settings_do_not_know_is_read_from_the_headers(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(sizes=SIZES, rate_limit=30, rate_window=3)
+    with serve(world) as server:
+        point_to(monkeypatch, server.url, 3_600, 3)
+        started = time.monotonic()
+        assert sync().exit_code == 0
+        assert time.monotonic() - started < 3 * (REQUESTS // 30) * 2 + 10
+        assert refused(server.log) <= 2 * (REQUESTS // 30 + 2)
+    assert_mirrors(warehouse, world)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_faults_cost_nothing(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
+    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
+    faults = [
+        {"when": {"probability": 0.02, "seed": seed * 100 + number}, "action": kind}
+        for number, kind in enumerate(kinds)
+    ]
+    world = World(sizes=SIZES, faults=faults)
+    with serve(world) as server:
+        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        report = sync()
+        assert sum(world.faults.fired) > 5
+        assert report.exit_code == 0, report.failures
+        assert report.requests == len(server.log)
+    assert_mirrors(warehouse, world)

@@ -1,0 +1,151 @@
+"""A load that fails or is killed costs nothing that landed; the next run ends right."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows.sandbox import Server, World, serve
+from tests.conftest import Warehouse
+from tests.flow.test_mirror import assert_mirrors
+from tests.flow.test_resume import command  # noqa: F401 - a fixture
+
+FIRST = "1000001"
+HOLD = (
+    "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('held', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def reader_of(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the database open, until the block or the process ends."""
+    words = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def landed_files(warehouse: Warehouse) -> list[Path]:
+    return list((warehouse.path.parent / "landing").glob("**/*.parquet"))
+
+
+def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
+    sync: Any, world: World, warehouse: Warehouse, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync()
+    world.account(FIRST).records["tags"].add("Fresh")
+    import flows.sync as flow
+
+    load, readers = flow.load, list[str]()
+
+    def load_while_read(*args: Any) -> Any:
+        with reader_of(warehouse.path) as reader:
+            readers.append(str(reader.pid))
+            return load(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "load", load_while_read)
+        report = sync()
+    assert report.exit_code == 2
+    assert "Close what holds it" in report.stopped
+    assert readers[0] in report.stopped
+    assert warehouse.value("SELECT count(*) FROM tags WHERE tag = 'Fresh'") == 0
+    server.log.clear()
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert len(server.log) <= 1
+
+
+def test_a_load_that_fails_half_way_is_done_again(
+    sync: Any, world: World, warehouse: Warehouse, server: Server
+) -> None:
+    sync()
+    people = world.account(FIRST).records["subscribers"]
+    people.delete([person["id"] for person in people.all()[:7]])
+    with duckdb.connect(warehouse.path) as con:
+        con.execute("ALTER TABLE drip.workflows RENAME TO kept; CREATE VIEW drip.workflows AS SELECT 1 AS odd")
+    with pytest.raises(AssertionError):
+        sync()
+    with duckdb.connect(warehouse.path) as con:
+        con.execute("DROP VIEW drip.workflows; ALTER TABLE drip.kept RENAME TO workflows")
+    server.log.clear()
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert len(server.log) <= 1
+    assert not landed_files(warehouse)
+
+
+@pytest.mark.parametrize("broken", ["page", "outcome", "both"])
+def test_what_landed_broken_is_read_again(
+    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
+    sync(resources=["subscribers"])
+    landing = warehouse.path.parent / "landing"
+    if broken != "outcome":
+        for path in landing.glob(f"*/subscribers/{FIRST}/*.parquet"):
+            path.write_bytes(path.read_bytes()[:100])
+    if broken != "page":
+        for path in landing.glob(f"*/subscribers/{FIRST}/outcome.json"):
+            path.write_bytes(b"")
+    assert sync(resources=["subscribers"]).exit_code == 0
+    assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(
+        world.account(FIRST).subscribers.ids()
+    )
+
+
+@pytest.mark.parametrize("other", ["base URL", "dataset", "database"])
+def test_what_landed_for_another_purpose_is_not_used(
+    sync: Any, world: World, warehouse: Warehouse, server: Server, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
+    needed = sync().requests
+    elsewhere = World(seed=8, sizes={FIRST: 150, "1000009": 3})
+    with serve(elsewhere) as second:
+        if other == "base URL":
+            monkeypatch.setenv("SOURCES__DRIP__BASE_URL", second.url)
+            assert sync(accounts=elsewhere.account_ids).exit_code == 0
+            first = elsewhere.account(FIRST).subscribers.ids()
+            assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(first)
+            return
+    if other == "database":
+        warehouse.path = warehouse.path.with_name("other.duckdb")
+        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(warehouse.path))
+    else:
+        warehouse.dataset = "other"
+    report = sync(dataset=warehouse.dataset)
+    assert report.requests == needed
+    assert_mirrors(warehouse, world)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9, 1.3])
+def test_killed_in_mid_load_the_next_run_ends_right(
+    command: Any,  # noqa: F811
+    sync: Any,
+    world: World,
+    warehouse: Warehouse,
+    server: Server,
+    delay: float,
+) -> None:
+    sync()
+    people = world.account(FIRST).records["subscribers"]
+    people.delete([person["id"] for person in people.all()[:9]])
+    people.update(people.all()[0]["id"], first_name="Changed")
+    world.account(FIRST).records["tags"].clear()
+    process = command()
+    while (line := process.stdout.readline()) and "loading" not in line:
+        pass
+    time.sleep(delay)
+    process.kill()
+    process.communicate()
+    server.log.clear()
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert warehouse.value("SELECT count(*) FROM subscribers WHERE first_name = 'Changed'") == 1
