@@ -25,7 +25,9 @@ def test_nothing_is_left_of_a_run(path: Path) -> None:
     for cell in notebook.cells:
         assert not cell.get("outputs"), cell.id
         assert cell.get("execution_count") is None, cell.id
-    verdict = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", str(path)], capture_output=True, text=True)
+    verdict = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", str(path)], capture_output=True, text=True
+    )
     assert verdict.returncode == 0, verdict.stdout
 
 
