@@ -97,8 +97,8 @@ class _plain_errors:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         # Prefect hands a SIGTERM on to whoever had it before.
-        signal.signal(signal.SIGTERM, _terminate)
-        signal.signal(signal.SIGINT, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         from flows.source.errors import DripError
@@ -113,20 +113,12 @@ class Terminated(KeyboardInterrupt):
     """A SIGTERM came: it ends a run as Ctrl-C does."""
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    _end_soon(TERMINATED)
-    raise Terminated
-
-
 def _interrupt(number: int, frame: Any) -> NoReturn:
-    _end_soon(INTERRUPTED)
-    raise KeyboardInterrupt
-
-
-def _end_soon(code: int) -> None:
-    timer = threading.Timer(GRACE_SECONDS, fail, (STOPPED, code))
+    terminated = number == signal.SIGTERM
+    timer = threading.Timer(GRACE_SECONDS, fail, (STOPPED, TERMINATED if terminated else INTERRUPTED))
     timer.daemon = True
     timer.start()
+    raise Terminated if terminated else KeyboardInterrupt
 
 
 def fail(message: str, code: int = CANNOT_START) -> NoReturn:

@@ -11,8 +11,6 @@ from flows.source.errors import BudgetSpent, Stopped
 Listener = Callable[[str], None]
 SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
-
-
 POLL = 0.02
 """Seconds between two looks at a budget of which the requests under way may use up the rest."""
 

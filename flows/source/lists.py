@@ -87,8 +87,11 @@ class ListReader:
 
         Counts of pages asked for together come in no order: where rows arrive, some look as if the list shrank.
         """
-        settings = self.client.settings
-        return settings.parallel if self.attempt < settings.max_scans else 1
+        return 1 if self._is_last_attempt else self.client.settings.parallel
+
+    @property
+    def _is_last_attempt(self) -> bool:
+        return self.attempt >= self.client.settings.max_scans
 
     def _fetch(self, numbers: list[int]) -> Iterator[Page]:
         for number, (reply, decoded) in zip(numbers, self.client.map(self._get, numbers), strict=True):
@@ -121,14 +124,14 @@ class ListReader:
         count that differs on the second page tells of rows that the filter hides. The last attempt does
         without, for a list with such rows.
         """
-        freezing = self.endpoint.freezable and self.attempt < self.client.settings.max_scans
+        freezing = self.endpoint.freezable and not self._is_last_attempt
         self._frozen_before = (server_time + timedelta(seconds=1)).strftime(ISO) if freezing else None
 
     def _judge(self) -> None:
         """Accept the attempt as proven, give up on it as incomplete, or start another."""
         problem, signature = self._reading.problem(), self._reading.signature()
         settled = not problem or signature == self._previous
-        if settled or self.attempt >= self.client.settings.max_scans:
+        if settled or self._is_last_attempt:
             complete = not problem or (settled and self._reading.only_repeats())
             self.outcome = self._reading.outcome(complete, self.attempt, "" if complete else problem)
             return

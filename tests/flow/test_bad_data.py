@@ -206,9 +206,6 @@ def test_field_names_without_end_make_no_columns_without_end(sync: Any, world: W
 
 def test_records_that_are_large_or_deep(sync: Any, world: World, warehouse: Warehouse) -> None:
     large = {f"k{n}": "v" * 1_000 for n in range(30_000)}
-    deep: Any = "bottom"
-    for _ in range(1_000):
-        deep = {"a": [deep]}
     world.faults = [reply([{"id": "large", "custom_fields": large}, {"id": "p", "first_name": "x"}])]
     assert sync(resources=["subscribers"]).exit_code == 0
     sizes = warehouse.rows(

@@ -7,30 +7,25 @@ import pytest
 
 from flows.sandbox import World, serve
 from tests.conftest import Warehouse
+from tests.flow.conftest import refused, serve_limited
 from tests.flow.test_mirror import assert_mirrors
 
 SIZES = {str(1_000_001 + number): 30 for number in range(14)}
 REQUESTS = 2 + 9 * len(SIZES)
 
 
-def point_to(monkeypatch: pytest.MonkeyPatch, url: str, limit: int, window: float) -> None:
-    for name, value in (("BASE_URL", url), ("RATE_LIMIT", limit), ("RATE_WINDOW", window)):
-        monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
-
-
-def refused(log: list[Any]) -> int:
-    return sum(request.status == 429 for request in log)
+def assert_synced_within(seconds: float, sync: Any) -> None:
+    started = time.monotonic()
+    assert sync().exit_code == 0
+    assert time.monotonic() - started < seconds
 
 
 def test_a_known_budget_is_used_and_not_exceeded(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(sizes=SIZES, rate_limit=50, rate_window=10)
-    with serve(world) as server:
-        point_to(monkeypatch, server.url, 50, 10)
-        started = time.monotonic()
-        assert sync().exit_code == 0
-        assert time.monotonic() - started < 10 * (REQUESTS // 50) + 15
+    with serve_limited(world, monkeypatch, 50, 10) as server:
+        assert_synced_within(10 * (REQUESTS // 50) + 15, sync)
         assert refused(server.log) <= 3
         assert len(server.log) <= REQUESTS + 3
     assert_mirrors(warehouse, world)
@@ -40,11 +35,8 @@ def test_a_budget_that_the_settings_do_not_know_is_read_from_the_headers(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(sizes=SIZES, rate_limit=30, rate_window=3)
-    with serve(world) as server:
-        point_to(monkeypatch, server.url, 3_600, 3)
-        started = time.monotonic()
-        assert sync().exit_code == 0
-        assert time.monotonic() - started < 3 * (REQUESTS // 30) * 2 + 10
+    with serve_limited(world, monkeypatch, 3_600, 3) as server:
+        assert_synced_within(3 * (REQUESTS // 30) * 2 + 10, sync)
         assert refused(server.log) <= 2 * (REQUESTS // 30 + 2)
     assert_mirrors(warehouse, world)
 

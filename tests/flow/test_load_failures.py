@@ -14,7 +14,6 @@ import pytest
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
 from tests.flow.test_mirror import assert_mirrors
-from tests.flow.test_resume import command  # noqa: F401 - a fixture
 
 FIRST = "1000001"
 HOLD = (
@@ -127,12 +126,7 @@ def test_what_landed_for_another_purpose_is_not_used(
 
 @pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9, 1.3])
 def test_killed_in_mid_load_the_next_run_ends_right(
-    command: Any,  # noqa: F811
-    sync: Any,
-    world: World,
-    warehouse: Warehouse,
-    server: Server,
-    delay: float,
+    command: Any, sync: Any, world: World, warehouse: Warehouse, server: Server, delay: float
 ) -> None:
     sync()
     people = world.account(FIRST).records["subscribers"]

@@ -1,19 +1,16 @@
 """What was paid for in requests is not paid twice: a killed run is gone on from, a spent budget waited for."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
+from tests.flow.conftest import refused, serve_limited
 
 ACCOUNT = "1000001"
 PAGES = 20
@@ -34,19 +31,6 @@ def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
         monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "2")
         yield server
-
-
-@pytest.fixture
-def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
-    """Start the command line; returns the process."""
-
-    def start() -> subprocess.Popen[str]:
-        environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "30"}
-        words = [str(Path(sys.executable).parent / "drip-flows"), "sync"]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-    return start
 
 
 def wait_for_requests(server: Server, process: subprocess.Popen[str], count: int) -> None:
@@ -131,13 +115,11 @@ def test_a_spent_budget_is_waited_for(
     prefect_server: None, warehouse: Warehouse, sync: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = World(seed=5, sizes={ACCOUNT: PAGES * 1_000}, rate_limit=10, rate_window=2.0)
-    with serve(limited) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "10"), ("RATE_WINDOW", "2")):
-            monkeypatch.setenv(f"SOURCES__DRIP__{name}", value)
+    with serve_limited(limited, monkeypatch, 10, 2) as server:
         report = sync()
         assert report.exit_code == 0, report.failures
         assert_exact(warehouse, limited)
-        assert sum(request.status == 429 for request in server.log) <= 3
+        assert refused(server.log) <= 3
 
 
 def test_a_wait_that_is_too_long_keeps_what_landed(

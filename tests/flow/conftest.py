@@ -1,0 +1,42 @@
+"""What tests of the flow share: the command in a process of its own, a sandbox whose budget is soon spent."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from flows.sandbox import Server, World, serve
+from tests.conftest import Warehouse
+
+
+@contextmanager
+def serve_limited(world: World, monkeypatch: pytest.MonkeyPatch, limit: int, window: float) -> Iterator[Server]:
+    """The sandbox of `world`, which the settings point to, with the budget that they believe in."""
+    with serve(world) as server:
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", limit), ("RATE_WINDOW", window)):
+            monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+        yield server
+
+
+def refused(log: Iterable[Any]) -> int:
+    """Requests that were answered with 429."""
+    return sum(request.status == 429 for request in log)
+
+
+@pytest.fixture
+def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
+    """Start the command line; returns the process."""
+
+    def start() -> subprocess.Popen[str]:
+        environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "30"}
+        words = [str(Path(sys.executable).parent / "drip-flows"), "sync"]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    return start
