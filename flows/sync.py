@@ -8,6 +8,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from flows.budget import budget_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
 from flows.load import known_columns, load
@@ -55,8 +56,9 @@ def sync(
     """
     run = prepare(resources, destination, dataset)
     try:
-        settings = tools_of(run).settings
-        with private_files(), run.target.lock(settings.lock_wait, run.landing.root):
+        settings, client = tools_of(run).settings, tools_of(run).client
+        lock = run.target.lock(settings.lock_wait, run.landing.root)
+        with private_files(), lock, budget_in_prefect(client):
             result = _sync(run, accounts)
     except DripError as error:
         result = stopped_report(run, str(error))

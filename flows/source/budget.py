@@ -1,5 +1,6 @@
 """Keeping count of the requests that the API still grants to a token."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -9,6 +10,10 @@ from datetime import datetime, timedelta
 from flows.source.errors import BudgetSpent, Stopped
 
 Listener = Callable[[str], None]
+Lease = Callable[[int], float]
+"""Takes so many requests from a count that other processes take from too: 0, or the seconds to wait first."""
+LEASE_BLOCK = 36
+"""Most requests leased at once: asking takes some 80 ms, whatever the number."""
 SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
 POLL = 0.02
@@ -27,11 +32,17 @@ class Budget:
         longest_wait: seconds; a longer one raises BudgetSpent.
         say: is told, in a sentence, when a wait begins.
         stop: ends a wait early when set.
+
+    Attributes:
+        lease: where the requests are shared with other processes, asked before they are sent, in blocks.
+        waiting: is told that sentence as well, and "" when requests are sent again.
     """
 
     def __init__(self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event) -> None:
         self.limit, self.window, self.longest_wait = limit, window, longest_wait
         self.say, self.stop = say, stop
+        self.lease: Lease | None = None
+        self.waiting: Listener = lambda sentence: None
         self.requests = 0
         self.remaining: int | None = None
         self._sent: deque[float] = deque()
@@ -39,6 +50,10 @@ class Budget:
         self._under_way = 0
         self._lock = threading.Lock()
         self._said = 0.0
+        self._is_waiting = False
+        self._leased = 0
+        self._planned: dict[str, int] = {}
+        self._pauses = 0
 
     def take(self) -> None:
         """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
@@ -49,6 +64,26 @@ class Budget:
                 self._wait(seconds)
         if self.stop.is_set():
             raise Stopped("stopped")
+        self._go_on()
+
+    def plan(self, what: str, requests: int) -> None:
+        """Note how many more requests a list needs; say so where all together need more than are left.
+
+        Said again only when it means one pause more.
+        """
+        with self._lock:
+            self._planned[what] = requests
+            needed = sum(self._planned.values())
+        left = self.left()
+        pauses = math.ceil((needed - left) / self.limit)
+        if pauses > self._pauses:
+            self._pauses = pauses
+            granted = f"{left:,} are left of {self.limit:,} in {self.window:,.0f} s"
+            times = f"{pauses} time{'s' * (pauses != 1)}"
+            self.say(
+                f"{needed:,} more requests are needed, {requests:,} of them for {what}, and {granted}: "
+                f"the sync will wait {times} for more"
+            )
 
     def done(self) -> None:
         """A request that was taken has been answered, or never will be."""
@@ -65,6 +100,7 @@ class Budget:
         with self._lock:
             self._sent.pop()
             self.requests -= 1
+            self._leased += 1
 
     def observe(self, remaining: int | None) -> None:
         """Note the API's own count; at zero the next request would be refused, so none is sent."""
@@ -95,6 +131,8 @@ class Budget:
             if wait == 0.0 and self._may_be_one_too_many():
                 return POLL
             if wait == 0.0:
+                wait = self._lease()
+            if wait == 0.0:
                 self._under_way += 1
                 self._count(now)
             return wait
@@ -103,9 +141,20 @@ class Budget:
         """Whether those under way may use up what the API said is left; one alone asks it anew."""
         return self.remaining is not None and 0 < self._under_way >= self.remaining
 
+    def _lease(self) -> float:
+        """Have a leased request at hand; retries, which do not wait for one, are made up for."""
+        if self.lease is None or self._leased > 0:
+            return 0.0
+        block = min(LEASE_BLOCK, max(self.limit // 10, 1))
+        wait = self.lease(min(block - self._leased, self.limit))
+        if wait == 0.0:
+            self._leased = block
+        return wait
+
     def _count(self, now: float) -> None:
         self._sent.append(now)
         self.requests += 1
+        self._leased -= 1
 
     def _close(self, at_least: float) -> None:
         now = time.monotonic()
@@ -133,6 +182,16 @@ class Budget:
             until = time.monotonic() + seconds
             news = until - self._said > 1.0
             self._said = max(self._said, until)
+            self._is_waiting = True
         if news:
             clock = datetime.now().astimezone() + timedelta(seconds=seconds)
-            self.say(f"request budget spent; going on at {clock:%H:%M:%S} (in {seconds:.0f} s)")
+            sentence = f"request budget spent; going on at {clock:%H:%M:%S} (in {seconds:.0f} s)"
+            self.say(sentence)
+            self.waiting(sentence)
+
+    def _go_on(self) -> None:
+        """Say once that the wait is over."""
+        with self._lock:
+            waited, self._is_waiting = self._is_waiting, False
+        if waited:
+            self.waiting("")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from flows.source.schema import texts
 
 PAGE_METADATA = b"drip_page"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
+A_SECOND = 1.0
+"""Until the server's clock shows another one: a new attempt keeps out who arrived in the same second as it began."""
 
 
 class PageMark(msgspec.Struct):
@@ -76,6 +78,7 @@ class ListReader:
         while self.outcome is None:
             while numbers := self._reading.next_pages(self._at_once()):
                 yield from self._fetch(numbers)
+                self._plan()
             self._judge()
 
     def rows(self) -> int:
@@ -92,6 +95,12 @@ class ListReader:
     @property
     def _is_last_attempt(self) -> bool:
         return self.attempt >= self.client.settings.max_scans
+
+    def _plan(self) -> None:
+        """Let the budget know what the rest of a list of several pages will need."""
+        if self._reading.pages[0].total_pages != 1:
+            name = f"{self.endpoint.resource} of {self.account_id or 'the token'}"
+            self.client.budget.plan(name, self._reading.pages_left())
 
     def _fetch(self, numbers: list[int]) -> Iterator[Page]:
         for number, (reply, decoded) in zip(numbers, self.client.map(self._get, numbers), strict=True):
@@ -118,14 +127,17 @@ class ListReader:
         return params
 
     def _freeze(self, server_time: datetime) -> None:
-        """Keep arrivals out from now on, by the server's clock: to the second, so from the next one.
+        """Keep arrivals out from now on, by the server's clock, whose second has begun.
+
+        An arrival that later pages counted would make up for a deletion, and the row that this moved to a page
+        already read would never be missed. One in this second before the first page was read costs a new attempt.
 
         The first page is read without the filter: a list of one page is then simply all there is, and a
         count that differs on the second page tells of rows that the filter hides. The last attempt does
         without, for a list with such rows.
         """
         freezing = self.endpoint.freezable and not self._is_last_attempt
-        self._frozen_before = (server_time + timedelta(seconds=1)).strftime(ISO) if freezing else None
+        self._frozen_before = server_time.strftime(ISO) if freezing else None
 
     def _judge(self) -> None:
         """Accept the attempt as proven, give up on it as incomplete, or start another."""
@@ -138,6 +150,8 @@ class ListReader:
         self._previous = signature
         self.attempt += 1
         self._reading = Reading()
+        if self.endpoint.freezable:
+            self.client.stop.wait(A_SECOND)
 
 
 def page_mark(schema: pa.Schema) -> PageMark:

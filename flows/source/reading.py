@@ -112,6 +112,10 @@ class Reading:
             return f"the API counts {total} rows and {self._accounted_for()} different ones came"
         return ""
 
+    def pages_left(self) -> int:
+        """Pages that the API's counts have still to come; 0 where they cannot be trusted."""
+        return max(0, self._trusted_pages() - self.pages[-1].page)
+
     def rows(self) -> int:
         """Distinct rows that came so far."""
         return len(self._keys)

@@ -95,3 +95,17 @@ def test_a_list_without_pages_that_ignores_page(sync: Any, world: World, warehou
         tags.add(f"extra {number}")
     assert sync(resources=["tags"]).exit_code == 0
     assert warehouse.value("SELECT count(*) FROM tags") == 200
+
+
+def test_one_lost_and_one_arrived_in_mid_scan_is_seen(sync: Any, world: World, warehouse: Warehouse) -> None:
+    """The count stays as it was, and yet a row has moved to a page already read."""
+    once = {"after": 2, "times": 1}
+    world.faults = [
+        {"match": PEOPLE, "when": once, "action": action}
+        for action in ({"kind": "delete", "count": 1, "first": True}, {"kind": "arrive", "count": 1})
+    ]
+    report = sync(resources=["subscribers"])
+    assert report.exit_code == 0, report.failures
+    missing = set(api_ids(world)) - set(warehouse.column("SELECT id FROM subscribers"))
+    arrived = {person["id"] for person in world.account(ACCOUNT).subscribers.all()[-1:]}
+    assert missing <= arrived

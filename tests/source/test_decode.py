@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
@@ -47,7 +47,7 @@ def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(value, "strftime") else value
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(field_names, json_values, max_size=6), max_size=5))
 def test_every_value_of_every_record_is_found_again(drawn: list[dict[str, Any]]) -> None:
     items = [{**record, "id": f"person{number}"} for number, record in enumerate(drawn)]

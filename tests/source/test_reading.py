@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
+from flows.source.budget import Budget
 from flows.source.client import Reply
 from flows.source.decode import Decoder
 from flows.source.lists import ListReader, Page
@@ -42,6 +44,13 @@ class FakeClient:
     ignores_page: bool = False
     settings: Settings = field(default_factory=Settings)
     asked: list[int] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    stop: Event = field(default_factory=Event)
+    limit: int = 3_600
+
+    def __post_init__(self) -> None:
+        self.stop.set()  # nobody has to wait for the next second
+        self.budget = Budget(self.limit, 3_600, 0, say=self.said.append, stop=self.stop)
 
     def get(self, path: str, params: Mapping[str, Any]) -> Reply:
         page = int(params.get("page", 1))
@@ -187,5 +196,19 @@ def test_arrivals_are_kept_out_after_the_first_page() -> None:
             return super().get(path, params)
 
     read(Client(keys(25)))
-    assert [params.get("subscribed_before") for params in asked] == [None, *["2026-06-01T00:00:01Z"] * 2]
+    assert [params.get("subscribed_before") for params in asked] == [None, *["2026-06-01T00:00:00Z"] * 2]
     assert {params["status"] for params in asked} == {"all"}
+
+
+def test_what_a_list_will_need_is_compared_with_what_is_left() -> None:
+    client = FakeClient(keys(95), limit=4)
+    read(client)
+    (sentence,) = client.said
+    assert sentence.startswith("9 more requests are needed, 9 of them for subscribers of 1, and 4 are left of 4")
+    assert sentence.endswith("the sync will wait 2 times for more")
+
+
+def test_a_list_for_which_enough_is_left_needs_no_word() -> None:
+    client = FakeClient(keys(95), limit=9)
+    read(client)
+    assert not client.said

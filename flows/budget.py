@@ -1,0 +1,87 @@
+"""The request budget within Prefect: shared by every process that uses the token, shown while it is waited for."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+from prefect.states import Running
+
+from flows.source.client import DripClient
+from flows.source.settings import DripSettings
+
+logger = logging.getLogger(__name__)
+
+LIMIT_PREFIX = "drip-requests-"
+WAITING = "WaitingForBudget"
+FAILURES = (httpx.HTTPError, PrefectException)
+
+
+class SharedBudget:
+    """The requests of one token as a Prefect global concurrency limit, whose slots decay over the window.
+
+    Every process that speaks to the same Prefect server takes its requests from it. The API's own count, in its
+    headers, has the last word; this keeps processes from using up the same rest at the same time.
+
+    Args:
+        prefect: an open client.
+        settings: the token, whose hash names the limit, and what it is granted.
+    """
+
+    def __init__(self, prefect: SyncPrefectClient, settings: DripSettings) -> None:
+        self.prefect, self.name = prefect, limit_name(settings)
+        self.per_second = settings.rate_limit / settings.rate_window
+        prefect.upsert_global_concurrency_limit_by_name(self.name, settings.rate_limit, self.per_second)
+
+    def lease(self, requests: int) -> float:
+        """Take so many requests: 0.0, or the seconds after which to ask again. Without Prefect none are refused."""
+        try:
+            self.prefect.increment_concurrency_slots([self.name], requests, "rate_limit")
+        except httpx.HTTPStatusError as refused:
+            if refused.response.status_code == httpx.codes.LOCKED:
+                return requests / self.per_second
+            logger.warning("Prefect does not count our requests: %s", refused)
+        except FAILURES as error:
+            logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
+        return 0.0
+
+
+class ShownWait:
+    """Shows a wait for the budget as the state of the flow run."""
+
+    def __init__(self, prefect: SyncPrefectClient, flow_run_id: UUID) -> None:
+        self.prefect, self.flow_run_id = prefect, flow_run_id
+
+    def show(self, sentence: str) -> None:
+        """Running, named after the wait and with the time it goes on; merely running where `sentence` is empty."""
+        state: State[Any] = Running(name=WAITING, message=sentence) if sentence else Running()
+        try:
+            # Not forced: a run that somebody cancels meanwhile stays cancelled.
+            self.prefect.set_flow_run_state(self.flow_run_id, state)
+        except FAILURES as error:
+            logger.warning("the wait cannot be shown in Prefect: %s", error)
+
+
+def limit_name(settings: DripSettings) -> str:
+    """The name of the token's global concurrency limit, which tells nothing of the token."""
+    token = hashlib.blake2b(f"{settings.base_url}\0{settings.token}".encode(), digest_size=6)
+    return LIMIT_PREFIX + token.hexdigest()
+
+
+@contextmanager
+def budget_in_prefect(client: DripClient) -> Iterator[None]:
+    """Share and show the client's budget while the block, in a flow run, lasts."""
+    with get_client(sync_client=True) as prefect:
+        client.budget.lease = SharedBudget(prefect, client.settings).lease
+        client.budget.waiting = ShownWait(prefect, UUID(flow_run.id)).show
+        try:
+            yield
+        finally:
+            client.budget.lease = None

@@ -1,0 +1,75 @@
+"""A budget that several processes use up together, and a wait for it that Prefect shows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+
+from flows.budget import WAITING, SharedBudget, limit_name
+from flows.sandbox import Server, World, serve
+from flows.source.settings import load_settings
+from tests.conftest import Warehouse
+from tests.flow.test_mirror import assert_mirrors
+
+
+@pytest.fixture
+def prefect(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+def test_processes_take_their_requests_from_one_count(
+    prefect: SyncPrefectClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "40")
+    one, other = SharedBudget(prefect, load_settings()), SharedBudget(prefect, load_settings())
+    assert [one.lease(30), other.lease(10)] == [0, 0]
+    assert other.lease(10) == pytest.approx(10 * 3_600 / 40)
+
+
+def test_another_token_has_another_count(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = limit_name(load_settings())
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", "another")
+    assert limit_name(load_settings()) != ours
+
+
+def test_a_sync_takes_every_request_from_it(
+    prefect: SyncPrefectClient, server: Server, sync: Any, world: World
+) -> None:
+    assert sync().exit_code == 0
+    taken = prefect.read_global_concurrency_limit_by_name(limit_name(load_settings())).active_slots
+    assert len(server.log) <= taken + 10 <= len(server.log) + 50  # leased in blocks; some have decayed meanwhile
+
+
+def test_what_another_process_has_used_up_is_waited_for(
+    prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(seed=7, sizes={"1000001": 30}, rate_limit=30, rate_window=6)
+    with serve(world) as server:
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 30), ("RATE_WINDOW", 6)):
+            monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+        monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # a wait at all would fail the lists, naming it
+        assert SharedBudget(prefect, load_settings()).lease(30) == 0
+        starved = sync()
+        assert "SOURCES__DRIP__MAX_WAIT" in starved.stopped
+        assert not server.log
+        monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "60")
+        assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+
+
+def test_a_wait_is_a_state_of_the_flow_run(
+    prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=2)
+    with serve(world) as server:
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 12), ("RATE_WINDOW", 2)):
+            monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+        assert sync().exit_code == 0
+    (newest,) = prefect.read_flow_runs(sort="START_TIME_DESC", limit=1)
+    names = [(state.name, state.message or "") for state in prefect.read_flow_run_states(newest.id)]
+    waits = [message for name, message in names if name == WAITING]
+    assert waits
+    assert "going on at" in waits[0]
+    assert [name for name, _ in names][-2:] == ["Running", "Completed"]
