@@ -12,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Running
 
 from flows.source.client import DripClient
@@ -20,6 +21,7 @@ from flows.source.settings import DripSettings
 logger = logging.getLogger(__name__)
 
 LIMIT_PREFIX = "drip-requests-"
+BUSY_SECONDS = 0.05
 WAITING = "WaitingForBudget"
 FAILURES = (httpx.HTTPError, PrefectException)
 
@@ -43,13 +45,20 @@ class SharedBudget:
     def lease(self, requests: int) -> float:
         """Take so many requests: 0.0, or the seconds after which to ask again. Without Prefect none are refused."""
         try:
-            self.prefect.increment_concurrency_slots([self.name], requests, "rate_limit")
-        except httpx.HTTPStatusError as refused:
-            if refused.response.status_code == httpx.codes.LOCKED:
-                return requests / self.per_second
-            logger.warning("Prefect does not count our requests: %s", refused)
+            # Prefect's client would wait 2 s and more where its server's database is busy for a moment.
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                self.prefect.increment_concurrency_slots([self.name], requests, "rate_limit")
         except FAILURES as error:
-            logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
+            return self._seconds_after(error, requests)
+        return 0.0
+
+    def _seconds_after(self, error: Exception, requests: int) -> float:
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+        if status == httpx.codes.LOCKED:
+            return requests / self.per_second
+        if status == httpx.codes.SERVICE_UNAVAILABLE:
+            return BUSY_SECONDS
+        logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
         return 0.0
 
 

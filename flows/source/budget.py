@@ -18,6 +18,8 @@ SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
 POLL = 0.02
 """Seconds between two looks at a budget of which the requests under way may use up the rest."""
+WORTH_SAYING = 0.2
+"""Seconds; a shorter wait is nothing that a user has to know of."""
 
 
 class Budget:
@@ -58,8 +60,8 @@ class Budget:
     def take(self) -> None:
         """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
         while (seconds := self._try_take()) > 0:
-            if seconds == POLL:
-                self.stop.wait(POLL)
+            if seconds < WORTH_SAYING:
+                self.stop.wait(seconds)
             else:
                 self._wait(seconds)
         if self.stop.is_set():

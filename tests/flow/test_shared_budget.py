@@ -47,7 +47,7 @@ def test_what_another_process_has_used_up_is_waited_for(
 ) -> None:
     world = World(seed=7, sizes={"1000001": 30}, rate_limit=30, rate_window=6)
     with serve(world) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 30), ("RATE_WINDOW", 6)):
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 30), ("RATE_WINDOW", 3_600)):
             monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # a wait at all would fail the lists, naming it
         assert SharedBudget(prefect, load_settings()).lease(30) == 0
@@ -55,6 +55,7 @@ def test_what_another_process_has_used_up_is_waited_for(
         assert "SOURCES__DRIP__MAX_WAIT" in starved.stopped
         assert not server.log
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "60")
+        monkeypatch.setenv("SOURCES__DRIP__RATE_WINDOW", "6")
         assert sync().exit_code == 0
     assert_mirrors(warehouse, world)
 
@@ -62,9 +63,9 @@ def test_what_another_process_has_used_up_is_waited_for(
 def test_a_wait_is_a_state_of_the_flow_run(
     prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=2)
+    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=8)
     with serve(world) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 12), ("RATE_WINDOW", 2)):
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 12), ("RATE_WINDOW", 8)):
             monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
         assert sync().exit_code == 0
     (newest,) = prefect.read_flow_runs(sort="START_TIME_DESC", limit=1)
