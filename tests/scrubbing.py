@@ -27,9 +27,9 @@ KEPT_LISTS = frozenset({"events"})
 
 def scrub_request(request: Any) -> Any:
     """The request as if sent to the real API, without who sent it; None leaves Prefect's own traffic alone."""
-    if "/v2" not in request.uri:
+    if not request.path.startswith("/v2/"):
         return None
-    request.uri = f"https://{HOST}/v2" + request.uri.split("/v2", 1)[1]
+    request.uri = f"https://{HOST}/v2/" + request.uri.split("/v2/", 1)[1]
     request.headers = {}
     return request
 

@@ -1,7 +1,6 @@
 """What the API should never send arrives faithfully or in `_quarantine`, and never stops the rest."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -281,9 +280,7 @@ def test_a_reply_that_does_not_end(
     world.faults = [{"match": match, "action": {"kind": "raw", "body": body}}]
     if slow:
         world.faults = [{"match": match, "action": {"kind": "slow", **slow}}]
-    started = time.monotonic()
     report = sync(resources=["tags"])
-    assert time.monotonic() - started < 18  # eight tries of half a second; one reply alone would take 20
     assert [(line.account, line.resource) for line in report.failures] == [(FIRST, "tags")]
     assert f"SOURCES__DRIP__{setting}" in report.failures[0].note
     assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == len(
