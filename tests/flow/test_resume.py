@@ -16,6 +16,9 @@ ACCOUNT = "1000001"
 PAGES = 20
 FIXED = 11 + 4
 """Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
+PARALLEL = 2
+LOST_BY_A_KILL = 2 * PARALLEL + 1
+"""Requests under way, as many answered and not landed yet on a slow machine, and the accounts asked for anew."""
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
     with serve(world, latency=0.1) as server:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
-        monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "2")
+        monkeypatch.setenv("SOURCES__DRIP__PARALLEL", str(PARALLEL))
         yield server
 
 
@@ -49,7 +52,8 @@ def assert_exact(warehouse: Warehouse, world: World) -> None:
 def test_killed_again_and_again_it_pays_for_no_page_twice(
     command: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    for count in (6, 14, 22, 29):
+    kills = (6, 14, 22, 29)
+    for count in kills:
         process = command()
         wait_for_requests(slow_server, process, count)
         process.send_signal(signal.SIGKILL)
@@ -58,7 +62,7 @@ def test_killed_again_and_again_it_pays_for_no_page_twice(
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, output + errors
     assert_exact(warehouse, world)
-    assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_A_KILL * len(kills)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -76,7 +80,7 @@ def test_interrupted_it_says_how_to_go_on(
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, output + errors
     assert_exact(warehouse, world)
-    assert len(slow_server.log) <= 1.3 * (PAGES + FIXED)
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_A_KILL
 
 
 @pytest.mark.parametrize("fault", [{"kind": "slow", "seconds": 90}, {"kind": "spend_budget"}])
