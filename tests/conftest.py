@@ -1,6 +1,7 @@
 """What all tests share: an environment of their own, a sandbox API, a warehouse, one Prefect server."""
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,12 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     patch.setenv("DLT_PROJECT_DIR", str(home))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell that starts the suite in the background has it ignore Ctrl-C, and so every process it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
