@@ -13,7 +13,7 @@ Listener = Callable[[str], None]
 Lease = Callable[[int], float]
 """Takes so many requests from a count that other processes take from too: 0, or the seconds to wait first."""
 LEASE_BLOCK = 36
-"""Most requests leased at once: asking takes some 80 ms, whatever the number."""
+"""Most requests leased at once: asking takes some milliseconds, whatever the number."""
 SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
 POLL = 0.02

@@ -267,9 +267,11 @@ def test_accounts_that_are_odd(sync: Any, world: World, warehouse: Warehouse) ->
     assert not list(warehouse.path.parent.glob("**/etc*"))
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "slow"), [("MAX_REPLY_MB", "1", {}), ("REPLY_TIMEOUT", "0.5", {"seconds": 20.0, "drip": 200})]
-)
+TRICKLE = {"seconds": 300.0, "drip": 600}
+"""Were its end waited for, the eight tries would take longer than a test may."""
+
+
+@pytest.mark.parametrize(("setting", "value", "slow"), [("MAX_REPLY_MB", "1", {}), ("REPLY_TIMEOUT", "0.5", TRICKLE)])
 def test_a_reply_that_does_not_end(
     sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, slow: Any
 ) -> None:

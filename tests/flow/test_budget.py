@@ -6,7 +6,7 @@ import pytest
 
 from flows.sandbox import World, serve
 from tests.conftest import Warehouse
-from tests.flow.conftest import refused, serve_limited
+from tests.flow.conftest import PASSING_FAULTS, refused, serve_limited
 from tests.flow.test_mirror import assert_mirrors
 
 SIZES = {str(1_000_001 + number): 30 for number in range(14)}
@@ -38,11 +38,9 @@ def test_a_budget_that_the_settings_do_not_know_is_read_from_the_headers(
 def test_random_faults_cost_nothing(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
-    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
     faults = [
-        {"when": {"probability": 0.02, "seed": seed * 100 + number}, "action": kind}
-        for number, kind in enumerate(kinds)
+        {"when": {"probability": 0.02, "seed": seed * 100 + number}, "action": fault}
+        for number, fault in enumerate(PASSING_FAULTS)
     ]
     world = World(sizes=SIZES, faults=faults)
     with serve(world) as server:

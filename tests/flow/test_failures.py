@@ -6,6 +6,7 @@ import pytest
 
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
+from tests.flow.conftest import PASSING_FAULTS
 from tests.flow.test_mirror import assert_mirrors
 
 FIRST, SECOND = "1000001", "1000002"
@@ -55,12 +56,12 @@ def test_a_list_that_keeps_failing_keeps_its_old_rows(
 
 
 def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehouse, server: Server) -> None:
-    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
-    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
     # Once each, three requests apart: no list can meet more of them than it has tries.
-    world.faults = [{"when": {"after": 3 * number, "times": 1}, "action": kind} for number, kind in enumerate(kinds)]
+    world.faults = [
+        {"when": {"after": 3 * number, "times": 1}, "action": fault} for number, fault in enumerate(PASSING_FAULTS)
+    ]
     report = sync()
-    assert world.faults.fired == [1] * len(kinds)
+    assert world.faults.fired == [1] * len(PASSING_FAULTS)
     assert report.exit_code == 0, report.failures
     assert_mirrors(warehouse, world)
     assert report.requests == len(server.log)

@@ -7,9 +7,10 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from flows.budget import WAITING, SharedBudget, limit_name
-from flows.sandbox import Server, World, serve
+from flows.sandbox import Server, World
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
+from tests.flow.conftest import serve_limited
 from tests.flow.test_mirror import assert_mirrors
 
 
@@ -46,9 +47,7 @@ def test_what_another_process_has_used_up_is_waited_for(
     prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(seed=7, sizes={"1000001": 30}, rate_limit=30, rate_window=6)
-    with serve(world) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 30), ("RATE_WINDOW", 3_600)):
-            monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+    with serve_limited(world, monkeypatch, 30, 3_600) as server:
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # a wait at all would fail the lists, naming it
         assert SharedBudget(prefect, load_settings()).lease(30) == 0
         starved = sync()
@@ -64,9 +63,7 @@ def test_a_wait_is_a_state_of_the_flow_run(
     prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=20)
-    with serve(world) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", 12), ("RATE_WINDOW", 20)):
-            monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
+    with serve_limited(world, monkeypatch, 12, 20):
         assert sync().exit_code == 0
     (newest,) = prefect.read_flow_runs(sort="START_TIME_DESC", limit=1)
     names = [(state.name, state.message or "") for state in prefect.read_flow_run_states(newest.id)]
