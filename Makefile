@@ -33,6 +33,10 @@ lab: .venv/stamp ## open the notebooks in JupyterLab
 test: .venv/stamp ## everything the tests need, then the tests
 	@$(BIN)/python -m pytest
 
+.PHONY: rehearse
+rehearse: .venv/stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)
+	@$(BIN)/python -m benchmarks.robustness
+
 .PHONY: lint
 lint: .venv/stamp ## ruff and mypy
 	@$(BIN)/ruff check .

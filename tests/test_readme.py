@@ -74,7 +74,22 @@ def test_the_source_runs_alone_as_shown(api: dict[str, str], tmp_path: Path) -> 
     assert warehouse.value("SELECT count(*) FROM subscribers") == 40
 
 
-@pytest.mark.parametrize("command", commands("drip-flows"))
+def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, prefect_server: None) -> None:
+    (command,), (plan,) = commands("drip-flows sandbox"), blocks("json")
+    (tmp_path / "plan.json").write_text(plan)
+    words = [str(BIN / "drip-flows"), *shlex.split(command)[1:], "--port", "0"]
+    with subprocess.Popen(words, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}, stdout=subprocess.PIPE) as sandbox:
+        assert sandbox.stdout
+        line = next(line.decode() for line in sandbox.stdout if b"SOURCES__DRIP__BASE_URL=" in line)
+        settings = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        settings |= {"SOURCES__DRIP__BACKOFF_FACTOR": "0.01", "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+        result = run([str(BIN / "drip-flows"), "sync"], tmp_path, **settings)
+        sandbox.terminate()
+    assert result.returncode == 0, result.stderr
+    assert warehouse.value("SELECT count(*) FROM subscribers") == 5_000 - 300
+
+
+@pytest.mark.parametrize("command", [words for words in commands("drip-flows") if "sandbox" not in words])
 def test_a_command_runs_as_shown(command: str, api: dict[str, str], tmp_path: Path, prefect_server: None) -> None:
     words = shlex.split(command.replace("/somewhere/else.duckdb", str(tmp_path / "else.duckdb")))
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))

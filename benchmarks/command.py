@@ -1,0 +1,113 @@
+"""The command line in a process of its own, as a user runs it, and what it cost."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import psutil
+
+from flows.sandbox import Server, World
+
+COMMAND = str(Path(sys.executable).parent / "drip-flows")
+SAMPLE_SECONDS = 0.05
+MEGABYTE = 1_000_000
+
+
+@dataclass
+class Place:
+    """A folder with a warehouse and a landing zone of its own, and the settings that point a sync to them.
+
+    Attributes:
+        folder: empty at first.
+        settings: further ones, by their names in the environment.
+    """
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    def environment(self, server: Server, world: World) -> dict[str, str]:
+        """The environment of a sync from the sandbox into this place."""
+        ours = {
+            "SOURCES__DRIP__BASE_URL": server.url,
+            "SOURCES__DRIP__API_KEY": world.api_key,
+            "SOURCES__DRIP__LANDING": str(self.folder / "landing"),
+            "DESTINATION__DUCKDB__CREDENTIALS": str(self.warehouse),
+        }
+        return os.environ | ours | self.settings
+
+    def differing(self, world: World) -> int:
+        """Subscribers that the database has and the sandbox has not, or the other way round, or twice."""
+        query = "SELECT account_id, id FROM drip.subscribers"
+        with duckdb.connect(self.warehouse, read_only=True) as con:
+            ours = con.execute(query).fetchall()
+        theirs = {(one, key) for one in world.account_ids for key in world.account(one).subscribers.ids()}
+        return len(set(ours) ^ theirs) + len(ours) - len(set(ours))
+
+
+@dataclass
+class Cost:
+    """What one run of the command cost.
+
+    Attributes:
+        code: of its exit; negative where a signal ended it.
+        seconds: from its start to its end.
+        peak_mb: most memory that it and its children held together.
+        output: both streams.
+    """
+
+    code: int
+    seconds: float
+    peak_mb: float
+    output: str
+
+
+class Running:
+    """A sync that has been started."""
+
+    def __init__(self, place: Place, server: Server, world: World, words: tuple[str, ...] = ("sync",)) -> None:
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [COMMAND, *words],
+            cwd=place.folder,
+            env=place.environment(server, world),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._peak = 0
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """SIGKILL, which nothing can catch."""
+        self._process.kill()
+
+    def wait(self) -> Cost:
+        """Until it has ended."""
+        output, _ = self._process.communicate()
+        seconds = time.monotonic() - self._started
+        self._watcher.join()
+        return Cost(self._process.returncode, seconds, self._peak / MEGABYTE, output)
+
+    def _watch(self) -> None:
+        process = psutil.Process(self._process.pid)
+        while not self.is_over:
+            try:
+                family = [process, *process.children(recursive=True)]
+                self._peak = max(self._peak, sum(one.memory_info().rss for one in family))
+            except psutil.NoSuchProcess:
+                continue
+            time.sleep(SAMPLE_SECONDS)

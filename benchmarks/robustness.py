@@ -1,0 +1,193 @@
+"""What the sync withstands: kills, faults, a small budget, lists that shrink, and size. `make rehearse`.
+
+Every figure comes from runs of the command against the sandbox over HTTP, into a DuckDB file of its own, which
+is compared with what the sandbox holds. One Prefect server serves them all.
+"""
+
+import math
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import Place, Running
+from flows.prefect_settings import DEFAULTS
+from flows.sandbox import Server, World, serve
+
+FIRST = 1_000_001
+ACCOUNT = str(FIRST)
+PAID_TWICE = 1.3
+"""Most requests of a killed sync and its second try together, as a share of an undisturbed one's."""
+FAULTY = 0.02
+LIMIT, WINDOW, REFUSED, OVER_IDEAL = 50, 10.0, 3, 1.5
+GROWTH = 1.3
+"""Most memory for ten times as many subscribers, as a share."""
+LOOK_SECONDS = 0.005
+
+
+class Finding(NamedTuple):
+    """What one rehearsal found, and whether it is what was promised."""
+
+    what: str
+    figures: str
+    holds: bool
+
+
+def kills(tries: int, dice: random.Random) -> Iterator[Finding]:
+    """`kill -9` at a random moment of a sync of 50,000 subscribers, and the same command again."""
+    world = World(seed=5, sizes={ACCOUNT: 50_000})
+    with serve(world, latency=0.05) as server:
+        with place() as ours:
+            running = Running(ours, server, world)
+            seconds = _after_first_request(running, server, lambda: running.wait())
+        undisturbed = len(server.log)
+        for number in range(1, tries + 1):
+            server.log.clear()
+            moment = dice.uniform(0, seconds)
+            with place() as ours:
+                code, differing = _killed_once(ours, server, world, moment)
+            share = len(server.log) / undisturbed
+            yield Finding(
+                f"kill -9, {number} of {tries}: {moment:.2f} s of {seconds:.2f} s after the first request",
+                f"{len(server.log)} requests, {share:.2f} times the undisturbed; {differing} rows differ",
+                code == differing == 0 and share <= PAID_TWICE,
+            )
+
+
+def faults(tries: int, dice: random.Random) -> Iterator[Finding]:
+    """2 % of all requests fail, each in one of eight ways drawn at random."""
+    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
+    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
+    for number in range(1, math.ceil(tries / 4) + 1):
+        chances = [{"probability": FAULTY / len(kinds), "seed": dice.randrange(1 << 30)} for _ in kinds]
+        rules = [{"when": when, "action": kind} for when, kind in zip(chances, kinds, strict=True)]
+        world = World(seed=number, sizes=_accounts(30, 200), faults=rules)
+        with serve(world) as server, place(BACKOFF_FACTOR="0.05", TASK_RETRY_DELAY="0") as ours:
+            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+        figures = f"{sum(world.faults.fired)} of {len(server.log)} requests failed; {differing} rows differ"
+        yield Finding(f"random faults, {number}", f"{figures}; exit {cost.code}", cost.code == differing == 0)
+
+
+def budget(tries: int, dice: random.Random) -> Iterator[Finding]:
+    """300 requests where 50 are granted in 10 seconds."""
+    world = World(seed=1, sizes=_accounts(33, 30), rate_limit=LIMIT, rate_window=WINDOW)
+    with serve(world) as server, place(RATE_LIMIT=str(LIMIT), RATE_WINDOW=str(WINDOW)) as ours:
+        cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+    requests, refused = len(server.log), sum(one.status == 429 for one in server.log)
+    seconds = server.log[-1].time - server.log[0].time
+    ideal = (math.ceil(requests / LIMIT) - 1) * WINDOW
+    yield Finding(
+        f"{LIMIT} requests in {WINDOW:.0f} s",
+        f"{requests} requests, {refused} refused, {seconds:.1f} s, ideal {ideal:.0f} s; {differing} rows differ",
+        cost.code == differing == 0 and refused <= REFUSED and seconds <= OVER_IDEAL * ideal,
+    )
+
+
+def deletions(tries: int, dice: random.Random) -> Iterator[Finding]:
+    """300 subscribers are deleted on the server at a random page of 20."""
+    for number in range(1, tries + 1):
+        after, first = dice.randrange(1, 20), dice.random() < 0.5
+        rule = {
+            "match": {"account": ACCOUNT, "resource": "subscribers"},
+            "when": {"after": after, "times": 1},
+            "action": {"kind": "delete", "count": 300, "first": first},
+        }
+        world = World(seed=number, sizes={ACCOUNT: 20_000}, faults=[rule])
+        with serve(world) as server, place() as ours:
+            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+        yield Finding(
+            f"300 {'oldest' if first else 'random'} ones deleted after page {after}, {number} of {tries}",
+            f"{len(server.log)} requests; {differing} rows differ",
+            cost.code == differing == 0 and world.faults.fired == [1],
+        )
+
+
+def memory(tries: int, dice: random.Random) -> Iterator[Finding]:
+    """Most memory that a sync holds, of 100,000 subscribers and of 1,000,000."""
+    few = 0.0
+    for size in (100_000, 1_000_000):
+        world = World(seed=1, sizes={ACCOUNT: size})
+        with serve(world) as server, place() as ours:
+            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+        few = few or cost.peak_mb
+        figures = f"{cost.peak_mb:,.0f} MB, {cost.peak_mb / few:.2f} times that of the first; {cost.seconds:.0f} s"
+        holds = cost.code == differing == 0 and cost.peak_mb <= GROWTH * few
+        yield Finding(f"{size:,} subscribers", f"{figures}; {differing} rows differ", holds)
+
+
+REHEARSALS: dict[str, Callable[[int, random.Random], Iterator[Finding]]] = {
+    "kills": kills,
+    "faults": faults,
+    "budget": budget,
+    "deletions": deletions,
+    "memory": memory,
+}
+
+
+@contextmanager
+def place(**settings: str) -> Iterator[Place]:
+    """A place with these settings of the source, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="drip-rehearsal-") as folder:
+        yield Place(Path(folder), {f"SOURCES__DRIP__{name}": value for name, value in settings.items()})
+
+
+def _accounts(number: int, size: int) -> dict[str, int]:
+    return {str(FIRST + place): size for place in range(number)}
+
+
+def _after_first_request(running: Running, server: Server, act: Callable[[], Any]) -> float:
+    """Act once the first request has come; the seconds that takes."""
+    while not server.log and not running.is_over:
+        time.sleep(LOOK_SECONDS)
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def _killed_once(ours: Place, server: Server, world: World, moment: float) -> tuple[int, int]:
+    """Exit code of the second try, and rows that differ after it."""
+    running = Running(ours, server, world)
+    _after_first_request(running, server, lambda: time.sleep(moment))
+    running.kill()
+    running.wait()
+    cost = Running(ours, server, world).wait()
+    return cost.code, ours.differing(world)
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(REHEARSALS)}; all without any.")] = None,
+    tries: Annotated[int, typer.Option(help="Of kills and deletions; a quarter of it of faults.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 1,
+) -> None:
+    """Run the rehearsals and print what they found; exit 1 where a promise is broken."""
+    os.environ.update(DEFAULTS)
+    console = Console()
+    console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    table = Table("rehearsal", "runs", "broken")
+    with prefect_test_harness(server_startup_timeout=180):
+        os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
+        for name in names or REHEARSALS:
+            findings = [_shown(console, one) for one in REHEARSALS[name](tries, random.Random(seed))]  # noqa: S311
+            table.add_row(name, str(len(findings)), str(sum(not one.holds for one in findings)))
+    console.print(table)
+    raise SystemExit(int(any(cell != "0" for cell in table.columns[2].cells)))
+
+
+def _shown(console: Console, finding: Finding) -> Finding:
+    console.print(f"{finding.what}: {finding.figures}: {'holds' if finding.holds else 'BROKEN'}", highlight=False)
+    return finding
+
+
+if __name__ == "__main__":
+    typer.run(main)
