@@ -17,6 +17,7 @@ INTERRUPTED, TERMINATED = 130, 143
 GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
+RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
 SANDBOX_DAY = datetime(2026, 6, 1)
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app = typer.Typer(
 @app.command()
 def sync(
     account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
-    resource: Annotated[list[str] | None, typer.Option(help="A resource; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
     destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
     dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
