@@ -196,7 +196,7 @@ class _Reader:
         """The rows of a query in the destination's own SQL, in Arrow."""
         if self.con is not None:
             return self.con.sql(sql).to_arrow_table()
-        with self.dataset.sql_client.execute_query(sql) as cursor:
+        with self.dataset.sql_client as client, client.execute_query(sql) as cursor:
             return cursor.arrow()
 
 
