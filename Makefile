@@ -18,7 +18,7 @@ help: ## list these commands
 	@touch $@
 
 .PHONY: demo
-demo: .venv/stamp ## from nothing to a database: install, start the sandbox API, sync it into data/demo.duckdb
+demo: .venv/stamp ## from nothing to a database: install, start the sandbox API, sync seven of its days into data/demo.duckdb
 	@$(BIN)/drip-flows demo
 
 .PHONY: sync

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +16,8 @@ INTERRUPTED, TERMINATED = 130, 143
 GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
-SANDBOX_DAY = datetime(2026, 6, 1)
+RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
+SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
     name="drip-flows",
@@ -31,7 +31,7 @@ app = typer.Typer(
 @app.command()
 def sync(
     account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
-    resource: Annotated[list[str] | None, typer.Option(help="A resource; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
     destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
     dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
@@ -65,18 +65,20 @@ def sandbox(
     subscribers: Annotated[
         list[int] | None, typer.Option(help="Size of an account, up to 1000000; repeat it for more accounts.")
     ] = None,
-    as_of: Annotated[datetime, typer.Option(help="The day as of which the accounts are shown.")] = SANDBOX_DAY,
+    as_of: Annotated[str, typer.Option(help="The day shown: 2026-03-01, or days since the first one.")] = SANDBOX_DAY,
     faults: Annotated[Path | None, typer.Option(help="A plan of what breaks, as JSON.", exists=True)] = None,
     rate_limit: Annotated[int, typer.Option(help="Requests granted in a window.")] = 3600,
     rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
 ) -> None:
     """Serve a stand-in for the Drip API, with invented people, until Ctrl-C."""
-    from datetime import UTC
-
     from flows.sandbox.cli import run
+    from flows.sandbox.timeline import day_of
 
-    day = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of
+    try:
+        day = day_of(as_of)
+    except (ValueError, OverflowError):
+        fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
     run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
 
 
@@ -84,7 +86,10 @@ def sandbox(
 def demo(
     database: Annotated[Path, typer.Option(help="The DuckDB file to fill.")] = Path("data/demo.duckdb"),
 ) -> None:
-    """Start the sandbox, sync all of it into a DuckDB file, and say what to do next."""
+    """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
+
+    Where the file is there already, its last day is synced once more.
+    """
     apply_prefect_settings()
     from flows.terminal import run_demo
 

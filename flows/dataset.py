@@ -38,10 +38,14 @@ PROJECT_SETTING = "DLT_PROJECT_DIR"
 DEMO_DUCKDB = "data/demo.duckdb"
 LOCK_WAIT_SETTING = "sources.drip.lock_wait"
 BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
-VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag")}
-"""What dlt's schema does not know, and its text columns."""
-OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account"}
+CHANGES = "subscriber_changes"
+"""A view that is there where history is kept: `seen_at` between two syncs, what changed, from what, to what."""
+CHANGES_COLUMNS = ("account_id", "subscriber_id", "seen_at", "change", "from_value", "to_value")
+OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "account"}
 """The column with the account, where it is not `account_id`."""
+SEEN_AT = "seen_at"
+VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}
+"""What dlt's schema does not know: text columns, and a moment."""
 HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes data/demo.duckdb with invented ones"
 
 PANDAS_TYPES: dict[Any, Any] = {
@@ -99,6 +103,36 @@ def load(
     return frame
 
 
+def load_if_kept(
+    table: str,
+    accounts: str | Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+) -> pd.DataFrame | None:
+    """As `load`; None where the dataset has no such table or view, such as a history that is off.
+
+    Raises:
+        DatasetError: no such data at all, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        if not reader.has(table):
+            return None
+    return load(table, accounts, destination, dataset)
+
+
+def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
+    """The tables and views there are, but for dlt's own: `table`, `rows`, and its `columns` in one text.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        names = [name for name in sorted(reader.dataset.tables) if not name.startswith("_dlt") and reader.has(name)]
+        rows = [(name, reader.count(name), ", ".join(_shown(reader.table(name)))) for name in names]
+    frame = pd.DataFrame(rows, columns=["table", "rows", "columns"])
+    return frame.astype({"table": "string", "rows": "Int64", "columns": "string"})
+
+
 def query(sql: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
     """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
 
@@ -143,6 +177,17 @@ class _Reader:
             raise unknown("table", name, self.dataset.tables)
         return self.dataset.table(name)
 
+    def has(self, name: str) -> bool:
+        """Whether the database has this table or view, whatever dlt's schema knows."""
+        literal = name.replace("'", "''")
+        place = f"table_schema = '{self.dataset.dataset_name}' AND table_name = '{literal}'"
+        return bool(self.rows_of_sql(f"SELECT 1 AS found FROM information_schema.tables WHERE {place}").num_rows)
+
+    def count(self, name: str) -> int:
+        """Rows of a table or view that is there."""
+        place = f'"{self.dataset.dataset_name}"."{name}"'
+        return int(self.rows_of_sql(f"SELECT count(*) AS n FROM {place}").column("n")[0].as_py())
+
     def rows_of(self, relation: dlt.Relation) -> Any:
         """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
         return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
@@ -151,7 +196,7 @@ class _Reader:
         """The rows of a query in the destination's own SQL, in Arrow."""
         if self.con is not None:
             return self.con.sql(sql).to_arrow_table()
-        with self.dataset.sql_client.execute_query(sql) as cursor:
+        with self.dataset.sql_client as client, client.execute_query(sql) as cursor:
             return cursor.arrow()
 
 
@@ -184,7 +229,7 @@ def _open(target: Target, stack: ExitStack) -> _Reader:
     if con is not None:
         con.execute(f"SET search_path = '{target.dataset}'")
     for view, columns in VIEWS.items():
-        dataset.schema.update_table(new_table(view, columns=[{"name": c, "data_type": "text"} for c in columns]))
+        dataset.schema.update_table(new_table(view, columns=[_column(name) for name in columns]))
     return _Reader(dataset, con)
 
 
@@ -231,7 +276,15 @@ def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -
     """Only the columns wanted. Raises SettingsError."""
     if missing := set(wanted or ()) - set(relation.columns):
         raise unknown(f"column of {table}", min(missing), relation.columns)
-    return relation.select(*(wanted or [name for name in relation.columns if name not in BOOKKEEPING]))
+    return relation.select(*(wanted or _shown(relation)))
+
+
+def _shown(relation: dlt.Relation) -> list[str]:
+    return [name for name in relation.columns if name not in BOOKKEEPING]
+
+
+def _column(name: str) -> Any:
+    return {"name": name, "data_type": "timestamp" if name == SEEN_AT else "text"}
 
 
 def _decoded(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":

@@ -13,10 +13,9 @@ from prefect.tasks import Task
 
 from flows.progress import ListRead, PageLanded, emit
 from flows.run import Run, tools_of
-from flows.source.drip import page_resource
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
-from flows.source.lists import ListReader
+from flows.source.families import land
 from flows.source.reading import Outcome
 from flows.source.settings import DripSettings
 
@@ -105,16 +104,13 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
         unit.clear()
     if (outcome := unit.outcome()) is not None:
         return Landed(resource, account, outcome, 0.0, resumed_pages=len(unit.files()))
-    reader = ListReader(tools.client, unit.endpoint, account, tools.decoder(resource, run.columns.get(resource, ())))
-    landed = list(unit.landed())
-    reader.resume(iter(landed))
-    for page in page_resource(reader):
-        unit.write(page)
-        emit(PageLanded(resource, account, reader.rows(), page.mark.facts.total_count))
-    if reader.outcome is None:
+    resumed = len(unit.files())
+    for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
+        emit(PageLanded(resource, account, *progress))
+    outcome = unit.outcome()
+    if outcome is None:
         raise Stopped("the list was not read to its end")
-    unit.finish(reader.outcome)
-    return Landed(resource, account, reader.outcome, time.monotonic() - started, len(landed))
+    return Landed(resource, account, outcome, time.monotonic() - started, resumed)
 
 
 def _max_age(resource: str, settings: DripSettings) -> float:

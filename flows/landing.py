@@ -7,11 +7,12 @@ its load is reconciled.
 """
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.source.decode import Quarantined
-from flows.source.endpoints import Endpoint
+from flows.source.endpoints import ENDPOINTS, Endpoint
 from flows.source.lists import Page, PageMark, page_mark
 from flows.source.reading import Outcome
 from flows.source.schema import texts
@@ -27,6 +28,9 @@ from flows.source.schema import texts
 PRIVATE = 0o700
 UNOWNED = "one"
 """Folder of a list that the token has one of. Account folders are digits, so the two never meet."""
+PARENTS = "parents"
+FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
+"""Ids that go into a path of the API as they are; the reference says digits."""
 BATCH_ROWS = 50_000
 
 
@@ -139,6 +143,94 @@ class Unit:
         return pa.Table.from_arrays(columns, schema=schema)
 
 
+class Member(NamedTuple):
+    """One list of a family: of this parent, in this status of the sweep if there is one."""
+
+    parent_id: str
+    status: str | None
+    unit: Unit
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.parent_id} {self.status}" if self.status else self.parent_id
+
+
+class Family(Unit):
+    """What landed of all lists that the records of another list have one of: a folder for each, one for the parents.
+
+    It reads like the one list that the table is made of. Pages are written to its members.
+    """
+
+    def __init__(self, folder: Path, endpoint: Endpoint, account_id: str | None) -> None:
+        super().__init__(folder, endpoint, account_id)
+        self.parents = Unit(folder / PARENTS, ENDPOINTS[endpoint.parent], account_id)
+
+    def parent_ids(self) -> list[str]:
+        """The ids of the parents that landed."""
+        return [key for table in self.parents.tables() for key in texts(table, self.parents.endpoint.key)]
+
+    def members(self) -> list[Member]:
+        """The lists of all parents, in the order in which they are read."""
+        statuses = self.endpoint.sweep or (None,)
+        return [self._member(one, status) for one in self.parent_ids() if FIT_ID.fullmatch(one) for status in statuses]
+
+    def unread(self) -> list[Member]:
+        """Those that have not been read to their end."""
+        return [member for member in self.members() if member.unit.outcome() is None]
+
+    def problems(self) -> list[str]:
+        """Why some list may be missing: the parents are not proven whole, or have ids that no path can be made of."""
+        outcome, kind = self.parents.outcome(), self.endpoint.parent
+        unproven = outcome is None or not outcome.complete
+        notes = [f"{kind}: {outcome.note if outcome else 'not read'}"] if unproven else []
+        if outcome and outcome.quarantined:
+            notes.append(f"{kind}: {outcome.quarantined} without an id")
+        return notes + [
+            f"{kind}: the id {one[:40]!r} fits no path" for one in self.parent_ids() if not FIT_ID.fullmatch(one)
+        ]
+
+    def files(self) -> list[Path]:
+        """The Parquet files of all members."""
+        return [path for member in self.members() for path in member.unit.files()]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows that landed, each parent and key once: in the status that was asked for last."""
+        taken: set[str] = set()
+        parent_id = None
+        for member in reversed(self.members()):
+            if member.parent_id != parent_id:
+                parent_id, taken = member.parent_id, set()
+            for table in member.unit.tables():
+                keys = texts(table, self.endpoint.key)
+                yield table.filter(pa.array([key not in taken for key in keys], pa.bool_()))
+                taken.update(keys)
+
+    def quarantine(self) -> Iterator[Quarantined]:
+        """The records of all members that fit no table."""
+        for member in self.members():
+            yield from member.unit.quarantine()
+
+    def is_sound(self) -> bool:
+        """Whether all that landed can be read."""
+        return self.parents.is_sound() and super().is_sound()
+
+    def age(self) -> float:
+        """Seconds since the first page of any member landed; infinite where none did."""
+        stamps = [path.stat().st_mtime for path in self.folder.rglob("*.parquet")]
+        return time.time() - min(stamps) if stamps else float("inf")
+
+    def _member(self, parent_id: str, status: str | None) -> Member:
+        digest = hashlib.blake2b(parent_id.encode(), digest_size=10).hexdigest()
+        folder = self.folder / f"{digest}-{status or UNOWNED}"
+        return Member(parent_id, status, Unit(folder, self.endpoint.child(parent_id, status), self.account_id))
+
+
+def unit_in(folder: Path, endpoint: Endpoint, account_id: str | None) -> Unit:
+    """What landed of one endpoint for one account, in `folder`."""
+    return (Family if endpoint.parent else Unit)(folder, endpoint, account_id)
+
+
 class Landing:
     """The part of the landing zone that belongs to one token, base URL, destination and dataset.
 
@@ -164,4 +256,4 @@ class Landing:
 
     def unit(self, endpoint: Endpoint, account_id: str | None) -> Unit:
         """The folder of one list of one account; `account_id` has been checked to be digits."""
-        return Unit(self.folder / endpoint.resource / (account_id or UNOWNED), endpoint, account_id)
+        return unit_in(self.folder / endpoint.resource / (account_id or UNOWNED), endpoint, account_id)

@@ -16,7 +16,7 @@ from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
 from flows.source.drip import chosen_accounts
-from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS
 from flows.source.errors import DripError, SettingsError
 from flows.source.schema import texts
 
@@ -29,7 +29,7 @@ AccountIds = Annotated[
 ]
 Resources = Annotated[
     list[str] | None,
-    Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. All where empty."),
+    Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. The first {len(DEFAULT_RESOURCES)} where empty."),
 ]
 Destination = Annotated[DestinationName, Field(description="The dlt destination; its credentials are settings.")]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]

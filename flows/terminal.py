@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, list
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
 from flows.sandbox import World, serve
+from flows.sandbox.timeline import AS_OF
 from flows.source.client import DripClient
 from flows.source.decode import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS
@@ -26,6 +28,8 @@ from flows.sync import check_accounts, sync
 
 DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
+DEMO_DAYS = 7
+STARTING = "starting Prefect (half a minute on the first run)"
 console = Console()
 
 
@@ -47,7 +51,7 @@ def run_sync(
     if not verbose:
         _only_our_own_words()
     with listening(ProgressLine(console).on):
-        tell("starting Prefect (half a minute on the first run)")
+        tell(STARTING)
         state: Any = sync(
             accounts=list(accounts or []) or None,
             resources=list(resources or []) or None,
@@ -55,8 +59,7 @@ def run_sync(
             dataset=dataset,
             return_state=True,
         )
-    result = state.result(raise_on_failure=False)
-    return _show(result) if isinstance(result, SyncReport) else _show_crash(result)
+    return _show_result(state.result(raise_on_failure=False))
 
 
 def show_accounts() -> None:
@@ -71,8 +74,9 @@ def show_accounts() -> None:
 
 
 def run_demo(database: Path) -> int:
-    """Sync the whole sandbox into `database`, and say what to do next. Returns the exit code."""
+    """Sync the sandbox into `database`, day after day, and say what to do next. Returns the exit code."""
     world = World()
+    days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
     with serve(world) as server:
         os.environ.update(
             SOURCES__DRIP__BASE_URL=server.url,
@@ -80,10 +84,26 @@ def run_demo(database: Path) -> int:
             DESTINATION__DUCKDB__CREDENTIALS=str(database),
         )
         console.print(f"Sandbox API with invented people at {server.url}")
-        code = run_sync(None, None, "duckdb", "drip")
+        prepare(None, "duckdb", "drip")
+        _only_our_own_words()
+        console.print(STARTING)
+        code = _show_result(_demo_days(world, days))
     if code == 0:
         console.print("\nNext: [bold]make lab[/] opens the notebooks on it; the README has your own accounts.")
     return code
+
+
+def _demo_days(world: World, days: Sequence[datetime]) -> object:
+    """Sync the sandbox as of each day, a line each; the result of the last one, or of the first that went wrong."""
+    result: object = None
+    for day in days:
+        world.move_to(day)
+        state: Any = sync(return_state=True)
+        result = state.result(raise_on_failure=False)
+        if not isinstance(result, SyncReport) or result.exit_code:
+            break
+        console.print(f"As of {day:%Y-%m-%d}: {result.summary()}", soft_wrap=True)
+    return result
 
 
 class ProgressLine:
@@ -131,6 +151,10 @@ def _only_our_own_words() -> None:
 
 def _nothing(record: logging.LogRecord) -> bool:
     return False
+
+
+def _show_result(result: object) -> int:
+    return _show(result) if isinstance(result, SyncReport) else _show_crash(result)
 
 
 def _show(result: SyncReport) -> int:

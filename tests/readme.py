@@ -5,7 +5,7 @@ import inspect
 import re
 from dataclasses import MISSING, fields
 
-from flows.source import ENDPOINTS
+from flows.source import ENDPOINTS, Endpoint
 from flows.source.settings import DripSettings
 from tests.conftest import PROJECT
 
@@ -16,9 +16,15 @@ def resource_rows() -> list[str]:
     """One line per resource."""
     return [
         f"| {e.resource} | `{e.path}` | {', '.join(e.primary_key)} | {'yes' if e.paginated else 'no'} | "
-        f"{e.per_page or ''} | {', '.join(f'{k}={v}' for k, v in e.params.items())} |"
+        f"{e.per_page or ''} | {filters(e)} | {'only if named' if e.optional else 'yes'} |"
         for e in ENDPOINTS.values()
     ]
+
+
+def filters(endpoint: Endpoint) -> str:
+    """What is asked for; statuses of a sweep with the column that they go to."""
+    sweep = [f"status={', '.join(endpoint.sweep)}, in `{endpoint.sweep_column}`"] * bool(endpoint.sweep)
+    return "; ".join([*(f"{name}={value}" for name, value in endpoint.params.items()), *sweep])
 
 
 def setting_rows() -> list[str]:

@@ -6,6 +6,7 @@ from the sandbox this changes nothing that matters; recorded with a real key it 
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import yaml
@@ -19,9 +20,13 @@ KEPT_FIELDS = frozenset(
     lifetime_value eu_consent sms_consent days_of_the_week_mask minutes_from_midnight localize_sending_time
     start_immediately double_optin send_to_confirmation_page use_custom_confirmation_page email_count
     active_subscriber_count unsubscribed_subscriber_count default_value include_received_email
-    enable_third_party_cookies page count total_pages total_count
+    enable_third_party_cookies trigger_type provider type send_ga_event page count total_pages total_count
     """.split()  # noqa: SIM905 - a list of forty quoted words hides what is in it
 )
+PARENT = re.compile(r"(/(?:campaigns|workflows)/)([^/?]+)")
+"""An id in a path, which has to be the one that stands in the scrubbed list of the parents."""
+OURS = "100000"
+"""What ids that need no pseudonym begin with: the sandbox's, and the pseudonyms themselves."""
 KEPT_LISTS = frozenset({"events"})
 
 
@@ -29,7 +34,8 @@ def scrub_request(request: Any) -> Any:
     """The request as if sent to the real API, without who sent it; None leaves Prefect's own traffic alone."""
     if not request.path.startswith("/v2/"):
         return None
-    request.uri = f"https://{HOST}/v2/" + request.uri.split("/v2/", 1)[1]
+    path = PARENT.sub(lambda found: found[1] + pseudonym("id", found[2]), request.uri.split("/v2/", 1)[1])
+    request.uri = f"https://{HOST}/v2/{path}"
     request.headers = {}
     return request
 
@@ -63,8 +69,8 @@ def _scrub(field: str, value: Any) -> Any:
 def pseudonym(field: str, value: str) -> str:
     """Another text of the same kind."""
     digest = hashlib.blake2b(value.encode(), digest_size=10).hexdigest()
-    if value.isdecimal() and field in ("id", "account", "forms"):
-        return value if value.startswith("100000") else str(int(digest[:7], 16))
+    if value.isdecimal() and field in ("id", "account", "forms", "workflow"):
+        return value if value.startswith(OURS) else OURS + str(int(digest[:7], 16))
     if "@" in value:
         return f"someone-{digest[:8]}@example.com"
     if value.startswith("http"):

@@ -18,27 +18,29 @@ from flows.sandbox import World, serve
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
-from flows.source.lists import ListReader, Page
-from flows.source.reading import Outcome
+from flows.source.families import Unit, land, unit_in
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 from tests.scrubbing import HOST, scrub_request, scrub_response
 
 CASSETTES = Path(__file__).parent / "cassettes" / Path(__file__).stem
 FULL, EMPTY = os.environ.get("RECORD_ACCOUNT", "1000001"), "1000002"
-SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2}
+SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2, "campaign_subscribers": 1}
 """Rows a page while recording, where the API lets us choose: several pages in a file one can read."""
 FLOW_TEST = "test_a_whole_flow_run"
 ODD_FIELDS = {"plan": 3, "Weird Field!": "😀", "nested": {"a": [1, "1", None, True]}, "zip": "00501"}
 
 
-def recording_world() -> World:
-    """A small account with more than a page of everything that pages, and an empty one."""
+def recording_world(resource: str) -> World:
+    """A small account with more than a page of everything that pages, and an empty one.
+
+    Where each series or workflow has a list of its own there are only a few of them.
+    """
     world = World(seed=11, sizes={FULL: 7, EMPTY: 1})
     account = world.account(FULL)
     people = account.records["subscribers"]
     people.update(people.all()[0]["id"], custom_fields=ODD_FIELDS, first_name=None)
-    for kind in ("campaigns", "workflows"):
+    for kind in () if resource in ENDPOINTS and ENDPOINTS[resource].parent else ("campaigns", "workflows"):
         for number in range(101 - len(account.records[kind])):
             account.records[kind].add({"id": str(5000 + number), "name": f"More {number}", "status": "draft"})
     for records in world.account(EMPTY).records.values():
@@ -57,14 +59,15 @@ def vcr_config() -> dict[str, Any]:
 
 
 @pytest.fixture
-def api(record_mode: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def api(record_mode: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The settings: of the cassette while replaying, of the sandbox or a real key while recording."""
     monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", os.environ.get("RECORD_KEY", "sandbox-key"))
     if record_mode == "none" or "RECORD_KEY" in os.environ:
         yield
         return
-    with serve(recording_world()) as server:
+    resource = request.node.callspec.params["resource"] if hasattr(request.node, "callspec") else ""
+    with serve(recording_world(resource)) as server:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
         yield
 
@@ -76,34 +79,40 @@ def recorded(name: str) -> list[dict[str, Any]]:
     return [{"uri": e["request"]["uri"], "body": json.loads(e["response"]["body"]["string"])} for e in exchanges]
 
 
-def read(endpoint: Endpoint, account: str | None) -> tuple[list[Page], Outcome]:
-    """All pages of one list, and the verdict."""
-    reader = ListReader(DripClient(load_settings()), endpoint, account, Decoder(endpoint))
-    pages = list(reader.pages())
-    assert reader.outcome is not None
-    return pages, reader.outcome
+def read(endpoint: Endpoint, account: str | None, folder: Path) -> Unit:
+    """One list, or all lists of a family, landed."""
+    unit = unit_in(folder / (account or "one"), endpoint, account)
+    for _ in land(DripClient(load_settings()), unit, lambda name: Decoder(ENDPOINTS[name])):
+        pass
+    return unit
 
 
 @pytest.mark.vcr
 @pytest.mark.block_network
 @pytest.mark.parametrize("resource", ENDPOINTS)
-def test_resource(api: None, resource: str) -> None:
+def test_resource(api: None, resource: str, tmp_path: Path) -> None:
     endpoint = ENDPOINTS[resource]
     small = replace(endpoint, per_page=SMALL_PAGES[resource]) if resource in SMALL_PAGES else endpoint
-    pages, outcome = read(small, FULL if endpoint.per_account else None)
+    unit = read(small, FULL if endpoint.per_account else None, tmp_path)
     if endpoint.per_account and "RECORD_KEY" not in os.environ:
-        _, empty = read(small, EMPTY)
+        empty = read(small, EMPTY, tmp_path).outcome()
+        assert empty is not None
         assert (empty.complete, empty.rows, empty.api_rows) == (True, 0, 0)
+    outcome = unit.outcome()
+    assert outcome is not None
     assert outcome.complete
-    assert outcome.rows == sum(page.table.num_rows for page in pages) > 0
-    assert len(pages) > 1 or not endpoint.paginated
+    assert outcome.rows == sum(table.num_rows for table in unit.tables()) > 0
+    assert len(unit.files()) > 1 or not endpoint.paginated
 
 
 @pytest.mark.parametrize("resource", ENDPOINTS)
 def test_every_recorded_value_arrives(resource: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows of a replay against the bodies in the cassette, read here by another reader."""
     endpoint, decoder = ENDPOINTS[resource], Decoder(ENDPOINTS[resource])
-    for exchange in recorded(f"test_resource[{resource}]"):
+    lists = [one for one in recorded(f"test_resource[{resource}]") if endpoint.selector in one["body"]]
+    assert lists
+    assert all(any(f"status={status}" in one["uri"] for one in lists) for status in endpoint.sweep)
+    for exchange in lists:
         records = exchange["body"][endpoint.selector]
         rows = decoder.decode(json.dumps(exchange["body"]).encode(), "1").table.to_pylist()
         assert len(rows) == len(records)

@@ -40,6 +40,6 @@ def _by_status(key: int, people: Indices, subscribers: Subscribers, now: int) ->
     leaves_at = lives.created[people] + uniform(key_of(key, "left"), people) * LEFT_WITHIN
     removed = (luck < REMOVED) & (leaves_at < now)
     unsubscribing = (luck < REMOVED + UNSUBSCRIBING) & (leaves_at < now)
-    unsubscribed = (unsubscribing | (lives.left[people] <= now)) & ~removed
+    unsubscribed = (unsubscribing | lives.gone(now)[people]) & ~removed
     masks = (~(removed | unsubscribed), unsubscribed, removed)
     return {status: people[mask] for status, mask in zip(MEMBER_STATUSES, masks, strict=True)}

@@ -12,8 +12,8 @@ STATUSES = ("active", "unsubscribed", "undeliverable")
 GROWTH = 1.8
 BLOCK = 50
 DELETED_BY_NOW, DELETED_LATER = 25, 10
-LEAVING, UNDELIVERABLE = 0.28, 0.2
-LEAVES_WITHIN, DELETED_WITHIN = 900 * DAY, 240 * DAY
+LEAVING, UNDELIVERABLE, RETURNING = 0.28, 0.2, 0.12
+LEAVES_WITHIN, BACK_WITHIN, DELETED_WITHIN = 900 * DAY, 200 * DAY, 240 * DAY
 NEVER = 2**62
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -29,12 +29,17 @@ class Lives:
     created: Indices
     left: Indices
     bounced: NDArray[np.bool_]
+    back: Indices
     deleted: Indices
+
+    def gone(self, now: int) -> NDArray[np.bool_]:
+        """Who has left by then, and not come back."""
+        away: NDArray[np.bool_] = (self.left <= now) & (self.back > now)
+        return away
 
     def status(self, now: int) -> NDArray[np.int8]:
         """Positions in STATUSES."""
-        gone = self.left <= now
-        return np.where(gone, np.where(self.bounced, 2, 1), 0).astype(np.int8)
+        return np.where(self.gone(now), np.where(self.bounced, 2, 1), 0).astype(np.int8)
 
 
 class Population:
@@ -55,7 +60,14 @@ class Population:
         lag = uniform(key_of(self.key, "lag"), indices) ** 2 * LEAVES_WITHIN
         left = np.where(leaves, created + lag.astype(np.int64), NEVER)
         bounced = uniform(key_of(self.key, "bounced"), indices) < UNDELIVERABLE
-        return Lives(created, left, bounced, self._deleted(indices, created))
+        return Lives(created, left, bounced, self._back(indices, left, bounced), self._deleted(indices, created))
+
+    def _back(self, indices: Indices, left: Indices, bounced: NDArray[np.bool_]) -> Indices:
+        """When those who left of their own will subscribe again; most never do."""
+        luck = uniform(key_of(self.key, "back"), indices)
+        returning = (luck < RETURNING) & ~bounced & (left < NEVER)
+        after = DAY + (luck / RETURNING * BACK_WITHIN).astype(np.int64)
+        return np.where(returning, left + np.where(returning, after, 0), NEVER)
 
     def _deleted(self, indices: Indices, created: Indices) -> Indices:
         share = uniform(key_of(self.key, "deleted"), indices)

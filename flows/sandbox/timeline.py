@@ -1,7 +1,7 @@
 """When things appear: ever denser moments over three years, ending at the day the default world shows."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -12,6 +12,14 @@ DAY = 86_400
 SPAN = 3 * 365 * DAY
 END = int(AS_OF.timestamp())
 START = END - SPAN
+
+
+def day_of(text: str) -> datetime:
+    """A day as `2026-03-01`, with a time if wanted, or as whole days since the world began. Raises ValueError."""
+    if text.isascii() and text.isdigit():
+        return datetime.fromtimestamp(START, UTC) + timedelta(days=int(text))
+    day = datetime.fromisoformat(text)
+    return day if day.tzinfo else day.replace(tzinfo=UTC)
 
 
 def iso(moment: int) -> str:

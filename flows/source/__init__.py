@@ -1,6 +1,6 @@
-"""The dlt source of Drip: eleven resources from one table of endpoints. It knows nothing of Prefect."""
+"""The dlt source of Drip: every resource from one table of endpoints. It knows nothing of Prefect."""
 
 from flows.source.drip import drip_source
-from flows.source.endpoints import ENDPOINTS, Endpoint
+from flows.source.endpoints import DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 
-__all__ = ["ENDPOINTS", "Endpoint", "drip_source"]
+__all__ = ["DEFAULT_RESOURCES", "ENDPOINTS", "Endpoint", "drip_source"]

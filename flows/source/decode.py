@@ -95,7 +95,7 @@ class Decoder:
     """
 
     def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None, known: Iterable[str] = ()) -> None:
-        self.endpoint = endpoint
+        self.endpoint = endpoint.alone
         self.names = names or ColumnNames(arrow_schema(endpoint).names)
         self._types = field_types(endpoint.record)
         self._unknown: set[str] = {*known} - {OTHER_FIELDS}

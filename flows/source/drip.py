@@ -12,11 +12,11 @@ import pyarrow as pa
 from dlt.common import logger
 from dlt.extract import DltResource
 
-from flows.landing import Unit
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
-from flows.source.endpoints import ACCOUNTS, ENDPOINTS, Endpoint
+from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import SettingsError, unknown
+from flows.source.families import Unit, land, unit_in
 from flows.source.lists import ListReader
 from flows.source.schema import arrow_schema, column_hints, extra_columns, mirror, texts
 from flows.source.settings import load_settings
@@ -35,7 +35,7 @@ def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] 
 
     Args:
         accounts: account ids; all that the token sees by default.
-        resources: names from `ENDPOINTS`; all by default.
+        resources: names from `ENDPOINTS`; all but the optional ones by default.
 
     Raises:
         SettingsError: a setting is missing or wrong, or a resource is unknown.
@@ -46,11 +46,11 @@ def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] 
 
 
 def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
-    """The endpoints named, in the order of the table; all where none is. Raises SettingsError."""
+    """The endpoints named, in the order of the table; all but the optional where none is. Raises SettingsError."""
     for name in resources or ():
         if name not in ENDPOINTS:
             raise unknown("resource", name, ENDPOINTS)
-    return [endpoint for name, endpoint in ENDPOINTS.items() if not resources or name in resources]
+    return [endpoint for name, endpoint in ENDPOINTS.items() if name in (resources or DEFAULT_RESOURCES)]
 
 
 def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
@@ -98,12 +98,6 @@ def list_resource(endpoint: Endpoint, client: DripClient, accounts: ChosenAccoun
     return resource
 
 
-def page_resource(reader: ListReader) -> DltResource:
-    """The dlt resource of one list of one account: its pages as they come, each table bearing its mark."""
-    resource: DltResource = dlt.resource(reader.pages(), name=reader.endpoint.resource)
-    return resource
-
-
 def _tables(endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts) -> Iterator[Any]:
     """Tables of all accounts, each with hints that name the accounts proven whole so far."""
     whole: list[str] = []
@@ -118,24 +112,24 @@ def _whole_lists(
     endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts, whole: list[str]
 ) -> Iterator[pa.Table]:
     """The rows of each account's list, once it was read to its end; `whole` learns the accounts proven whole."""
-    decoder = Decoder(endpoint)
+    decoder_of = functools.cache(lambda name: Decoder(ENDPOINTS[name]))
     for account_id in accounts.ids if endpoint.per_account else [None]:
         with tempfile.TemporaryDirectory(prefix="drip-") as folder:
-            unit = Unit(Path(folder), endpoint, account_id)
-            _land(ListReader(client, endpoint, account_id, decoder), unit, whole)
+            unit = unit_in(Path(folder), endpoint, account_id)
+            for _ in land(client, unit, decoder_of):  # out of memory, whole: it may have to be read again
+                pass
+            _judge(unit, whole)
             yield from unit.tables()
 
 
-def _land(reader: ListReader, unit: Unit, whole: list[str]) -> None:
-    """Read a list to its end, out of memory, before any of it is passed on: it may have to be read again."""
-    for page in reader.pages():
-        unit.write(page)
-    if reader.outcome is None:
+def _judge(unit: Unit, whole: list[str]) -> None:
+    """Tell what is wrong with a list; `whole` learns its account where it was proven whole."""
+    outcome = unit.outcome()
+    if outcome is None:
         return
-    unit.finish(reader.outcome)
-    if reader.outcome.complete and unit.account_id:
+    if outcome.complete and unit.account_id:
         whole.append(unit.account_id)
-    for problem in (reader.outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in unit.quarantine())):
+    for problem in (outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in unit.quarantine())):
         if problem:
             logger.warning(f"{unit.endpoint.resource} of account {unit.account_id}: {problem}")
 

@@ -1,7 +1,7 @@
 """The table of endpoints. Every resource, key, column, request and line of documentation derives from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.source import records
 from flows.source.records import Record
@@ -26,6 +26,11 @@ class Endpoint:
         params: filters, without which the API leaves rows out.
         linked: what stands under a record's `links`, beside the account, and becomes a JSON column.
         freezable: the list knows `subscribed_before`, which keeps arrivals out while it is read.
+        optional: synced only where it is named: it costs requests that not everybody wants to spend.
+        parent: the resource that has one such list per record, `{parent_id}` in `path`; empty for none.
+        parent_column: the column with the parent's id, part of the key.
+        sweep: statuses that are asked for one after the other, since the API has no way to ask for all at once.
+        sweep_column: the column with the status by which a row was found.
     """
 
     resource: str
@@ -39,6 +44,11 @@ class Endpoint:
     params: Mapping[str, str] = field(default_factory=dict, hash=False)
     linked: tuple[str, ...] = ()
     freezable: bool = False
+    optional: bool = False
+    parent: str = ""
+    parent_column: str = ""
+    sweep: tuple[str, ...] = ()
+    sweep_column: str = ""
 
     @property
     def per_account(self) -> bool:
@@ -48,7 +58,18 @@ class Endpoint:
     @property
     def primary_key(self) -> list[str]:
         """Key columns; the account first, since ids and names repeat between accounts."""
-        return [ACCOUNT_ID, self.key] if self.per_account else [self.key]
+        owners = [ACCOUNT_ID, self.parent_column] if self.parent else [ACCOUNT_ID]
+        return [*owners, self.key] if self.per_account else [self.key]
+
+    @property
+    def alone(self) -> "Endpoint":
+        """The list as the API gives it: nothing in it says which parent it is of, or which status was asked for."""
+        return replace(self, parent="", sweep=()) if self.parent else self
+
+    def child(self, parent_id: str, status: str | None) -> "Endpoint":
+        """The list of one parent, in one status of the sweep; `parent_id` has been checked to be fit for a path."""
+        asked = {**self.params, "status": status} if status else self.params
+        return replace(self.alone, path=self.path.replace("{parent_id}", parent_id), params=asked)
 
     def url_path(self, account_id: str | None) -> str:
         """The path of the list of one account; `account_id` has been checked to be digits."""
@@ -86,7 +107,21 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
         Endpoint("tags", "/{account_id}/tags", "tags", records.Tag, key="tag", strings=True),
         Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook),
+        Endpoint("forms", "/{account_id}/forms", "forms", records.Form, optional=True),
+        Endpoint(
+            "campaign_subscribers", "/{account_id}/campaigns/{parent_id}/subscribers", "subscribers",
+            records.CampaignSubscriber, paginated=True, per_page=1000, optional=True,
+            parent="campaigns", parent_column="campaign_id",
+            sweep=("active", "unsubscribed", "removed"), sweep_column="subscription_status",
+        ),
+        Endpoint(
+            "workflow_triggers", "/{account_id}/workflows/{parent_id}/triggers", "triggers",
+            records.WorkflowTrigger, optional=True, parent="workflows", parent_column="workflow_id",
+        ),
     )
 }  # fmt: skip
 
 ACCOUNTS = ENDPOINTS["accounts"]
+
+DEFAULT_RESOURCES = tuple(name for name, endpoint in ENDPOINTS.items() if not endpoint.optional)
+"""What is synced where nothing is named."""

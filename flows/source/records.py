@@ -187,3 +187,36 @@ class Webhook(Record):
     events: Json = msgspec.UNSET
     created_at: Time = None
     links: Json = msgspec.UNSET
+
+
+class Form(Record):
+    """A sign-up form."""
+
+    id: Text = None
+    href: Text = None
+    name: Text = None
+    headline: Text = None
+    description: Text = None
+    button_text: Text = None
+    confirmation_heading: Text = None
+    confirmation_text: Text = None
+    send_ga_event: Bool = None
+    redirect_url: Text = None
+    created_at: Time = None
+    links: Json = msgspec.UNSET
+
+
+class CampaignSubscriber(Subscriber):
+    """A person in a series; `id` and `status` are the subscriber's own."""
+
+
+class WorkflowTrigger(Record):
+    """What starts a workflow."""
+
+    id: Text = None
+    href: Text = None
+    type: Text = None
+    provider: Text = None
+    trigger_type: Text = None
+    properties: Json = msgspec.UNSET
+    links: Json = msgspec.UNSET

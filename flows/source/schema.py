@@ -38,16 +38,23 @@ def arrow_type(annotation: Any) -> Any:
 
 @functools.cache
 def arrow_schema(endpoint: Endpoint) -> pa.Schema:
-    """The declared columns: the account first where there is one, `_row_hash` last.
+    """The declared columns: the account first where there is one, then its parent, `_row_hash` last.
 
     `links` is not a column: `links.account` is the account, `links.forms` becomes `links__forms`.
     """
     fields = [pa.field(ACCOUNT_ID, pa.string())] if endpoint.per_account else []
+    fields += [pa.field(name, pa.string()) for name in placing_columns(endpoint)]
     for name, annotation in field_types(endpoint.record).items():
         if name != LINKS:
             fields.append(pa.field(name, arrow_type(annotation)))
     fields += [pa.field(link_column(name), pa.string()) for name in endpoint.linked]
     return pa.schema([*fields, pa.field(ROW_HASH, pa.string())])
+
+
+def placing_columns(endpoint: Endpoint) -> list[str]:
+    """The columns, beside the account, that say which of many lists a row is from."""
+    parents = [endpoint.parent_column] if endpoint.parent else []
+    return [*parents, endpoint.sweep_column] if endpoint.sweep else parents
 
 
 def link_column(name: str) -> str:

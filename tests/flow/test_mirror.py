@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from flows.sandbox import Server, World
-from flows.source import ENDPOINTS
+from flows.source import DEFAULT_RESOURCES, ENDPOINTS
 from tests.conftest import Warehouse
 
-LISTS = [name for name, endpoint in ENDPOINTS.items() if endpoint.per_account]
+LISTS = [name for name in DEFAULT_RESOURCES if ENDPOINTS[name].per_account]
 FIRST, SECOND = "1000001", "1000002"
 
 
@@ -46,9 +46,9 @@ def test_every_list_of_every_account_arrives(sync: Any, warehouse: Warehouse, wo
 
 def test_a_second_sync_changes_nothing(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync()
-    before = {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in ENDPOINTS}
+    before = {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in DEFAULT_RESOURCES}
     sync()
-    assert before == {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in ENDPOINTS}
+    assert before == {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in DEFAULT_RESOURCES}
 
 
 def test_deleted_changed_and_added_rows(sync: Any, warehouse: Warehouse, world: World) -> None:

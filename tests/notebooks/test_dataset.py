@@ -69,7 +69,7 @@ def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World
     gap, large = (person["id"] for person in people.all()[:2])
     people.update(gap, lifetime_value=None, prospect=None)
     people.update(large, lifetime_value=2**53 + 1, custom_fields={"a": [1, "1", None]})
-    sync()
+    sync(resources=list(ENDPOINTS))
     for name, endpoint in ENDPOINTS.items():
         frame = load(name)
         declared = {field.name: DTYPES[str(field.type)] for field in arrow_schema(endpoint) if field.name[0] != "_"}

@@ -2,11 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from flows.sandbox import World
-from flows.sandbox.timeline import AS_OF
+from flows.sandbox.timeline import AS_OF, START, day_of
 from flows.sandbox.world import DEFAULT_SIZES
 
 from .conftest import FIRST, SECOND, SMALL, TINY, Client
@@ -66,6 +67,52 @@ def test_three_months_bring_every_kind_of_change():
         assert records[name].all()[: len(old)] != old, name
     sent = {row["id"] for row in lists["broadcasts"] if row["status"] == "sent"}
     assert sent < {row["id"] for row in records["broadcasts"].all() if row["status"] == "sent"}
+
+
+def test_every_day_brings_changes_the_same_ones_in_every_world():
+    world, other = World(), World()
+    days = [AS_OF - timedelta(days=ago) for ago in range(6, -1, -1)]
+    pictures = []
+    for day in days:
+        world.move_to(day)
+        pictures.append({p["id"]: p for p in world.account(FIRST).records["subscribers"].all()})
+    for before, after in pairwise(pictures):
+        assert after.keys() - before.keys()
+        changed = {
+            name
+            for one in before.keys() & after.keys()
+            for name in before[one]
+            if before[one][name] != after[one][name]
+        }
+        assert {"tags", "custom_fields"} <= changed
+    gone = [before.keys() - after.keys() for before, after in pairwise(pictures)]
+    assert any(gone)
+    other.move_to(days[2])
+    assert {p["id"]: p for p in other.account(FIRST).records["subscribers"].all()} == pictures[2]
+
+
+def test_some_who_left_come_back():
+    world = World()
+    statuses = []
+    for days in (200, 100, 0):
+        world.move_to(AS_OF - timedelta(days=days))
+        statuses.append({p["id"]: p["status"] for p in world.account(FIRST).records["subscribers"].all()})
+    moves = {(old[one], new[one]) for old, new in pairwise(statuses) for one in old.keys() & new.keys()}
+    assert moves >= {("active", "unsubscribed"), ("active", "undeliverable"), ("unsubscribed", "active")}
+    assert ("undeliverable", "active") not in moves
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T12:00:00+02:00", datetime(2026, 3, 1, 10, tzinfo=UTC)),
+        ("0", datetime.fromtimestamp(START, UTC)),
+        ("1095", AS_OF),
+    ],
+)
+def test_days_are_named_or_counted(text: str, day: datetime):
+    assert day_of(text) == day
 
 
 def test_before_the_beginning_there_is_nobody():

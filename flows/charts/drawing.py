@@ -1,0 +1,52 @@
+"""What all charts share: sizes, colours that a colour-blind reader can tell apart, the sentence in place of a chart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+WIDTH, LINE_HEIGHT, BAR_HEIGHT = 640, 320, 22
+MOST_LINES = 10
+"""More lines than this cannot be told apart by their colour."""
+MOST_BARS = 15
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999", "#882255")
+"""Okabe and Ito's colours, then two more."""
+SHARE = alt.Legend(format="%")
+HISTORY_OFF = (
+    "History is off for this database, so there is nothing to draw: only later syncs can be compared with earlier ones."
+)
+
+
+def colours(domain: Sequence[str] | pd.Index) -> alt.Scale:
+    """A colour for each of these, in their order; they repeat after the last."""
+    return alt.Scale(domain=list(domain), range=[PALETTE[at % len(PALETTE)] for at in range(len(domain))])
+
+
+def largest(
+    frame: pd.DataFrame, column: str, number: str, what: str, most: int = MOST_BARS
+) -> tuple[pd.DataFrame, str]:
+    """The rows of the largest values of a column by the sum of `number`, and a subtitle that says so."""
+    sums = frame.groupby(column)[number].sum().sort_values(ascending=False, kind="stable")
+    shown = frame[frame[column].isin(sums.index[:most])]
+    return shown, f"The {most} largest of {len(sums):,} {what}" if len(sums) > most else f"All {what}"
+
+
+def heat(frame: pd.DataFrame, title: str | alt.Title, **encoding: Any) -> alt.Chart:
+    """A field of coloured squares."""
+    chart: alt.Chart = (
+        alt.Chart(frame, title=title)
+        .mark_rect()
+        .encode(**encoding)
+        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    )
+    return chart
+
+
+def sentence(text: str) -> alt.Chart:
+    """A chart that says why there is none."""
+    frame = pd.DataFrame({"text": [text]})
+    chart: alt.Chart = (
+        alt.Chart(frame).mark_text(size=14, limit=2 * WIDTH).encode(text="text:N").properties(width=WIDTH)
+    )
+    return chart

@@ -1,0 +1,66 @@
+"""What history has seen: arrivals and departures, movement of tags, series over time.
+
+Whatever needs history takes None where the database has none, and answers None.
+"""
+
+import pandas as pd
+
+from flows.metrics.counting import count
+
+ARRIVED, LEFT, RETURNED = "arrived", "left", "returned"
+TAG_ADDED, TAG_REMOVED = "tag added", "tag removed"
+COMINGS_AND_GOINGS = (ARRIVED, RETURNED, LEFT)
+
+
+def movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Who came and who went, by the sync that saw it.
+
+    Args:
+        changes: the view `subscriber_changes`; None where there is no history.
+
+    Returns:
+        A row per account, sync and kind: `account_id`, `seen_at`, `change` (arrived, returned or left), `people`, and
+        `net`, the same number below zero for those who left.
+    """
+    if changes is None:
+        return None
+    moved = _plain(changes)
+    counted = count(moved[moved["change"].isin(COMINGS_AND_GOINGS)], ["account_id", "seen_at", "change"], "people")
+    sign = counted["change"].eq(LEFT).map({True: -1, False: 1}).astype("Int64")
+    return counted.assign(net=counted["people"] * sign)
+
+
+def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Which tags were given and taken away: `tag`, `change` (tag added or tag removed), `people`, `net` as above.
+
+    Args:
+        changes: the view `subscriber_changes`; None where there is no history.
+    """
+    if changes is None:
+        return None
+    moved = _plain(changes)
+    moved = moved[moved["change"].isin((TAG_ADDED, TAG_REMOVED))]
+    counted = count(moved.assign(tag=moved["to_value"].fillna(moved["from_value"])), ["tag", "change"], "people")
+    sign = counted["change"].eq(TAG_REMOVED).map({True: -1, False: 1}).astype("Int64")
+    return counted.assign(net=counted["people"] * sign)
+
+
+def series_over_time(history: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Active people of each series, at every sync that saw their number change.
+
+    Args:
+        history: the table `campaigns_history`, a row per version; None where there is no history of series.
+
+    Returns:
+        `account_id`, `id`, `name`, `seen_at`, `active`; in their order in time.
+    """
+    if history is None:
+        return None
+    named = {"valid_from": "seen_at", "active_subscriber_count": "active"}
+    return history.rename(columns=named)[["account_id", "id", "name", "seen_at", "active"]].sort_values(
+        "seen_at", ignore_index=True
+    )
+
+
+def _plain(changes: pd.DataFrame) -> pd.DataFrame:
+    return changes.assign(change=changes["change"].astype("string").str.replace("_", " "))

@@ -1,0 +1,45 @@
+"""What all metrics share: counting, shares, months, the names of accounts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+UNKNOWN = "unknown"
+
+
+def count(frame: pd.DataFrame, by: Sequence[str], name: str) -> pd.DataFrame:
+    """Rows per combination of the columns `by` that occurs, as the column `name`."""
+    counted = frame.groupby(list(by), dropna=False, observed=True).size().rename(name).reset_index()
+    return counted.astype({name: "Int64"})
+
+
+def shares(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """People per account and value of a column, a missing one as `unknown`.
+
+    Returns:
+        `account_id`, the column, `people`, and `share` of the account's people, between 0 and 1.
+    """
+    known = frame[["account_id", column]].astype("string").fillna({column: UNKNOWN})
+    counted = count(known, ["account_id", column], "people")
+    everyone = counted["people"].groupby(counted["account_id"]).transform("sum")
+    return counted.assign(share=(counted["people"] / everyone).astype("Float64"))
+
+
+def month_of(moments: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The month (UTC) of each moment."""
+    months: pd.Series[Any] = moments.dt.tz_convert("UTC").dt.tz_localize(None).dt.to_period("M").rename("month")
+    return months
+
+
+def name_accounts(frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with a column `account`: the account's name and id, or its id alone where it has no name.
+
+    Args:
+        frame: any frame with `account_id`.
+        accounts: a row per account with `id` and `name`.
+    """
+    named = accounts.dropna(subset=["id", "name"]).drop_duplicates("id")
+    labels = dict(zip(named["id"], named["name"] + " (" + named["id"] + ")", strict=True))
+    ids = frame["account_id"]
+    return frame.assign(account=ids.map(labels).astype("string").fillna(ids))

@@ -1,0 +1,185 @@
+"""Lists that every series or workflow has one of: whole mirrors, read list by list, gone on from, never confused."""
+
+from pathlib import Path
+from typing import Any
+
+import dlt
+import numpy as np
+import pytest
+
+from flows.sandbox import Server, World
+from flows.source import drip_source
+from tests.conftest import Warehouse
+
+FIRST, SECOND = "1000001", "1000002"
+STATUSES = ("active", "unsubscribed", "removed")
+MEMBERS = "SELECT account_id, campaign_id, subscription_status, id FROM campaign_subscribers"
+TRIGGERS = "SELECT account_id, workflow_id, id, trigger_type FROM workflow_triggers"
+FAMILIES = ["campaign_subscribers", "workflow_triggers", "forms"]
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={FIRST: 400, SECOND: 60})
+
+
+@pytest.fixture(params=["flow", "source alone"])
+def load(request: pytest.FixtureRequest, server: Server, warehouse: Warehouse, tmp_path: Path) -> Any:
+    """Both ways of loading some resources."""
+    if request.param == "flow":
+        sync = request.getfixturevalue("sync")
+        return lambda **parameters: sync(**parameters)
+    destination = dlt.destinations.duckdb(str(warehouse.path))
+    pipeline = dlt.pipeline("x", destination=destination, dataset_name="drip", pipelines_dir=str(tmp_path / "dlt"))
+    return lambda **parameters: pipeline.run(drip_source(**parameters))
+
+
+def members(world: World, account: str) -> set[tuple[str, ...]]:
+    """Who is in which series of an account, by the API."""
+    place = world.account(account)
+    return {
+        (account, campaign["id"], status, person["id"])
+        for campaign in place.records["campaigns"].all()
+        for status in STATUSES
+        for person in place.campaign_subscribers(campaign["id"], status).slice(0, 10_000)
+    }
+
+
+def triggers(world: World, account: str) -> set[tuple[str, ...]]:
+    place = world.account(account)
+    return {
+        (account, workflow["id"], trigger["id"], trigger["trigger_type"])
+        for workflow in place.records["workflows"].all()
+        for trigger in place.triggers(workflow["id"])
+    }
+
+
+def assert_mirrors(warehouse: Warehouse, world: World) -> None:
+    rows = warehouse.rows(MEMBERS)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == {row for account in world.account_ids for row in members(world, account)}
+    rows = warehouse.rows(TRIGGERS)
+    assert set(rows) == {row for account in world.account_ids for row in triggers(world, account)}
+    forms = {one["id"] for account in world.account_ids for one in world.account(account).records["forms"].all()}
+    assert set(warehouse.column("SELECT id FROM forms")) == forms
+
+
+def test_complete_mirrors_day_after_day(load: Any, warehouse: Warehouse, world: World) -> None:
+    load(resources=FAMILIES)
+    assert_mirrors(warehouse, world)
+    statuses = set(warehouse.column("SELECT DISTINCT subscription_status FROM campaign_subscribers"))
+    assert statuses == set(STATUSES)
+    before = set(warehouse.rows(MEMBERS))
+    world.move_to(world.as_of.replace(month=9))
+    gone = world.account(FIRST).records["campaigns"].all()[0]["id"]
+    world.account(FIRST).records["campaigns"].delete([gone])
+    world.account(SECOND).records["workflows"].clear()
+    load(resources=FAMILIES)
+    assert_mirrors(warehouse, world)
+    moved = {row[:2] + row[3:] for row in before - set(warehouse.rows(MEMBERS))}
+    assert moved & {row[:2] + row[3:] for row in warehouse.rows(MEMBERS)}, "nobody changed status between the days"
+
+
+def test_one_list_that_is_not_whole_keeps_all_rows_of_its_account(
+    load: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__MAX_SCANS", "2")
+    load(resources=["campaign_subscribers"])
+    before = set(warehouse.rows(MEMBERS))
+    campaigns = [one["id"] for one in world.account(FIRST).records["campaigns"].all()]
+    world.faults = [
+        {
+            "match": {"path": f"/campaigns/{campaigns[-1]}/", "status": "active"},
+            "action": {"kind": "meta", "values": {"total_count": 7_000}},
+        }
+    ]
+    for account in world.account_ids:
+        world.account(account).records["campaigns"].delete(
+            [campaigns[0], world.account(account).records["campaigns"].all()[1]["id"]]
+        )
+    load(resources=["campaign_subscribers"])
+    now = set(warehouse.rows(MEMBERS))
+    assert {row for row in before if row[0] == FIRST} <= now
+    assert {row for row in now if row[0] == SECOND} == members(world, SECOND)
+
+
+def test_they_cost_nothing_unless_named(sync: Any, server: Server, warehouse: Warehouse) -> None:
+    sync()
+    assert not [one.path for one in server.log if "/campaigns/" in one.path or "/workflows/" in one.path]
+    assert not set(FAMILIES) & set(warehouse.column("SELECT table_name FROM duckdb_tables()"))
+
+
+def test_it_goes_on_from_the_lists_that_landed(sync: Any, server: Server, warehouse: Warehouse, world: World) -> None:
+    world.faults = [{"match": {"path": parent_in_the_middle(world)}, "action": {"kind": "status", "status": 500}}]
+    failed = sync(resources=["campaign_subscribers"], accounts=[FIRST])
+    assert failed.exit_code == 1
+    read = {(one.path, one.query.get("status")) for one in server.log if one.status == 200 and "/campaigns" in one.path}
+    assert len(read) > 3
+    world.faults = None
+    server.log.clear()
+    assert sync(resources=["campaign_subscribers"], accounts=[FIRST]).exit_code == 0
+    again = {(one.path, one.query.get("status")) for one in server.log}
+    assert not read & again
+    assert set(warehouse.rows(MEMBERS)) == members(world, FIRST)
+
+
+def parent_in_the_middle(world: World) -> str:
+    campaigns = world.account(FIRST).records["campaigns"].all()
+    return str(campaigns[len(campaigns) // 2]["id"])
+
+
+def test_a_series_deleted_before_its_turn_is_no_failure(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = parent_in_the_middle(world)
+    account = world.account(FIRST)
+    original = account.campaign_subscribers
+
+    def deleting(campaign_id: str, status: str) -> Any:
+        account.records["campaigns"].delete([gone])
+        return original(campaign_id, status)
+
+    monkeypatch.setattr(account, "campaign_subscribers", deleting)
+    assert sync(resources=["campaign_subscribers"], accounts=[FIRST]).exit_code == 0
+    assert [one.status for one in server.log if gone in one.path] == [404]
+    assert set(warehouse.rows(MEMBERS)) == members(world, FIRST)
+
+
+def test_a_list_that_is_missing_while_its_series_is_there_fails(sync: Any, world: World) -> None:
+    gone = parent_in_the_middle(world)
+    world.faults = [{"match": {"path": gone}, "action": {"kind": "status", "status": 404}}]
+    (failure,) = sync(resources=["campaign_subscribers"], accounts=[FIRST]).failures
+    assert "HTTP 404" in failure.note
+    assert gone in failure.note
+
+
+def test_who_is_found_in_two_statuses_is_there_once(
+    sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody unsubscribes after the active ones were read and before the unsubscribed ones are."""
+    account = world.account(FIRST)
+    monkeypatch.setattr(
+        account,
+        "campaign_subscribers",
+        lambda campaign, status: account.subscribers.pick(np.arange(2 if status != "removed" else 0)),
+    )
+    report = sync(resources=["campaign_subscribers"], accounts=[FIRST])
+    assert report.exit_code == 0, report.failures
+    rows = warehouse.rows(MEMBERS)
+    assert len({(campaign, one) for _, campaign, _, one in rows}) == len(rows)
+    assert {status for _, _, status, _ in rows} == {"unsubscribed"}
+
+
+def test_an_id_that_is_none_is_never_put_into_a_path(
+    sync: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    sync(resources=["campaign_subscribers"], accounts=[FIRST])
+    before = set(warehouse.rows(MEMBERS))
+    for name in ("../subscribers", "{x}", "ä"):
+        world.account(FIRST).records["campaigns"].add({"id": name, "name": "odd"})
+    world.account(FIRST).records["campaigns"].delete([parent_in_the_middle(world)])
+    server.log.clear()
+    (failure,) = sync(resources=["campaign_subscribers"], accounts=[FIRST]).failures
+    assert failure.note.count("fits no path") == 3
+    assert not [one.path for one in server.log if one.path.endswith(f"{FIRST}/subscribers")]
+    assert set(warehouse.rows(MEMBERS)) == before

@@ -1,0 +1,176 @@
+"""The notebooks run unchanged on what several days of syncs left, and what they draw is what is there."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows.sandbox import World, serve
+from tests.conftest import Warehouse
+from tests.notebooks.conftest import NOTEBOOKS, Kernel
+
+SIZES = {"1000001": 300, "1000002": 20, "1000003": 0}
+DAYS = 3
+HISTORY = """
+    CREATE OR REPLACE VIEW drip.subscriber_changes AS SELECT * FROM (VALUES
+        ('1000001', 'a', TIMESTAMPTZ '2026-05-31 10:00:00Z', 'arrived', NULL, NULL),
+        ('1000001', 'b', TIMESTAMPTZ '2026-06-01 10:00:00Z', 'left', NULL, NULL),
+        ('1000001', 'c', TIMESTAMPTZ '2026-06-01 10:00:00Z', 'tag added', NULL, 'VIP')
+    ) AS rows (account_id, subscriber_id, seen_at, change, from_value, to_value)
+"""
+
+
+@pytest.fixture(scope="session")
+def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A database that real syncs filled, day after day; one account of it is empty."""
+    from flows.sync import sync
+
+    folder, world = tmp_path_factory.mktemp("built"), World(sizes=SIZES)
+    last = world.as_of
+    for records in world.account("1000003").records.values():
+        records.clear()
+    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
+        patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
+        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "built.duckdb"))
+        for ago in reversed(range(DAYS)):
+            world.move_to(last - timedelta(days=ago))
+            state: Any = sync(return_state=True)
+            assert state.is_completed(), state.message
+        yield folder / "built.duckdb"
+
+
+@pytest.fixture
+def there(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A copy of it, which the settings point to."""
+    path = Path(shutil.copy(built, tmp_path / "copy.duckdb"))
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    return Warehouse(path)
+
+
+def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    (rows,) = spec["datasets"].values()
+    return list(rows)
+
+
+def title_of(spec: dict[str, Any]) -> str:
+    title = spec.get("title", "")
+    return title if isinstance(title, str) else title["text"]
+
+
+def drawn(kernel: Kernel, name: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows behind each chart of a notebook by its title; sentences under their own words."""
+    specs = kernel.charts(NOTEBOOKS / name)
+    return {title_of(spec) or rows_of(spec)[0]["text"]: rows_of(spec) for spec in specs}
+
+
+def total(rows: list[dict[str, Any]], *by: str, number: str = "people") -> dict[Any, int]:
+    sums: dict[Any, int] = {}
+    for row in rows:
+        key = row[by[0]] if len(by) == 1 else tuple(row[name] for name in by)
+        sums[key] = sums.get(key, 0) + row[number]
+    return sums
+
+
+def test_data_health(there: Warehouse, kernel: Kernel) -> None:
+    charts = drawn(kernel, "01-data-health.ipynb")
+    lists = "SELECT coalesce(account, 'the token'), resource FROM _syncs GROUP BY ALL"
+    fresh = charts["Age of each list"]
+    assert {(row["account_id"], row["resource"]) for row in fresh} == set(there.rows(lists))
+    assert all(row["hours"] >= 0 for row in fresh)
+    grown = [row["rows"] for row in charts["Rows of each table after each sync"] if row["resource"] == "subscribers"]
+    expected = "SELECT sum(loaded_rows) FROM _syncs WHERE resource = 'subscribers' GROUP BY finished ORDER BY finished"
+    assert grown == there.column(expected)
+    assert len(grown) == DAYS
+    filled = total(charts["How much of subscribers is filled in"], "column", number="filled")
+    assert filled["first_name"] == there.value("SELECT count(first_name) FROM subscribers")
+    plan = [row["people"] for row in charts["Who has which custom field"] if row["field"] == "plan"]
+    assert sum(plan) == there.value("SELECT count(*) FROM subscribers WHERE custom_fields ->> 'plan' IS NOT NULL")
+    assert any("quarantine is empty" in title for title in charts)
+
+
+def test_audience(there: Warehouse, kernel: Kernel) -> None:
+    charts = drawn(kernel, "02-audience.ipynb")
+    statuses = "SELECT account_id, status, count(*) FROM subscribers GROUP BY ALL"
+    mix = charts["Status of today's subscribers"]
+    assert {(row["account_id"], row["status"], row["people"]) for row in mix} == set(there.rows(statuses))
+    joined = "SELECT strftime(created_at AT TIME ZONE 'UTC', '%Y-%m-01T00:00:00'), count(*) FROM subscribers GROUP BY 1"
+    cohorts = charts["Who joined in a month and can still be reached"]
+    assert total(cohorts, "month", number="joined") == dict(there.rows(joined))
+    assert sum(row["active"] for row in cohorts) == there.value(
+        "SELECT count(*) FROM subscribers WHERE status = 'active'"
+    )
+    sizes = dict(there.rows("SELECT tag, count(*) FROM subscriber_tags GROUP BY 1"))
+    shown = total(charts["People by tag"], "tag")
+    assert shown == {tag: sizes[tag] for tag in shown}
+    pair = next(row for row in charts["Tags that go together"] if row["tag"] != row["other"])
+    both = (
+        "SELECT count(*) FROM subscriber_tags a JOIN subscriber_tags b USING (account_id, subscriber_id) "
+        f"WHERE a.tag = '{pair['tag']}' AND b.tag = '{pair['other']}'"
+    )
+    assert pair["people"] == there.value(both)
+    zones = dict(there.rows("SELECT time_zone, count(*) FROM subscribers GROUP BY 1"))
+    shown = total(charts["Where people are"], "time_zone")
+    assert shown == {zone: zones[zone] for zone in shown}
+    bands = total(charts["Lifetime values"], "band")
+    assert bands["no purchases"] == there.value("SELECT count(*) FROM subscribers WHERE lifetime_value IS NULL")
+    rich = "SELECT count(*) FROM subscribers WHERE lifetime_value BETWEEN 10000 AND 24999"
+    assert bands["100 to 250"] == there.value(rich)
+    scores = total(charts["Lead scores"], "band")
+    assert scores["under 20"] == there.value("SELECT count(*) FROM subscribers WHERE lead_score < 20")
+    assert sum(total(charts["Where people came from"], "source").values()) == there.value(
+        "SELECT count(*) FROM subscribers"
+    )
+
+
+def test_history_on_and_off(there: Warehouse, kernel: Kernel) -> None:
+    with duckdb.connect(there.path) as con:
+        con.execute("DROP VIEW IF EXISTS drip.subscriber_changes")
+    assert any("History is off" in title for title in drawn(kernel, "02-audience.ipynb"))
+    with duckdb.connect(there.path) as con:
+        con.execute(HISTORY)
+    charts = drawn(kernel, "02-audience.ipynb")
+    moved = {(row["change"], row["net"]) for row in charts["Arrivals and departures, by the sync that saw them"]}
+    assert moved == {("arrived", 1), ("left", -1)}
+    assert [(row["tag"], row["net"]) for row in charts["Tags given and taken away"]] == [("VIP", 1)]
+
+
+def test_sending(there: Warehouse, kernel: Kernel) -> None:
+    charts = drawn(kernel, "03-sending.ipynb")
+    sent = (
+        "SELECT dayname(send_at AT TIME ZONE 'UTC'), hour(send_at AT TIME ZONE 'UTC'), count(*) "
+        "FROM broadcasts WHERE status = 'sent' GROUP BY ALL"
+    )
+    calendar = charts["When broadcasts were sent"]
+    assert {(row["weekday"], row["hour"], row["broadcasts"]) for row in calendar} == set(there.rows(sent))
+    fates = total(charts["What became of the broadcasts of each month"], "status", number="broadcasts")
+    assert fates == dict(there.rows("SELECT status, count(*) FROM broadcasts GROUP BY 1"))
+    running = total(charts["Series and workflows by status"], "kind", "status", number="number")
+    series = there.rows("SELECT 'series', status, count(*) FROM campaigns GROUP BY ALL")
+    flows = there.rows("SELECT 'workflows', status, count(*) FROM workflows GROUP BY ALL")
+    assert running == {(kind, status): count for kind, status, count in [*series, *flows]}
+    people = total(charts["People in each series today"], "id", "state")
+    active = there.rows("SELECT id, active_subscriber_count FROM campaigns")
+    assert {key: count for key, count in people.items() if key[1] == "active"} == {
+        (one, "active"): count for one, count in active if (one, "active") in people
+    }
+    goals = total(charts["Conversions that are defined"], "status", number="conversions")
+    assert goals == dict(there.rows("SELECT status, count(*) FROM conversions GROUP BY 1"))
+
+
+def test_explore_runs(there: Warehouse, kernel: Kernel) -> None:
+    assert drawn(kernel, "04-explore.ipynb")["People by tag"]
+
+
+@pytest.mark.parametrize("name", ["01-data-health", "02-audience", "03-sending", "04-explore"])
+def test_no_rows_are_sentences(there: Warehouse, kernel: Kernel, name: str) -> None:
+    with duckdb.connect(there.path) as con:
+        for table in ("subscribers", "broadcasts", "campaigns", "workflows", "conversions"):
+            con.execute(f"DELETE FROM drip.{table} WHERE account_id <> '1000003'")
+    for title in drawn(kernel, f"{name}.ipynb"):
+        assert title.endswith((".", "list", "sync")), title

