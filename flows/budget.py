@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect.client.base import PrefectHttpxSyncClient
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Running
 
 from flows.source.client import DripClient
@@ -47,12 +47,19 @@ class SharedBudget:
     def lease(self, requests: int) -> float:
         """Take so many requests: 0.0, or the seconds after which to ask again. Without Prefect none are refused."""
         try:
-            # Prefect's client would wait 2 s and more where its server's database is busy for a moment.
-            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                self.prefect.increment_concurrency_slots([self.name], requests, "rate_limit")
+            self._increment(requests)
         except FAILURES as error:
             return self._seconds_after(error, requests)
         return 0.0
+
+    def _increment(self, requests: int) -> None:
+        """One try: Prefect's client sleeps 2 s after a refusal, even where it is set to try no second time."""
+        client = self.prefect._client
+        slots = {"names": [self.name], "slots": requests, "mode": "rate_limit"}
+        request = client.build_request("POST", "/v2/concurrency_limits/increment", json=slots)
+        if isinstance(client, PrefectHttpxSyncClient) and client.enable_csrf_support:
+            client._add_csrf_headers(request)
+        httpx.Client.send(client, request).raise_for_status()
 
     def _seconds_after(self, error: Exception, requests: int) -> float:
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
