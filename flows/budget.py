@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 LIMIT_PREFIX = "drip-requests-"
 BUSY_SECONDS = 0.05
-LOOKS = 8
-"""How often to ask again while as many slots decay as are wanted: asked a moment too early, they would take twice."""
 WAITING = "WaitingForBudget"
 FAILURES = (httpx.HTTPError, PrefectException)
 
@@ -64,7 +62,7 @@ class SharedBudget:
     def _seconds_after(self, error: Exception, requests: int) -> float:
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
         if status == httpx.codes.LOCKED:
-            return max(BUSY_SECONDS, requests / self.per_second / LOOKS)
+            return requests / self.per_second
         if status == httpx.codes.SERVICE_UNAVAILABLE:
             return BUSY_SECONDS
         logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
