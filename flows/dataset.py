@@ -93,10 +93,7 @@ def load(
         DatasetError: no such data, or something holds it for too long.
     """
     with _reading(destination, dataset) as reader:
-        relation = reader.table(table)
-        if accounts is not None:
-            relation = _of_accounts(relation, table, [accounts] if isinstance(accounts, str) else accounts)
-        rows = reader.rows_of(_columns(relation, table, columns))
+        rows = _rows(reader, table, accounts, columns)
     frame = to_pandas(rows)
     for name in as_objects:
         frame[name] = _decoded(frame, name)
@@ -115,9 +112,8 @@ def load_if_kept(
         DatasetError: no such data at all, or something holds it for too long.
     """
     with _reading(destination, dataset) as reader:
-        if not reader.has(table):
-            return None
-    return load(table, accounts, destination, dataset)
+        rows = _rows(reader, table, accounts) if reader.has(table) else None
+    return None if rows is None else to_pandas(rows)
 
 
 def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
@@ -270,6 +266,16 @@ def _of_accounts(relation: dlt.Relation, table: str, accounts: Sequence[str]) ->
     if owner not in relation.columns:
         raise SettingsError(f"the rows of {table} belong to no account: leave `accounts` out")
     return relation.where(owner, "in", [str(account) for account in accounts] or [""])
+
+
+def _rows(
+    reader: _Reader, table: str, accounts: str | Sequence[str] | None, columns: Sequence[str] | None = None
+) -> Any:
+    """The rows wanted, in Arrow, so that the reader can be closed before they become a frame."""
+    relation = reader.table(table)
+    if accounts is not None:
+        relation = _of_accounts(relation, table, [accounts] if isinstance(accounts, str) else accounts)
+    return reader.rows_of(_columns(relation, table, columns))
 
 
 def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> dlt.Relation:

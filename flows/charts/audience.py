@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, LINE_HEIGHT, MOST_LINES, SHARE, WIDTH, colours, heat, largest, sentence
+from flows.charts.drawing import LINE_HEIGHT, MOST_LINES, SHARE, WIDTH, bars, colours, heat, largest, sentence
 from flows.metrics.audience import NO_SCORE, NO_VALUE, SCORE_EDGES, STATUSES, VALUE_EDGES, band_labels
 
 NOBODY = "No subscribers in these accounts yet, so there is nothing to draw."
@@ -45,23 +45,19 @@ def status_mix(mix: pd.DataFrame) -> alt.Chart:
         return sentence(NOBODY)
     order = list(mix.groupby("account")["people"].sum().sort_values(ascending=False).index)
     others = sorted(set(mix["status"]) - set(STATUSES))
-    chart: alt.Chart = (
-        alt.Chart(mix, title="Status of today's subscribers")
-        .mark_bar()
-        .encode(
-            x=alt.X("share:Q", title="Share of the account's people", stack="zero", axis=alt.Axis(format="%")),
-            y=alt.Y("account:N", title=None, sort=order, axis=alt.Axis(labelLimit=WIDTH // 2)),
-            color=alt.Color("status:N", title="Status", scale=colours([*STATUSES, *others])),
-            tooltip=[
-                "account:N",
-                "status:N",
-                alt.Tooltip("people:Q", format=","),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        mix,
+        title="Status of today's subscribers",
+        x=alt.X("share:Q", title="Share of the account's people", stack="zero", axis=alt.Axis(format="%")),
+        y=alt.Y("account:N", title=None, sort=order, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        color=alt.Color("status:N", title="Status", scale=colours([*STATUSES, *others])),
+        tooltip=[
+            "account:N",
+            "status:N",
+            alt.Tooltip("people:Q", format=","),
+            alt.Tooltip("share:Q", format=".1%"),
+        ],
     )
-    return chart
 
 
 def cohorts(cohorts: pd.DataFrame) -> alt.Chart:
@@ -109,32 +105,25 @@ def _people_by(frame: pd.DataFrame, column: str, title: str, label: str) -> alt.
         return sentence(NOBODY)
     shown, subtitle = largest(frame, column, "people", label.lower() + "s")
     order = list(shown.groupby(column)["people"].sum().sort_values(ascending=False).index)
-    chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title(title, subtitle=subtitle))
-        .mark_bar()
-        .encode(
-            x=alt.X("people:Q", title="People"),
-            y=alt.Y(f"{column}:N", title=label, sort=order),
-            color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
-            tooltip=["account:N", f"{column}:N", alt.Tooltip("people:Q", format=",")],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        shown,
+        title=alt.Title(title, subtitle=subtitle),
+        x=alt.X("people:Q", title="People"),
+        y=alt.Y(f"{column}:N", title=label, sort=order),
+        color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
+        tooltip=["account:N", f"{column}:N", alt.Tooltip("people:Q", format=",")],
     )
-    return chart
 
 
 def _banded(bands: pd.DataFrame, title: str, label: str, order: list[str]) -> alt.Chart:
     if bands.empty:
         return sentence(NOBODY)
-    chart: alt.Chart = (
-        alt.Chart(bands, title=title)
-        .mark_bar()
-        .encode(
-            x=alt.X("band:N", title=label, sort=order, axis=alt.Axis(labelAngle=-30)),
-            y=alt.Y("people:Q", title="People"),
-            color=alt.Color("account:N", title="Account", scale=colours(sorted(bands["account"].unique()))),
-            tooltip=["account:N", "band:N", alt.Tooltip("people:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
-        )
-        .properties(width=WIDTH, height=LINE_HEIGHT)
+    return bars(
+        bands,
+        title=title,
+        height=LINE_HEIGHT,
+        x=alt.X("band:N", title=label, sort=order, axis=alt.Axis(labelAngle=-30)),
+        y=alt.Y("people:Q", title="People"),
+        color=alt.Color("account:N", title="Account", scale=colours(sorted(bands["account"].unique()))),
+        tooltip=["account:N", "band:N", alt.Tooltip("people:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
     )
-    return chart

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, HISTORY_OFF, LINE_HEIGHT, MOST_LINES, WIDTH, colours, largest, sentence
+from flows.charts.drawing import HISTORY_OFF, LINE_HEIGHT, MOST_LINES, WIDTH, bars, colours, largest, sentence
 from flows.metrics.changes import ARRIVED, LEFT, RETURNED, TAG_ADDED, TAG_REMOVED
 
 NOTHING_MOVED = "No change has been seen yet: two syncs are needed, with something different between them."
@@ -13,18 +13,15 @@ def movements(movements: pd.DataFrame | None) -> alt.Chart:
     """Arrivals above the line, departures below it, by the sync that saw them. Args: `metrics.movements`."""
     if movements is None or movements.empty:
         return sentence(HISTORY_OFF if movements is None else NOTHING_MOVED)
-    chart: alt.Chart = (
-        alt.Chart(movements, title="Arrivals and departures, by the sync that saw them")
-        .mark_bar()
-        .encode(
-            x=alt.X("yearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("sum(net):Q", title="People (departures below zero)"),
-            color=alt.Color("change:N", title="Change", scale=colours([ARRIVED, LEFT, RETURNED])),
-            tooltip=["change:N", alt.Tooltip("sum(people):Q", title="people")],
-        )
-        .properties(width=WIDTH, height=LINE_HEIGHT)
+    return bars(
+        movements,
+        title="Arrivals and departures, by the sync that saw them",
+        height=LINE_HEIGHT,
+        x=alt.X("yearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
+        y=alt.Y("sum(net):Q", title="People (departures below zero)"),
+        color=alt.Color("change:N", title="Change", scale=colours([ARRIVED, LEFT, RETURNED])),
+        tooltip=["change:N", alt.Tooltip("sum(people):Q", title="people")],
     )
-    return chart
 
 
 def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
@@ -32,18 +29,14 @@ def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
     if movements is None or movements.empty:
         return sentence(HISTORY_OFF if movements is None else NOTHING_MOVED)
     shown, subtitle = largest(movements, "tag", "people", "tags that moved")
-    chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title("Tags given and taken away", subtitle=subtitle))
-        .mark_bar()
-        .encode(
-            x=alt.X("net:Q", title="People (taken away below zero)"),
-            y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
-            color=alt.Color("change:N", title="Change", scale=colours([TAG_ADDED, TAG_REMOVED])),
-            tooltip=["tag:N", "change:N", "people:Q"],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        shown,
+        title=alt.Title("Tags given and taken away", subtitle=subtitle),
+        x=alt.X("net:Q", title="People (taken away below zero)"),
+        y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
+        color=alt.Color("change:N", title="Change", scale=colours([TAG_ADDED, TAG_REMOVED])),
+        tooltip=["tag:N", "change:N", "people:Q"],
     )
-    return chart
 
 
 def series_over_time(sizes: pd.DataFrame | None) -> alt.Chart:

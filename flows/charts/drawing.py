@@ -43,6 +43,17 @@ def heat(frame: pd.DataFrame, title: str | alt.Title, **encoding: Any) -> alt.Ch
     return chart
 
 
+def bars(frame: pd.DataFrame, title: str | alt.Title, height: int | None = None, **encoding: Any) -> alt.Chart:
+    """Bars: lying, each as thick as a line of text, or standing where a `height` of the whole in pixels is given."""
+    chart: alt.Chart = (
+        alt.Chart(frame, title=title)
+        .mark_bar()
+        .encode(**encoding)
+        .properties(width=WIDTH, height=height or alt.Step(BAR_HEIGHT))
+    )
+    return chart
+
+
 def sentence(text: str) -> alt.Chart:
     """A chart that says why there is none."""
     frame = pd.DataFrame({"text": [text]})

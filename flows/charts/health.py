@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, SHARE, WIDTH, colours, heat, largest, sentence
+from flows.charts.drawing import BAR_HEIGHT, SHARE, WIDTH, bars, colours, heat, largest, sentence
 
 NEVER_SYNCED = "No sync has been recorded yet, so there is nothing to draw."
 NO_ROWS = "The table has no rows in these accounts, so there is nothing to draw."
@@ -83,15 +83,11 @@ def quarantined(records: pd.DataFrame) -> alt.Chart:
     """Records that fit no table, by table and reason. Args: `metrics.quarantined`."""
     if records.empty:
         return sentence(CLEAN)
-    chart: alt.Chart = (
-        alt.Chart(records, title="Records that fit no table")
-        .mark_bar()
-        .encode(
-            x=alt.X("records:Q", title="Records"),
-            y=alt.Y("resource:N", title="List"),
-            color=alt.Color("reason:N", title="Reason", scale=colours(sorted(records["reason"].unique()))),
-            tooltip=["account_id:N", "resource:N", "reason:N", "records:Q"],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        records,
+        title="Records that fit no table",
+        x=alt.X("records:Q", title="Records"),
+        y=alt.Y("resource:N", title="List"),
+        color=alt.Color("reason:N", title="Reason", scale=colours(sorted(records["reason"].unique()))),
+        tooltip=["account_id:N", "resource:N", "reason:N", "records:Q"],
     )
-    return chart

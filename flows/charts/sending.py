@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, LINE_HEIGHT, WIDTH, colours, heat, largest, sentence
+from flows.charts.drawing import LINE_HEIGHT, WIDTH, bars, colours, heat, largest, sentence
 from flows.metrics.sending import BROADCAST_STATUSES, RUNNING_STATUSES, WEEKDAYS
 
 NOT_SENT = "No broadcast of these accounts was sent yet, so there is nothing to draw."
@@ -37,18 +37,15 @@ def broadcast_fates(fates: pd.DataFrame) -> alt.Chart:
     if fates.empty:
         return sentence(NO_BROADCASTS)
     others = sorted(set(fates["status"]) - set(BROADCAST_STATUSES))
-    chart: alt.Chart = (
-        alt.Chart(fates, title="What became of the broadcasts of each month")
-        .mark_bar()
-        .encode(
-            x=alt.X("yearmonth(month):T", title="Month of creation (UTC)"),
-            y=alt.Y("broadcasts:Q", title="Broadcasts"),
-            color=alt.Color("status:N", title="Status today", scale=colours([*BROADCAST_STATUSES, *others])),
-            tooltip=[alt.Tooltip("month:T", format="%B %Y"), "status:N", "broadcasts:Q"],
-        )
-        .properties(width=WIDTH, height=LINE_HEIGHT)
+    return bars(
+        fates,
+        title="What became of the broadcasts of each month",
+        height=LINE_HEIGHT,
+        x=alt.X("yearmonth(month):T", title="Month of creation (UTC)"),
+        y=alt.Y("broadcasts:Q", title="Broadcasts"),
+        color=alt.Color("status:N", title="Status today", scale=colours([*BROADCAST_STATUSES, *others])),
+        tooltip=[alt.Tooltip("month:T", format="%B %Y"), "status:N", "broadcasts:Q"],
     )
-    return chart
 
 
 def running(numbers: pd.DataFrame) -> alt.Chart:
@@ -56,20 +53,14 @@ def running(numbers: pd.DataFrame) -> alt.Chart:
     if numbers.empty:
         return sentence(NOTHING_RUNS)
     others = sorted(set(numbers["status"]) - set(RUNNING_STATUSES))
-    chart: alt.Chart = (
-        alt.Chart(
-            numbers.assign(bar=numbers["account"] + ", " + numbers["kind"]), title="Series and workflows by status"
-        )
-        .mark_bar()
-        .encode(
-            x=alt.X("number:Q", title="Series or workflows"),
-            y=alt.Y("bar:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
-            color=alt.Color("status:N", title="Status", scale=colours([*RUNNING_STATUSES, *others])),
-            tooltip=["bar:N", "status:N", "number:Q"],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        numbers.assign(bar=numbers["account"] + ", " + numbers["kind"]),
+        title="Series and workflows by status",
+        x=alt.X("number:Q", title="Series or workflows"),
+        y=alt.Y("bar:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        color=alt.Color("status:N", title="Status", scale=colours([*RUNNING_STATUSES, *others])),
+        tooltip=["bar:N", "status:N", "number:Q"],
     )
-    return chart
 
 
 def series_sizes(sizes: pd.DataFrame) -> alt.Chart:
@@ -78,38 +69,30 @@ def series_sizes(sizes: pd.DataFrame) -> alt.Chart:
         return sentence(NO_SERIES)
     named = sizes.assign(series=sizes["name"].fillna("unnamed") + " (" + sizes["id"] + ")")
     shown, subtitle = largest(named, "series", "people", "series")
-    chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title("People in each series today", subtitle=subtitle))
-        .mark_bar()
-        .encode(
-            x=alt.X("people:Q", title="People"),
-            y=alt.Y(
-                "series:N",
-                title=None,
-                sort=alt.EncodingSortField("people", op="sum", order="descending"),
-                axis=alt.Axis(labelLimit=WIDTH // 2),
-            ),
-            color=alt.Color("state:N", title="In the series", scale=colours(["active", "unsubscribed"])),
-            tooltip=["series:N", "state:N", "people:Q"],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        shown,
+        title=alt.Title("People in each series today", subtitle=subtitle),
+        x=alt.X("people:Q", title="People"),
+        y=alt.Y(
+            "series:N",
+            title=None,
+            sort=alt.EncodingSortField("people", op="sum", order="descending"),
+            axis=alt.Axis(labelLimit=WIDTH // 2),
+        ),
+        color=alt.Color("state:N", title="In the series", scale=colours(["active", "unsubscribed"])),
+        tooltip=["series:N", "state:N", "people:Q"],
     )
-    return chart
 
 
 def conversions(conversions: pd.DataFrame) -> alt.Chart:
     """Conversions that are defined, by account and status. Args: `metrics.conversions`, with `account`."""
     if conversions.empty:
         return sentence(NO_CONVERSIONS)
-    chart: alt.Chart = (
-        alt.Chart(conversions, title="Conversions that are defined")
-        .mark_bar()
-        .encode(
-            x=alt.X("conversions:Q", title="Conversions"),
-            y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
-            color=alt.Color("status:N", title="Status", scale=colours(sorted(conversions["status"].unique()))),
-            tooltip=["account:N", "status:N", "conversions:Q", alt.Tooltip("value:Q", title="sum of default values")],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        conversions,
+        title="Conversions that are defined",
+        x=alt.X("conversions:Q", title="Conversions"),
+        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        color=alt.Color("status:N", title="Status", scale=colours(sorted(conversions["status"].unique()))),
+        tooltip=["account:N", "status:N", "conversions:Q", alt.Tooltip("value:Q", title="sum of default values")],
     )
-    return chart

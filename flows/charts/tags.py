@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, SHARE, WIDTH, colours, heat, largest, sentence
+from flows.charts.drawing import SHARE, bars, colours, heat, largest, sentence
 
 UNTAGGED = "Nobody in these accounts carries a tag, so there is nothing to draw."
 
@@ -13,18 +13,14 @@ def tag_sizes(sizes: pd.DataFrame) -> alt.Chart:
     if sizes.empty:
         return sentence(UNTAGGED)
     shown, subtitle = largest(sizes, "tag", "people", "tags")
-    chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title("People by tag", subtitle=subtitle))
-        .mark_bar()
-        .encode(
-            x=alt.X("people:Q", title="People"),
-            y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
-            color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
-            tooltip=["account:N", "tag:N", alt.Tooltip("people:Q", format=",")],
-        )
-        .properties(width=WIDTH, height=alt.Step(BAR_HEIGHT))
+    return bars(
+        shown,
+        title=alt.Title("People by tag", subtitle=subtitle),
+        x=alt.X("people:Q", title="People"),
+        y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
+        color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
+        tooltip=["account:N", "tag:N", alt.Tooltip("people:Q", format=",")],
     )
-    return chart
 
 
 def tag_overlap(overlap: pd.DataFrame) -> alt.Chart:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from flows.metrics.counting import UNKNOWN, month_of, shares
+from flows.metrics.counting import CENTS, UNKNOWN, month_of, shares
 
 STATUSES = ("active", "unsubscribed", "undeliverable", UNKNOWN)
 """The statuses of the reference, in the order in which they are shown; others come after them."""
@@ -13,7 +13,6 @@ ACTIVE = "active"
 NO_SCORE, NO_VALUE, DIRECT = "no score", "no purchases", "direct or unknown"
 SCORE_EDGES = (20, 40, 60, 80, 100)
 VALUE_EDGES = (50, 100, 250, 500, 1_000, 2_500)
-CENTS = 100
 HOST = r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:www\.)?([^/:?#]+)"
 
 

@@ -26,8 +26,7 @@ def movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     moved = _plain(changes)
     counted = count(moved[moved["change"].isin(COMINGS_AND_GOINGS)], ["account_id", "seen_at", "change"], "people")
-    sign = counted["change"].eq(LEFT).map({True: -1, False: 1}).astype("Int64")
-    return counted.assign(net=counted["people"] * sign)
+    return _netted(counted, LEFT)
 
 
 def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -41,8 +40,7 @@ def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
     moved = _plain(changes)
     moved = moved[moved["change"].isin((TAG_ADDED, TAG_REMOVED))]
     counted = count(moved.assign(tag=moved["to_value"].fillna(moved["from_value"])), ["tag", "change"], "people")
-    sign = counted["change"].eq(TAG_REMOVED).map({True: -1, False: 1}).astype("Int64")
-    return counted.assign(net=counted["people"] * sign)
+    return _netted(counted, TAG_REMOVED)
 
 
 def series_over_time(history: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -60,6 +58,12 @@ def series_over_time(history: pd.DataFrame | None) -> pd.DataFrame | None:
     return history.rename(columns=named)[["account_id", "id", "name", "seen_at", "active"]].sort_values(
         "seen_at", ignore_index=True
     )
+
+
+def _netted(counted: pd.DataFrame, loss: str) -> pd.DataFrame:
+    """With `net`: the people, below zero where the change is a `loss`."""
+    sign = counted["change"].eq(loss).map({True: -1, False: 1}).astype("Int64")
+    return counted.assign(net=counted["people"] * sign)
 
 
 def _plain(changes: pd.DataFrame) -> pd.DataFrame:

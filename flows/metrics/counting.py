@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 UNKNOWN = "unknown"
+CENTS = 100
+"""In the unit of a currency."""
 
 
 def count(frame: pd.DataFrame, by: Sequence[str], name: str) -> pd.DataFrame:

@@ -2,13 +2,12 @@
 
 import pandas as pd
 
-from flows.metrics.counting import UNKNOWN, count, month_of
+from flows.metrics.counting import CENTS, UNKNOWN, count, month_of
 
 SENT = "sent"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BROADCAST_STATUSES = ("draft", "scheduled", "sending", "sent", "canceled", "deleted")
 RUNNING_STATUSES = ("active", "paused", "draft")
-CENTS = 100
 
 
 def calendar(broadcasts: pd.DataFrame) -> pd.DataFrame:
