@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.command import Place, Running
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
+from flows.sandbox.faults import PASSING_FAULTS
 
 FIRST = 1_000_001
 ACCOUNT = str(FIRST)
@@ -67,11 +68,11 @@ def kills(tries: int, dice: random.Random) -> Iterator[Finding]:
 
 def faults(tries: int, dice: random.Random) -> Iterator[Finding]:
     """2 % of all requests fail, each in one of eight ways drawn at random."""
-    kinds: list[dict[str, Any]] = [{"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)]
-    kinds += [{"kind": "reset"}, {"kind": "cut"}, {"kind": "truncate"}]
     for number in range(1, math.ceil(tries / 4) + 1):
-        chances = [{"probability": FAULTY / len(kinds), "seed": dice.randrange(1 << 30)} for _ in kinds]
-        rules = [{"when": when, "action": kind} for when, kind in zip(chances, kinds, strict=True)]
+        chances = [
+            {"probability": FAULTY / len(PASSING_FAULTS), "seed": dice.randrange(1 << 30)} for _ in PASSING_FAULTS
+        ]
+        rules = [{"when": when, "action": kind} for when, kind in zip(chances, PASSING_FAULTS, strict=True)]
         world = World(seed=number, sizes=_accounts(30, 200), faults=rules)
         with serve(world) as server, place(BACKOFF_FACTOR="0.05", TASK_RETRY_DELAY="0") as ours:
             cost, differing = Running(ours, server, world).wait(), ours.differing(world)

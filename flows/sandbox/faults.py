@@ -56,6 +56,14 @@ from flows.sandbox.answer import Call
 from flows.sandbox.draws import Dice
 from flows.sandbox.fault_actions import Action, AnyAction
 
+PASSING_FAULTS: list[dict[str, Any]] = [
+    *({"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)),
+    {"kind": "reset"},
+    {"kind": "cut"},
+    {"kind": "truncate"},
+]
+"""Everything that a retry helps against, as actions of a fault plan."""
+
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which requests."""

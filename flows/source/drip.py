@@ -12,11 +12,12 @@ import pyarrow as pa
 from dlt.common import logger
 from dlt.extract import DltResource
 
+from flows.landing import Unit, unit_in
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import SettingsError, unknown
-from flows.source.families import Unit, land, unit_in
+from flows.source.families import land
 from flows.source.lists import ListReader
 from flows.source.schema import arrow_schema, column_hints, extra_columns, mirror, texts
 from flows.source.settings import load_settings

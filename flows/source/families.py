@@ -7,7 +7,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from flows.landing import Family, Member, Unit, unit_in
+from flows.landing import Family, Member, Unit
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
@@ -15,8 +15,6 @@ from flows.source.errors import RequestFailed, Stopped
 from flows.source.lists import ListReader, Page
 from flows.source.reading import Outcome
 from flows.source.schema import placing_columns, texts
-
-__all__ = ["Progress", "Unit", "land", "page_resource", "unit_in"]
 
 GONE = 404
 MOST_NOTES = 3
@@ -139,6 +137,3 @@ def _verdict(family: Family, walks: int) -> Outcome:
         note="; ".join(notes[:MOST_NOTES])
         + (f"; and {len(notes) - MOST_NOTES} more" if len(notes) > MOST_NOTES else ""),
     )
-
-
-MOST_NOTES = 3

@@ -14,14 +14,6 @@ from prefect.settings import PREFECT_API_URL
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
 
-PASSING_FAULTS: list[dict[str, Any]] = [
-    *({"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)),
-    {"kind": "reset"},
-    {"kind": "cut"},
-    {"kind": "truncate"},
-]
-"""Everything that a retry helps against, as actions of a fault plan."""
-
 
 @contextmanager
 def serve_limited(world: World, monkeypatch: pytest.MonkeyPatch, limit: int, window: float) -> Iterator[Server]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flows.sandbox import Server, World
+from flows.sandbox.faults import PASSING_FAULTS
 from tests.conftest import Warehouse
-from tests.flow.conftest import PASSING_FAULTS
 from tests.flow.test_mirror import assert_mirrors
 
 FIRST, SECOND = "1000001", "1000002"
