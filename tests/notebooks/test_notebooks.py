@@ -1,7 +1,6 @@
 """The notebooks run unchanged on what several days of syncs left, and what they draw is what is there."""
 
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ HISTORY = """
 
 
 @pytest.fixture(scope="session")
-def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database that real syncs filled, day after day; one account of it is empty."""
     from flows.sync import sync
 
@@ -42,7 +41,7 @@ def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             world.move_to(last - timedelta(days=ago))
             state: Any = sync(return_state=True)
             assert state.is_completed(), state.message
-        yield folder / "built.duckdb"
+    return folder / "built.duckdb"
 
 
 @pytest.fixture
