@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import hypothesis
 import pytest
 from vcr import VCR
 
@@ -22,6 +23,9 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
 
 
 PROJECT = Path(__file__).parent.parent
+# A slow machine is no failure: no example has a deadline.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

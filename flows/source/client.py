@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from flows.source.budget import Budget, Listener
 from flows.source.errors import RequestFailed, Unauthorized, Unreachable, UnreadableReply
+from flows.source.odd_replies import lenient_json
 from flows.source.settings import DripSettings
 
 RETRIED_STATUSES = (500, 502, 503, 504)
@@ -221,7 +222,7 @@ def _json_fault(body: bytes) -> str:
 def is_lenient_json(body: bytes) -> bool:
     """Whether Python's laxer reader takes it: it lets lone surrogates pass, which are kept in quarantine."""
     try:
-        return isinstance(json.loads(body), dict)
+        return isinstance(lenient_json(body), dict)
     except (ValueError, RecursionError):
         return False
 

@@ -19,8 +19,11 @@ Json = msgspec.Raw | msgspec.UnsetType
 """Kept as the API wrote it, in a JSON column: types, keys and their order survive."""
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Base of all records. Unknown fields are refused here so that the decoder notices and adds them."""
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """Base of all records. Unknown fields are refused here so that the decoder notices and adds them.
+
+    They hold nothing that could refer back to them, so the garbage collector need not look at them.
+    """
 
 
 class Account(Record):

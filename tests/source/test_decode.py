@@ -113,6 +113,16 @@ def test_the_hash_tells_rows_apart_and_does_not_mind_nulls() -> None:
     assert one == same
 
 
+def test_a_null_never_changes_a_hash_whatever_else_the_list_holds() -> None:
+    """A field the reference does not know, or a value that does not fit, widens the type of all rows."""
+    decoder = Decoder(SUBSCRIBERS)
+    plain, nulls = {"id": "x", "zip": "1"}, {"id": "x", "zip": "1", "lead_score": None, "tags": None, "new": None}
+    before = decode(plain, decoder=decoder).table["_row_hash"].to_pylist()
+    decode({"id": "y", "lead_score": "many", "new": 1}, decoder=decoder)
+    assert decode(plain, decoder=decoder).table["_row_hash"].to_pylist() == before
+    assert decode(nulls, decoder=decoder).table["_row_hash"].to_pylist() == before
+
+
 @pytest.mark.parametrize("account_id", ["1'; DROP TABLE x", "../../etc", "１２３", ""])
 def test_an_account_id_that_is_not_digits_goes_no_further(account_id: str) -> None:
     body = json.dumps({"accounts": [{"id": account_id}, {"id": "12"}]}).encode()
@@ -133,3 +143,11 @@ def test_text_that_is_no_unicode_is_quarantined_and_the_rest_is_read() -> None:
     assert decoded.table["id"].to_pylist() == ["y"]
     assert [bad.reason for bad in decoded.quarantine] == ["text that is not valid Unicode"]
     assert (decoded.received, decoded.meta.total_count if decoded.meta else None) == (2, 2)
+
+
+@pytest.mark.parametrize("field", ["first_name", "custom_fields", "new"])
+def test_bytes_that_are_no_unicode_are_quarantined_and_the_rest_is_read(field: str) -> None:
+    body = b'{"subscribers": [{"id": "x", "%s": {"a": "\xff"}}, {"id": "y"}]}' % field.encode()
+    decoded = Decoder(SUBSCRIBERS).decode(body, "1")
+    assert decoded.table["id"].to_pylist() == ["y"]
+    assert [bad.reason for bad in decoded.quarantine] == ["text that is not valid Unicode"]

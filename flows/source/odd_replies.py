@@ -1,0 +1,68 @@
+"""Replies that the fast decoder refuses and that hold good records all the same: too deep, or no Unicode."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MOST_LEVELS = 200
+"""Deeper records are taken out of a page that cannot be decoded for its depth."""
+ITEM_LEVEL = 3
+"""The reply, its list, an item of the list."""
+BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""Strings, so that what stands in them is skipped, and brackets."""
+
+
+def lenient_json(body: bytes) -> Any:
+    """JSON with surrogates in its texts for what is no Unicode: as escapes, or as bytes. Raises ValueError."""
+    return json.loads(body.decode(errors="surrogateescape"))
+
+
+def without_bad_unicode(body: bytes, selector: str) -> tuple[str, list[str]]:
+    """The reply without the records whose text is no Unicode, and these, as JSON each. Raises ValueError."""
+    reply = lenient_json(body)
+    records = reply.get(selector)
+    good: list[Any] = []
+    bad: list[Any] = []
+    for record in records if isinstance(records, list) else []:
+        (good if _is_unicode(record) else bad).append(record)
+    rest = {key: value for key, value in reply.items() if key == "meta" and _is_unicode(value)}
+    text = json.dumps({**rest, selector: good if isinstance(records, list) else None})
+    return text, [json.dumps(record) for record in bad]
+
+
+def without_deep_records(body: bytes) -> tuple[bytes, list[str]]:
+    """The reply without the list items that are nested too deep, and these; found without recursion."""
+    spans = [(start, end) for start, end, levels in _list_items(body) if levels > MOST_LEVELS]
+    deep = [body[start:end].decode(errors="replace") for start, end in spans]
+    for start, end in reversed(spans):
+        before, after = body[:start].rstrip(), body[end:].lstrip()
+        if after.startswith(b","):
+            after = after[1:]
+        elif before.endswith(b","):
+            before = before[:-1]
+        body = before + after
+    return body, deep
+
+
+def _list_items(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Start, end and levels of every object or list that is an item of a list in the reply's top level."""
+    open_brackets, start, levels = bytearray(), 0, 0
+    for found in BRACKETS.finditer(body):
+        if found[0] in (b"[", b"{"):
+            open_brackets += found[0]
+            start, levels = (found.start(), 0) if len(open_brackets) == ITEM_LEVEL else (start, levels)
+            levels = max(levels, len(open_brackets))
+        elif found[0] in (b"]", b"}"):
+            is_item = len(open_brackets) == ITEM_LEVEL and open_brackets[-2:-1] == b"["
+            del open_brackets[-1:]
+            if is_item:
+                yield start, found.end(), levels
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
