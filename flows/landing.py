@@ -31,7 +31,7 @@ UNOWNED = "one"
 PARENTS = "parents"
 FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
 """Ids that go into a path of the API as they are; the reference says digits."""
-BATCH_ROWS = 50_000
+BATCH_ROWS = 10_000
 
 
 class Unit:
@@ -53,7 +53,8 @@ class Unit:
         if page.quarantine:
             self._appear(f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
         path = self.folder / f".{stem}.part"
-        pq.write_table(page.table, path, compression="snappy")
+        # A page is too small for dictionaries and statistics to be worth their time.
+        pq.write_table(page.table, path, compression="snappy", use_dictionary=False, write_statistics=False)
         path.rename(self.folder / f"{stem}.parquet")
         if page.mark.facts.page == 1:
             self._remove_other_attempts(page.mark.attempt)
@@ -87,7 +88,7 @@ class Unit:
             yield from self._without_overlap()
             return
         for path in self.files():
-            yield pq.read_table(path)
+            yield pq.ParquetFile(path).read(use_threads=False)  # threads cost more than a page takes
 
     def quarantine(self) -> Iterator[Quarantined]:
         """The records that fit no table."""

@@ -27,6 +27,8 @@ NULL = msgspec.Raw(b"null")
 NOT_A_RECORD = "not a record"
 NO_KEY = "no key"
 NOT_UNICODE = "text that is not valid Unicode"
+NO_UNICODE = (UnicodeDecodeError, msgspec.DecodeError, pa.ArrowInvalid)
+"""Raised, by whoever makes text of it first, for a page with such text; the client has found it to be JSON."""
 OTHER_FIELDS = "_other_fields"
 """The column, a JSON object, of unknown fields that get no column of their own."""
 MOST_UNKNOWN = 100
@@ -94,17 +96,20 @@ class Decoder:
             return self._decode(body, account_id, url, [])
         except RecursionError:
             shallow, deep = without_deep_records(body)
+            quarantine = [Quarantined(TOO_DEEP, one) for one in deep]
+        except NO_UNICODE:
+            shallow, bad = without_bad_unicode(body, self.endpoint.selector)
+            quarantine = [Quarantined(NOT_UNICODE, one) for one in bad]
         try:
-            return self._decode(shallow, account_id, url, [Quarantined(TOO_DEEP, one) for one in deep])
+            return self._decode(shallow, account_id, url, quarantine)
         except RecursionError:
             raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
 
     def _decode(self, body: bytes, account_id: str | None, url: str, quarantine: list[Quarantined]) -> Decoded:
-        envelope, no_unicode = _envelope(body, self.endpoint.selector)
+        envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         raw = envelope.get(self.endpoint.selector)
         if raw is None or not bytes(raw).lstrip().startswith(b"["):
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}")
-        quarantine += no_unicode
         rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)
@@ -163,34 +168,28 @@ class Decoder:
 
     def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
         """Each row with its key; rows without one go to quarantine."""
-        name, keyed = self.endpoint.key, []
-        for row in rows:
-            key = key_text(getattr(row, name))
-            problem = NO_KEY if not key else self._key_problem(key)
-            if problem:
+        found = [getattr(row, self.endpoint.key) for row in rows]
+        if not self._is_accounts and "" not in found and set(map(type, found)) == {str}:
+            return list(zip(found, rows, strict=True))
+        keyed = []
+        for row, value in zip(rows, found, strict=True):
+            key = key_text(value) or ""
+            if problem := self._key_problem(key):
                 quarantine.append(Quarantined(problem, msgspec.json.encode(row).decode()))
             else:
-                keyed.append((key or "", row))
+                keyed.append((key, row))
         return keyed
 
     def _key_problem(self, key: str) -> str:
         """Account ids go into paths and SQL, so they are what the reference says, or nothing."""
+        if not key:
+            return NO_KEY
         return BAD_ACCOUNT if self._is_accounts and not is_account_id(key) else ""
 
 
 def is_account_id(text: str) -> bool:
     """Whether `text` is what the reference calls an account id: ASCII digits."""
     return text.isascii() and text.isdigit()
-
-
-def _envelope(body: bytes, selector: str) -> tuple[dict[str, msgspec.Raw], list[Quarantined]]:
-    """The reply's top level. Records whose text is no Unicode are taken out of it and quarantined."""
-    try:
-        body.decode()  # msgspec checks only what it makes text of
-        return msgspec.json.decode(body, type=dict[str, msgspec.Raw]), []
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        text, bad = without_bad_unicode(body, selector)
-    return msgspec.json.decode(text, type=dict[str, msgspec.Raw]), [Quarantined(NOT_UNICODE, one) for one in bad]
 
 
 def _meta(envelope: dict[str, msgspec.Raw]) -> Meta | None:

@@ -18,7 +18,7 @@ def lenient_json(body: bytes) -> Any:
     return json.loads(body.decode(errors="surrogateescape"))
 
 
-def without_bad_unicode(body: bytes, selector: str) -> tuple[str, list[str]]:
+def without_bad_unicode(body: bytes, selector: str) -> tuple[bytes, list[str]]:
     """The reply without the records whose text is no Unicode, and these, as JSON each. Raises ValueError."""
     reply = lenient_json(body)
     records = reply.get(selector)
@@ -28,7 +28,7 @@ def without_bad_unicode(body: bytes, selector: str) -> tuple[str, list[str]]:
         (good if _is_unicode(record) else bad).append(record)
     rest = {key: value for key, value in reply.items() if key == "meta" and _is_unicode(value)}
     text = json.dumps({**rest, selector: good if isinstance(records, list) else None})
-    return text, [json.dumps(record) for record in bad]
+    return text.encode(), [json.dumps(record) for record in bad]
 
 
 def without_deep_records(body: bytes) -> tuple[bytes, list[str]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flows.source.keys import KeySet
+
 FULL_HUNDRED = 100
 """A list without `meta` that answers a multiple of this many rows may have been cut there."""
 SPARE_PAGES = 10
@@ -67,7 +69,7 @@ class Reading:
     def __init__(self) -> None:
         self.pages: list[PageFacts] = []
         self.shrank = ""
-        self._keys: set[int] = set()
+        self._keys = KeySet()
         self._last_was_news = True
 
     def add(self, facts: PageFacts, keys: Iterable[str]) -> bool:
@@ -76,9 +78,7 @@ class Reading:
         Returns:
             Whether it belongs to the list: a list without counts that ignores `page` answers the same again.
         """
-        before = len(self._keys)
-        self._keys.update(map(hash, keys))
-        self._last_was_news = len(self._keys) > before or facts.quarantined > 0
+        self._last_was_news = self._keys.add(keys) > 0 or facts.quarantined > 0
         if self.pages and not self._last_was_news and facts.total_count is None:
             return False
         if self.pages:

@@ -18,6 +18,7 @@ from flows.source import ENDPOINTS
 from flows.source.budget import Budget
 from flows.source.client import Reply
 from flows.source.decode import Decoder
+from flows.source.keys import KeySet
 from flows.source.lists import ListReader, Page
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -212,3 +213,12 @@ def test_a_list_for_which_enough_is_left_needs_no_word() -> None:
     client = FakeClient(keys(95), limit=9)
     read(client)
     assert not client.said
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefghij") | st.text(max_size=3), max_size=30), max_size=12))
+def test_keys_are_counted_once(pages: list[list[str]]) -> None:
+    keys, seen = KeySet(), set[str]()
+    for page in pages:
+        assert keys.add(page) == len(set(page) - seen)
+        seen |= set(page)
+        assert len(keys) == len(seen)
