@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from flows.destinations import DestinationName, Target, resolve_target
 from flows.landing import Landing, Unit
 from flows.progress import tell
@@ -19,6 +21,9 @@ from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.settings import DripSettings, load_settings
+
+# Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
+pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"

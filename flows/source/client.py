@@ -1,6 +1,7 @@
 """Requests to the API: authentication, retries, limits on a reply's size and time, the request budget."""
 
 import json
+import os
 import threading
 import time
 from base64 import b64encode
@@ -15,6 +16,7 @@ import msgspec
 import requests
 from dlt.sources.helpers.requests import Client
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from flows.source.budget import Budget, Listener
@@ -77,7 +79,7 @@ class DripClient:
             request_max_attempts=settings.max_retries + 1,
             request_backoff_factor=settings.backoff_factor,
             request_max_retry_delay=settings.max_wait,
-            session_attrs={"auth": _auth(settings), "headers": _headers(settings)},
+            session_attrs={"auth": _auth(settings), "headers": _headers(settings), **_surroundings(settings.base_url)},
         )
 
     def get(self, path: str, params: Mapping[str, Any]) -> Reply:
@@ -185,6 +187,12 @@ def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[
     headers = requests.utils.default_headers()
     headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
     return headers
+
+
+def _surroundings(base_url: str) -> dict[str, Any]:
+    """Proxies and certificates as the environment names them, read once: `requests` would for every request."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return {"trust_env": False, "proxies": get_environ_proxies(base_url), "verify": bundle or True}
 
 
 def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> None:

@@ -59,7 +59,7 @@ class DripSettings(BaseConfiguration):
     """Seconds for which what an interrupted run landed still counts as one consistent picture."""
     lock_wait: float = 60.0
     """Seconds to wait for another run, or a reader, that holds the destination."""
-    memory_limit: str = "400MB"
+    memory_limit: str = "300MB"
     """DuckDB's memory limit while loading."""
 
     def on_resolved(self) -> None:
