@@ -19,6 +19,7 @@ import pyarrow as pa
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.errors import UnreadableReply
 from flows.source.names import ColumnNames
+from flows.source.portable import NUL, portable
 from flows.source.records import Int, Json
 from flows.source.schema import (
     FIELD_NAME,
@@ -50,6 +51,7 @@ ITEM_LEVEL = 3
 """The reply, its list, an item of the list."""
 BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """Strings, so that what stands in them is skipped, and brackets."""
+NUL_KEY = "a key with a NUL character, which not every database can hold"
 BAD_ACCOUNT = "an account id that is not digits"
 
 
@@ -124,7 +126,7 @@ class Decoder:
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)
         last = dict(keyed)
-        table = self._table(list(last.values()), list(last), account_id)
+        table = portable(self._table(list(last.values()), list(last), account_id), self.endpoint, raw)
         return Decoded(table, received, len(keyed) - len(last), _meta(envelope), quarantine)
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
@@ -186,7 +188,9 @@ class Decoder:
         return keyed
 
     def _key_problem(self, key: str) -> str:
-        """Account ids go into paths and SQL, so they are what the reference says, or nothing."""
+        """Account ids go into paths and SQL, so they are what the reference says, or nothing; no key has a NUL."""
+        if NUL in key:
+            return NUL_KEY
         is_account = self.endpoint.record.__name__ == "Account"
         return BAD_ACCOUNT if is_account and not is_account_id(key) else ""
 
