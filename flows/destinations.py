@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import dlt
 import duckdb
-from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from filelock import FileLock, Timeout
 
@@ -43,25 +42,25 @@ class Target:
     def destination(self, settings: DripSettings) -> Any:
         """The dlt destination, credentials resolved by dlt."""
         if self.path is None:
-            return dlt.destinations.postgres()
+            return _postgres().destination(self.dataset, settings.work_mem)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
         return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(self.path), global_config=limits))
 
     def check(self, settings: DripSettings) -> None:
         """Make sure that it can be written to. Raises SettingsError."""
-        if self.path is not None:
+        if self.path is None:
+            _postgres().check(self.dataset)
+        else:
             _check_duckdb(self.path, self.dataset, settings.lock_wait)
 
     @contextmanager
-    def lock(self, wait: float, folder: Path) -> Iterator[None]:
-        """Keep other runs out, however this one ends. Raises SettingsError where one is at it for too long.
-
-        Args:
-            wait: seconds to wait for the other run.
-            folder: for the lock of a destination that is no file.
-        """
-        path = (self.path or folder / self.location.replace("/", "_")).absolute()
-        lock = FileLock(path.with_name(f".{path.name}.sync-lock"), timeout=wait)
+    def lock(self, wait: float) -> Iterator[None]:
+        """Keep other runs out, however this one ends. Raises SettingsError where one is at it for `wait` seconds."""
+        if self.path is None:
+            with _postgres().exclusive(self.dataset, wait):
+                yield
+            return
+        lock = FileLock(self.path.absolute().with_name(f".{self.path.name}.sync-lock"), timeout=wait)
         try:
             with lock:
                 yield
@@ -79,8 +78,8 @@ def resolve_target(name: DestinationName, dataset: str) -> Target:
     if name == "duckdb":
         path = _duckdb_path()
         return Target(name, dataset, path, str(path))
-    credentials = _postgres_credentials()
-    return Target(name, dataset, None, f"{credentials.host}:{credentials.port}/{credentials.database}")
+    postgres = _postgres()
+    return Target(name, dataset, None, postgres.location(postgres.credentials()))
 
 
 def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -105,19 +104,13 @@ def _duckdb_path() -> Path:
     return Path(database).expanduser()
 
 
-def _postgres_credentials() -> Any:
-    from dlt.destinations.impl.postgres.configuration import PostgresCredentials
-
+def _postgres() -> Any:
+    """The module that knows PostgreSQL, whose driver is an extra. Raises SettingsError where that is missing."""
     try:
-        import psycopg2  # noqa: F401
+        from flows import postgres
     except ImportError:
         raise SettingsError("PostgreSQL needs the extra: pip install 'drip-flows[postgres]'") from None
-    try:
-        return dlt.common.configuration.resolve_configuration(
-            PostgresCredentials(), sections=("destination", "postgres", "credentials")
-        )
-    except ConfigurationException:
-        raise SettingsError("set DESTINATION__POSTGRES__CREDENTIALS to a URL, postgresql://…") from None
+    return postgres
 
 
 def _check_duckdb(path: Path, dataset: str, wait: float) -> None:

@@ -50,7 +50,7 @@ def _rows(run: Run, landed: Sequence[Landed]) -> list[dict[str, Any]]:
             key = (one.account or "", one.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
                 "reason": bad.reason,
-                "record": bad.record,
+                "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL has no such character
                 "seen": run.started,
             }
     return list(rows.values())

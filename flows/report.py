@@ -164,7 +164,7 @@ def _keep(run: Run, result: SyncReport) -> None:
             "loaded_rows": line.loaded,
             "quarantined_rows": line.quarantined,
             "complete": line.complete,
-            "note": line.note,
+            "note": line.note.replace("\0", r"\0"),  # the API's own words may hold what PostgreSQL does not
         }
         for line in result.lists
     ]

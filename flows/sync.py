@@ -57,7 +57,7 @@ def sync(
     run = prepare(resources, destination, dataset)
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
-        lock = run.target.lock(settings.lock_wait, run.landing.root)
+        lock = run.target.lock(settings.lock_wait)
         with private_files(), lock, budget_in_prefect(client):
             result = _sync(run, accounts)
     except DripError as error:
@@ -99,7 +99,7 @@ def check_accounts(run: Run, wanted: list[str] | None) -> None:
         DripError: nobody answers, the token is refused, or a wanted account is not visible to it.
     """
     try:
-        with private_files(), run.target.lock(tools_of(run).settings.lock_wait, run.landing.root):
+        with private_files(), run.target.lock(tools_of(run).settings.lock_wait):
             extract.fn(run, ACCOUNTS.resource, None)
             if not set(wanted or ()) <= set(visible(run)):  # what landed a minute ago may not know it yet
                 run.unit(ACCOUNTS.resource, None).clear()

@@ -15,10 +15,10 @@ TAGS_OF = {
     """,
     "postgres": """
         SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag #>> '{{}}' AS tag
-        FROM {table} AS person, json_array_elements(
-            CASE WHEN json_typeof(person.tags::json) = 'array' THEN person.tags::json ELSE '[]' END
+        FROM {table} AS person, jsonb_array_elements(
+            CASE WHEN jsonb_typeof(person.tags) = 'array' THEN person.tags ELSE '[]' END
         ) AS tag
-        WHERE json_typeof(tag) = 'string'
+        WHERE jsonb_typeof(tag) = 'string'
     """,
 }
 """By destination: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""

@@ -90,7 +90,11 @@ def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, 
 
 
 @pytest.mark.parametrize("command", [words for words in commands("drip-flows") if "sandbox" not in words])
-def test_a_command_runs_as_shown(command: str, api: dict[str, str], tmp_path: Path, prefect_server: None) -> None:
+def test_a_command_runs_as_shown(
+    command: str, api: dict[str, str], tmp_path: Path, prefect_server: None, request: pytest.FixtureRequest
+) -> None:
+    if "postgres" in command:
+        request.getfixturevalue("postgres")
     words = shlex.split(command.replace("/somewhere/else.duckdb", str(tmp_path / "else.duckdb")))
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     rest = [word for word in words if not re.match(r"[A-Z_]+=", word)]

@@ -20,6 +20,10 @@ EXACT_IN_FLOAT = 2**53
 """Whole numbers up to here are the same number when written with a decimal point."""
 
 
+fields_of = functools.lru_cache(maxsize=64)(msgspec.structs.fields)
+"""Of a record type; asking msgspec takes a millisecond. Bounded: a decoder that widens leaves types behind."""
+
+
 def to_table(
     endpoint: Endpoint, rows: Sequence[msgspec.Struct], keys: list[str], account_id: str | None, names: ColumnNames
 ) -> pa.Table:
@@ -75,16 +79,12 @@ def _by_field(endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> dict[str, l
     """The API's field names to values, one per row."""
     if not rows:
         return {name: [] for name in field_types(endpoint.record)}
-    fields = _fields(type(rows[0]))
+    fields = fields_of(type(rows[0]))
     values = map(list, zip(*map(msgspec.structs.astuple, rows), strict=True))
     return {
         field.encode_name: _json_values(rows, field.name, column) if field.type == Json else column
         for field, column in zip(fields, values, strict=True)
     }
-
-
-_fields = functools.lru_cache(maxsize=64)(msgspec.structs.fields)
-"""Of a record type; asking msgspec takes a millisecond. Bounded: a decoder that widens leaves types behind."""
 
 
 def _json_values(rows: Sequence[msgspec.Struct], name: str, values: list[Any]) -> JsonValues:

@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from flows.source.columns import as_kind, key_text, misfits, to_table
+from flows.source.columns import as_kind, fields_of, key_text, misfits, to_table
 from flows.source.endpoints import ACCOUNTS, Endpoint
 from flows.source.errors import UnreadableReply
 from flows.source.names import ColumnNames
 from flows.source.odd_replies import without_bad_unicode, without_deep_records
+from flows.source.portable import NUL, portable
 from flows.source.records import Json
 from flows.source.schema import arrow_schema, field_types
 
@@ -36,6 +37,7 @@ MOST_UNKNOWN = 100
 AWKWARD = re.compile(r'[\\"\x00-\x1f]|^\s*$|^_other_fields$|^.{200,}$')
 """Field names that no column can be named after."""
 TOO_DEEP = "nested too deep"
+NUL_KEY = "a key with a NUL character, which not every database can hold"
 BAD_ACCOUNT = "an account id that is not digits"
 
 
@@ -115,6 +117,7 @@ class Decoder:
         keyed = self._with_keys(rows, quarantine)
         last = dict(keyed)
         table = to_table(self.endpoint, list(last.values()), list(last), account_id, self.names)
+        table = portable(table, self.endpoint, raw)
         return Decoded(table, received, len(keyed) - len(last), _meta(envelope), quarantine)
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
@@ -143,7 +146,8 @@ class Decoder:
         fields = as_kind(item, dict[str, msgspec.Raw])
         if fields is None:
             return None
-        known = {name: value for name, value in fields.items() if name in self._types or name in self._unknown}
+        columns = {field.encode_name for field in fields_of(wide)} - {OTHER_FIELDS}
+        known = {name: value for name, value in fields.items() if name in columns}
         rest = {name: value for name, value in fields.items() if name not in known}
         return as_kind(msgspec.Raw(msgspec.json.encode(known | {OTHER_FIELDS: rest})), wide)
 
@@ -169,7 +173,7 @@ class Decoder:
     def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
         """Each row with its key; rows without one go to quarantine."""
         found = [getattr(row, self.endpoint.key) for row in rows]
-        if not self._is_accounts and "" not in found and set(map(type, found)) == {str}:
+        if not self._is_accounts and _are_plain(found):
             return list(zip(found, rows, strict=True))
         keyed = []
         for row, value in zip(rows, found, strict=True):
@@ -181,10 +185,17 @@ class Decoder:
         return keyed
 
     def _key_problem(self, key: str) -> str:
-        """Account ids go into paths and SQL, so they are what the reference says, or nothing."""
+        """Account ids go into paths and SQL, so they are what the reference says, or nothing; no key has a NUL."""
         if not key:
             return NO_KEY
+        if NUL in key:
+            return NUL_KEY
         return BAD_ACCOUNT if self._is_accounts and not is_account_id(key) else ""
+
+
+def _are_plain(keys: Sequence[Any]) -> bool:
+    """Whether all of a page's keys are texts that need no closer look: one look instead of a thousand."""
+    return set(map(type, keys)) == {str} and "" not in keys and NUL not in "".join(keys)
 
 
 def is_account_id(text: str) -> bool:

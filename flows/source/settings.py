@@ -61,6 +61,8 @@ class DripSettings(BaseConfiguration):
     """Seconds to wait for another run, or a reader, that holds the destination."""
     memory_limit: str = "300MB"
     """DuckDB's memory limit while loading."""
+    work_mem: str = "256MB"
+    """PostgreSQL's memory for each sort or hash while loading; empty leaves the server's own."""
 
     def on_resolved(self) -> None:
         """Refuse what cannot work, naming the setting. Raises SettingsError."""

@@ -35,7 +35,7 @@ def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
 
     def start() -> subprocess.Popen[str]:
         environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "30"}
-        words = [str(Path(sys.executable).parent / "drip-flows"), "sync"]
+        words = [str(Path(sys.executable).parent / "drip-flows"), "sync", "--destination", warehouse.destination]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
 

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from flows.sandbox import Server, World, serve
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, both_destinations
 from tests.flow.test_mirror import assert_mirrors
 
 FIRST = "1000001"
@@ -62,18 +61,17 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     assert len(server.log) <= 1
 
 
+@both_destinations
 def test_a_load_that_fails_half_way_is_done_again(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
     sync()
     people = world.account(FIRST).records["subscribers"]
     people.delete([person["id"] for person in people.all()[:7]])
-    with duckdb.connect(warehouse.path) as con:
-        con.execute("ALTER TABLE drip.workflows RENAME TO kept; CREATE VIEW drip.workflows AS SELECT 1 AS odd")
+    warehouse.execute("ALTER TABLE drip.workflows RENAME TO kept; CREATE VIEW drip.workflows AS SELECT 1 AS odd")
     with pytest.raises(AssertionError):
         sync()
-    with duckdb.connect(warehouse.path) as con:
-        con.execute("DROP VIEW drip.workflows; ALTER TABLE drip.kept RENAME TO workflows")
+    warehouse.execute("DROP VIEW drip.workflows; ALTER TABLE drip.kept RENAME TO workflows")
     server.log.clear()
     assert sync().exit_code == 0
     assert_mirrors(warehouse, world)
@@ -124,7 +122,10 @@ def test_what_landed_for_another_purpose_is_not_used(
     assert_mirrors(warehouse, world)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9, 1.3])
+MOMENTS = [("duckdb", 0.0), ("duckdb", 0.3), ("duckdb", 0.6), ("duckdb", 0.9), ("duckdb", 1.3), ("postgres", 0.5)]
+
+
+@pytest.mark.parametrize(("warehouse", "delay"), MOMENTS, indirect=["warehouse"])
 def test_killed_in_mid_load_the_next_run_ends_right(
     command: Any, sync: Any, world: World, warehouse: Warehouse, server: Server, delay: float
 ) -> None:

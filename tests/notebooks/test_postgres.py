@@ -3,28 +3,24 @@
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from flows.dataset import load, load_if_kept, query, tables
-from tests.postgres import serve_postgres
 
 FIRST = "1000001"
 
 
-def test_the_same_frames(sync: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_frames(sync: Any, postgres: str) -> None:
     names = ["accounts", "subscribers", "tags", "broadcasts"]
-    with serve_postgres() as url:
-        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
-        assert sync(resources=names).exit_code == 0
-        assert sync(resources=names, destination="postgres").exit_code == 0
-        for name in [*names, "subscriber_tags"]:
-            here, there = (
-                load(name, accounts=[FIRST], destination=place).pipe(lambda rows: rows.sort_values(list(rows)[:3]))
-                for place in ("duckdb", "postgres")
-            )
-            assert list(map(str, here.dtypes)) == list(map(str, there.dtypes)), name
-            pd.testing.assert_frame_equal(here.reset_index(drop=True), there.reset_index(drop=True))
-        assert load_if_kept("no_such_table", destination="postgres") is None
-        assert set(tables("postgres")["table"]) == set(tables("duckdb")["table"])
-        counted = query("SELECT count(*) AS people FROM subscribers", destination="postgres")
-        assert counted["people"][0] == len(load("subscribers"))
+    assert sync(resources=names).exit_code == 0
+    assert sync(resources=names, destination="postgres").exit_code == 0
+    for name in [*names, "subscriber_tags"]:
+        here, there = (
+            load(name, accounts=[FIRST], destination=place).pipe(lambda rows: rows.sort_values(list(rows)[:3]))
+            for place in ("duckdb", "postgres")
+        )
+        assert list(map(str, here.dtypes)) == list(map(str, there.dtypes)), name
+        pd.testing.assert_frame_equal(here.reset_index(drop=True), there.reset_index(drop=True))
+    assert load_if_kept("no_such_table", destination="postgres") is None
+    assert set(tables("postgres")["table"]) == set(tables("duckdb")["table"])
+    counted = query("SELECT count(*) AS people FROM subscribers", destination="postgres")
+    assert counted["people"][0] == len(load("subscribers"))

@@ -1,0 +1,213 @@
+"""PostgreSQL as the destination: its connection, its lock, its checks, and JSON as `jsonb`.
+
+The credentials are dlt's: `DESTINATION__POSTGRES__CREDENTIALS`. Needs the extra `postgres`.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import dlt
+import psycopg2
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+from dlt.destinations.impl.postgres.postgres import PostgresClient
+
+from flows.source.errors import SettingsError
+from flows.source.schema import MISFIT_SUFFIX
+
+SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
+POLL_SECONDS = 0.5
+OLDEST = 15
+"""The major version from which on PostgreSQL knows MERGE."""
+MEMORY = re.compile(r"(\d+(kB|MB|GB))?")
+WITHOUT_DELAY = """
+    SELECT set_config(name, setting, false)
+    FROM (VALUES ('idle_session_timeout', '0'), ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'),
+                 ('tcp_keepalives_count', '3')) AS wanted (name, setting)
+    WHERE name IN (SELECT name FROM pg_settings)
+"""
+"""The lock is held by an idle session for as long as a run takes, and has to go soon if the run's machine does."""
+HOLDER = """
+    SELECT coalesce(host(client_addr), 'the server itself'), to_char(backend_start AT TIME ZONE 'UTC', 'HH24:MI')
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
+"""
+LEFT_OVER = "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = %s"
+RIGHTS = """
+    SELECT current_setting('server_version_num')::int / 10000,
+           current_setting('server_encoding'),
+           current_setting('transaction_read_only')::bool,
+           has_database_privilege(current_database(), 'CREATE')
+               OR count(*) FILTER (WHERE has_schema_privilege(oid, 'CREATE')) = 2
+    FROM pg_namespace WHERE nspname IN (%s, %s)
+"""
+
+_held: dict[str, Any] = {}
+"""By dataset, the connections of this process that hold its lock."""
+
+
+def credentials(dataset: str = "", work_mem: str = "") -> PostgresCredentials:
+    """The credentials as dlt finds them; with a dataset, marked as the loading connections of it.
+
+    Args:
+        dataset: whose load it is for. Whoever takes the dataset's lock ends connections so marked.
+        work_mem: memory of one sort or hash of the load, as PostgreSQL writes it; empty leaves the server's own.
+
+    Raises:
+        SettingsError: they are missing or no URL; the message holds none of them.
+    """
+    try:
+        found = resolve_configuration(PostgresCredentials(), sections=("destination", "postgres", "credentials"))
+    except (ConfigurationException, ValueError):
+        raise SettingsError(f"set {SETTING} to a URL, postgresql://user:password@host:5432/database") from None
+    if dataset:
+        options = {"options": f"-cwork_mem={work_mem}"} if work_mem else {}
+        # A URL with options of its own keeps them: one text has to hold all, and the URL cannot carry its spaces.
+        found.query = {**options, **(found.query or {}), "application_name": loading_name(dataset)}
+    return found
+
+
+def loading_name(dataset: str) -> str:
+    """The `application_name` of the connections that load a dataset, in letters that a URL carries unchanged."""
+    return f"drip-flows-load-{hashlib.blake2b(dataset.encode(), digest_size=6).hexdigest()}"
+
+
+def location(found: PostgresCredentials) -> str:
+    """Where it is, without secrets."""
+    return f"{found.host}:{found.port}/{found.database}"
+
+
+class JsonbClient(PostgresClient):
+    """Makes JSON columns `jsonb` where dlt would make them `json`, since its fast path cannot copy into `jsonb`.
+
+    The staging tables that it copies into stay `json`, and the merge casts. So do misfits: what `jsonb` cannot hold
+    is kept there as it came.
+    """
+
+    def _get_column_def_sql(self, c: Any, table: Any = None) -> str:
+        if not (self.sql_client.is_staging_dataset_active or c["name"].endswith(MISFIT_SUFFIX)):
+            table = {**table, "file_format": None}
+        return super()._get_column_def_sql(c, table)
+
+
+class JsonbPostgres(dlt.destinations.postgres):
+    """dlt's destination, with JSON as `jsonb`."""
+
+    @property
+    def client_class(self) -> type[JsonbClient]:
+        """What creates the tables."""
+        return JsonbClient
+
+
+def destination(dataset: str, work_mem: str) -> Any:
+    """The dlt destination that a dataset is loaded with. Raises SettingsError."""
+    if not MEMORY.fullmatch(work_mem):
+        raise SettingsError(f"SOURCES__DRIP__WORK_MEM is no amount of memory such as 256MB: {work_mem!r}")
+    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres")
+
+
+def check(dataset: str) -> None:
+    """Make sure that the dataset can be written to, and that its lock was not lost. Raises SettingsError."""
+    if dataset in _held:
+        _check_lock(_held[dataset])
+    with closing(_connect()) as connection, connection.cursor() as cursor:
+        place = location(credentials())
+        cursor.execute(RIGHTS, (dataset, f"{dataset}_staging"))
+        version, encoding, read_only, may_create = cursor.fetchone()
+    problems = {
+        f"is PostgreSQL {version}, and {OLDEST} is the oldest that knows MERGE": version < OLDEST,
+        f"has the encoding {encoding}, and only UTF8 holds every text": encoding != "UTF8",
+        "takes no writes (a replica, perhaps)": read_only,
+        f"does not let this user create the schemas {dataset} and {dataset}_staging": not may_create,
+    }
+    for problem in (text for text, is_so in problems.items() if is_so):
+        raise SettingsError(f"the database {place} {problem}: change {SETTING}, or what it may do")
+
+
+@contextmanager
+def exclusive(dataset: str, wait: float) -> Iterator[None]:
+    """Keep other runs out of a dataset, on whatever machine they are, for as long as the block lasts.
+
+    The lock is an advisory one, which the server frees when the connection ends, however it does. What a killed run
+    left at work on the server is ended first: it must not write beside this run.
+
+    Args:
+        dataset: what is locked, in the database of the credentials.
+        wait: seconds to wait for the other run.
+
+    Raises:
+        SettingsError: another run is at it for longer.
+    """
+    with closing(_connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(WITHOUT_DELAY)
+        _acquire(cursor, dataset, wait)
+        _end_left_over(cursor, dataset)
+        _held[dataset] = connection
+        try:
+            yield
+        finally:
+            del _held[dataset]
+
+
+def _acquire(cursor: Any, dataset: str, wait: float) -> None:
+    key, deadline = _lock_key(dataset), time.monotonic() + wait
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (key,))
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    cursor.execute(HOLDER, (key,))
+    address, since = cursor.fetchone() or ("a run that has just ended", "now")
+    raise SettingsError(
+        f"another sync is writing to {location(credentials())}, dataset {dataset}, for longer than "
+        f"SOURCES__DRIP__LOCK_WAIT ({wait:.0f} s): connected from {address} since {since} UTC; "
+        "wait for it to end, or stop it"
+    )
+
+
+def _end_left_over(cursor: Any, dataset: str) -> None:
+    try:
+        cursor.execute(LEFT_OVER, (loading_name(dataset),))
+        (ended,) = cursor.fetchone()
+    except psycopg2.Error:
+        ended = False
+    if ended is False:
+        raise SettingsError(
+            f"a load that was killed is still at work in {location(credentials())} and could not be ended: end the "
+            f"sessions there whose application_name is {loading_name(dataset)!r}"
+        )
+
+
+def _lock_key(dataset: str) -> int:
+    """A number that only this dataset's lock has; locks are of one database each. Positive, in 63 bits."""
+    return int.from_bytes(hashlib.blake2b(f"drip-flows {dataset}".encode(), digest_size=8).digest()) >> 1
+
+
+def _check_lock(connection: Any) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.Error:
+        raise SettingsError(
+            f"the connection to {location(credentials())} that held this run's lock broke, so another run may be at "
+            "work; what landed is kept: run again"
+        ) from None
+
+
+def _connect() -> Any:
+    """A connection in autocommit. Raises SettingsError, in the server's own words, which hold no password."""
+    found = credentials()
+    try:
+        connection = psycopg2.connect(found.to_native_representation())
+    except psycopg2.Error as error:
+        words = " ".join(str(error).split())
+        raise SettingsError(f"cannot connect to {location(found)}: {words}; check {SETTING}") from None
+    connection.autocommit = True
+    return connection

@@ -1,0 +1,197 @@
+"""PostgreSQL as the destination: what is its own. What holds for every destination is tested beside DuckDB."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import LogSort
+from prefect.settings import PREFECT_API_URL
+
+from flows import postgres as module
+from flows.run import prepare
+from flows.sandbox import Server, World
+from flows.source.errors import SettingsError
+from tests.conftest import PostgresWarehouse, Warehouse
+from tests.flow.test_mirror import FIRST
+from tests.postgres import PASSWORD
+
+COMMAND = str(Path(sys.executable).parent / "drip-flows")
+SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
+on_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+
+
+def run_command(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(exist_ok=True)
+    return subprocess.run(
+        [COMMAND, "sync", "--destination", "postgres", *words],
+        cwd=folder,
+        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()} | settings,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@on_postgres
+def test_types(sync: Any, warehouse: Warehouse, world: World) -> None:
+    person = world.account(FIRST).records["subscribers"].all()[0]
+    world.account(FIRST).records["subscribers"].update(person["id"], favourite={"a": 1}, first_name=7)
+    for _ in range(2):
+        assert sync(resources=["subscribers", "accounts"]).exit_code == 0
+        types = warehouse.columns("subscribers")
+        assert {types[name] for name in ("custom_fields", "tags", "favourite")} == {"jsonb"}
+        assert types["first_name__v_json"] == "json"
+        assert types["created_at"] == warehouse.columns("_syncs")["started"] == "timestamp with time zone"
+        assert (types["lead_score"], types["prospect"]) == ("bigint", "boolean")
+        world.account(FIRST).records["subscribers"].update(person["id"], later=[1])
+    assert types["later"] == "jsonb"
+
+
+@contextmanager
+def reading(url: str, query: str) -> Iterator[list[Any]]:
+    """Another session that asks the same again and again while the block runs; what it got, each answer once."""
+    answers: list[Any] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        with closing(psycopg2.connect(url)) as con, con.cursor() as cursor:
+            while not done.wait(0.005):
+                cursor.execute(query)
+                answers.append(cursor.fetchall())
+                con.commit()
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            yield answers
+        finally:
+            done.set()
+            asking.result()
+
+
+@on_postgres
+@pytest.mark.parametrize("world", [World(seed=3, sizes={FIRST: 2_000})], ids=[""])
+def test_a_reader_sees_the_old_or_the_new(sync: Any, warehouse: PostgresWarehouse, world: World) -> None:
+    sync(resources=["subscribers"])
+    people = world.account(FIRST).records["subscribers"]
+    ids = [person["id"] for person in people.all()]
+    people.delete(ids[:500])
+    for person in ids[500:]:
+        people.update(person, first_name="Changed", tags=["changed"])
+    query = """
+        SELECT count(*), count(*) FILTER (WHERE first_name = 'Changed'),
+               (SELECT count(*) FROM drip.subscriber_tags WHERE tag = 'changed')
+        FROM drip.subscribers
+    """
+    with reading(warehouse.url, query) as answers:
+        assert sync(resources=["subscribers"]).exit_code == 0
+    assert {row for (row,) in answers} == {(2_000, 0, 0), (1_500, 1_500, 1_500)}
+
+
+@on_postgres
+def test_two_machines_at_once(
+    prefect_server: None, server: Server, warehouse: PostgresWarehouse, world: World, tmp_path: Path
+) -> None:
+    def run(name: str) -> subprocess.CompletedProcess[str]:
+        settings = {"SOURCES__DRIP__LANDING": str(tmp_path / name / "landing"), "SOURCES__DRIP__LOCK_WAIT": "120"}
+        return run_command(tmp_path / name, "--resource", "tags", "--resource", "subscribers", **settings)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(run, ["here", "there"]))
+    assert [result.returncode for result in results] == [0, 0], results
+    people = warehouse.column("SELECT id FROM subscribers")
+    assert len(people) == len(set(people)) == sum(len(world.account(one).subscribers) for one in world.account_ids)
+    runs = warehouse.rows("SELECT run, min(started), max(finished) FROM _syncs GROUP BY run ORDER BY 2")
+    assert len(runs) == 2
+    assert runs[0][2] < runs[1][2]
+
+
+@on_postgres
+def test_a_run_elsewhere_is_named(server: Server, warehouse: PostgresWarehouse, tmp_path: Path) -> None:
+    with module.exclusive("drip", 0):
+        result = run_command(tmp_path / "there", PREFECT_API_URL="")
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert "another sync" in line
+    assert "connected from 127.0.0.1" in line
+    assert "SOURCES__DRIP__LOCK_WAIT" in line
+    with module.exclusive("drip", 0):
+        pass
+
+
+def test_what_a_killed_run_left_at_work_is_ended(postgres: str) -> None:
+    left = psycopg2.connect(module.credentials("drip").to_native_representation())
+    other = psycopg2.connect(module.credentials("drip_two").to_native_representation())
+    with closing(left), closing(other), module.exclusive("drip", 0):
+        with pytest.raises(psycopg2.OperationalError):
+            left.cursor().execute("SELECT 1")
+        other.cursor().execute("SELECT 1")
+
+
+def test_a_lost_lock_is_noticed_before_the_load(postgres: str) -> None:
+    with module.exclusive("drip", 0):
+        module.check("drip")
+        with closing(psycopg2.connect(postgres)) as con:
+            con.cursor().execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(SettingsError, match="held this run's lock broke"):
+            module.check("drip")
+
+
+def test_memory_reaches_every_loading_connection(postgres: str) -> None:
+    with closing(psycopg2.connect(module.credentials("drip", "123MB").to_native_representation())) as con:
+        cursor = con.cursor()
+        cursor.execute("SHOW work_mem")
+        assert cursor.fetchone() == ("123MB",)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "postgresql://user:password@host"),
+        (f"mysql//{PASSWORD}", "postgresql://user:password@host"),
+        (f"postgresql://me:{PASSWORD}@127.0.0.1:port/db", "postgresql://user:password@host"),
+        (f"postgresql://me:{PASSWORD}@127.0.0.1:9/db", "127.0.0.1:9/db.*refused"),
+        (f"postgresql://postgres:x{PASSWORD}@HERE", 'password authentication failed for user "postgres"'),
+        (f"postgresql://reader:{PASSWORD}@HERE", "create the schemas drip and drip_staging"),
+    ],
+    ids=["none", "no URL", "no port", "nobody there", "wrong password", "no right"],
+)
+def test_credentials_that_do_not_do(
+    server: Server, warehouse: Warehouse, postgres: str, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    with closing(psycopg2.connect(postgres)) as con, con, con.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'reader'")
+        if not cursor.fetchone():
+            cursor.execute(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
+    monkeypatch.setenv(SETTING, url.replace("HERE", postgres.partition("@")[2]))
+    with pytest.raises(SettingsError, match=words) as caught:
+        prepare(None, "postgres", "drip")
+    assert SETTING in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@on_postgres
+def test_the_password_is_nowhere_that_a_run_leaves(
+    prefect_server: None, server: Server, warehouse: PostgresWarehouse, tmp_path: Path
+) -> None:
+    warehouse.execute("CREATE SCHEMA drip; CREATE VIEW drip.workflows AS SELECT 1 AS odd")
+    result = run_command(tmp_path / "x", "--verbose", "--resource", "workflows", SOURCES__DRIP__KEEP_LANDING="true")
+    assert result.returncode == 1, result
+    with get_client(sync_client=True) as client:
+        logs = client.read_logs(limit=200, sort=LogSort.TIMESTAMP_DESC)
+    left = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    left |= {"output": (result.stdout + result.stderr).encode(), "log": str(logs).encode()}
+    assert "workflows" in str(logs)
+    for name, content in left.items():
+        assert PASSWORD.encode() not in content, name
