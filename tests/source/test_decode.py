@@ -32,12 +32,17 @@ def decode(*items: Any, decoder: Decoder | None = None) -> Any:
     return (decoder or Decoder(SUBSCRIBERS)).decode(body, "1")
 
 
+def column_or_misfit(row: dict[str, Any], column: str) -> Any:
+    return row.get(column) if row.get(column) is not None else row.get(column + MISFIT_SUFFIX)
+
+
 def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     """What a row says of a field of the API: its column, or the column of what does not fit."""
     if name not in FIELDS:
-        if name in columns and row[columns[name]] is not None:
-            return json.loads(row[columns[name]])
-        return json.loads(row.get("_other_fields") or "{}").get(name)
+        own = column_or_misfit(row, columns.get(name, ""))
+        if own is not None:
+            return json.loads(own)
+        return json.loads(column_or_misfit(row, "_other_fields") or "{}").get(name)
     misfit = row.get(name + MISFIT_SUFFIX)
     if misfit is not None:
         return json.loads(misfit)
