@@ -43,12 +43,7 @@ def run_sync(
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    if destination not in DESTINATIONS:
-        raise unknown("destination", destination, DESTINATIONS)
-    for account in accounts or ():
-        if not is_account_id(account):
-            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
-    name = cast(DestinationName, destination)
+    name = checked_destination(destination, accounts)
     check_accounts(prepare(resources, name, dataset), list(accounts or []))
     if not verbose:
         _only_our_own_words()
@@ -62,6 +57,16 @@ def run_sync(
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))
+
+
+def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
+    """The destination, where it and the account ids are what they should be. Raises SettingsError."""
+    if destination not in DESTINATIONS:
+        raise unknown("destination", destination, DESTINATIONS)
+    for account in accounts or ():
+        if not is_account_id(account):
+            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
+    return cast(DestinationName, destination)
 
 
 def show_accounts() -> None:
