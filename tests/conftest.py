@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import hypothesis
 import pytest
 from vcr import VCR
 
@@ -22,6 +23,10 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
 
 
 PROJECT = Path(__file__).parent.parent
+
+# How long an example takes says nothing on a machine that does other things besides.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)
