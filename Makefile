@@ -26,8 +26,8 @@ sync: .venv/stamp ## sync your own accounts (needs SOURCES__DRIP__API_KEY or .dl
 	@$(BIN)/drip-flows sync
 
 .PHONY: lab
-lab: .venv/stamp ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: .venv/stamp ## open the notebooks in JupyterLab, on your database, or on the demo's if there is no other
+	@$(BIN)/python -m flows.lab
 
 .PHONY: test
 test: .venv/stamp ## everything the tests need, then the tests

@@ -58,6 +58,29 @@ def accounts() -> None:
 
 
 @app.command()
+def freshness(
+    hours: Annotated[float, typer.Option(help="Hours that a list may be old.")] = 3.0,
+    shrink: Annotated[
+        float, typer.Option(help="Share of its rows that a list may lose from a sync to the next.")
+    ] = 0.2,
+    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
+    destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
+    dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+) -> None:
+    """Check that your data is fresh and no table has shrunk, without asking the API.
+
+    Exit codes: 0 all is well; 1 something is not, and is named; 2 nothing can be checked.
+    """
+    apply_prefect_settings()
+    from flows.freshness import Limits
+    from flows.freshness_terminal import show_freshness
+
+    with _plain_errors():
+        raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset))
+
+
+@app.command()
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,

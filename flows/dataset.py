@@ -152,6 +152,25 @@ def project_root() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / PROJECT_MARK).is_file()), here)
 
 
+def database_file() -> Path:
+    """The DuckDB file that notebooks read: yours, or the demo's where nothing was synced and nothing is configured.
+
+    Raises:
+        DatasetError: there is none yet.
+    """
+    try:
+        with switched_run_context(RunContext(str(project_root()))):
+            return _existing(_configured())
+    except SettingsError as error:
+        raise DatasetError(str(error)) from None
+
+
+def demo_is_read() -> bool:
+    """Whether notebooks read the demo's file where nothing was synced yet: no other place is configured."""
+    with switched_run_context(RunContext(str(project_root()))):
+        return _configured() == Path(DEFAULT_DUCKDB)
+
+
 def to_pandas(rows: pa.Table) -> pd.DataFrame:
     """An Arrow table with pandas' nullable types; whole decimals, such as DuckDB's sums, become integers."""
     types = [_plain_type(field.type) for field in rows.schema]
@@ -227,6 +246,10 @@ def _open(target: Target, stack: ExitStack) -> _Reader:
     for view, columns in VIEWS.items():
         dataset.schema.update_table(new_table(view, columns=[_column(name) for name in columns]))
     return _Reader(dataset, con)
+
+
+def _configured() -> Path:
+    return resolve_target("duckdb", "drip").path or Path(DEFAULT_DUCKDB)
 
 
 def _existing(path: Path) -> Path:

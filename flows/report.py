@@ -7,16 +7,14 @@ from typing import Any
 import dlt
 import msgspec
 from prefect import task
-from prefect.artifacts import create_table_artifact
 
 from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.syncs import SYNCS_TABLE, LastTime, last_time
 
-SYNCS_TABLE = "_syncs"
 MODE = "full"
-ARTIFACT_KEY = "drip-sync"
 
 
 class ListReport(msgspec.Struct):
@@ -26,6 +24,7 @@ class ListReport(msgspec.Struct):
         api_rows: rows by the API, None where it could not be asked.
         landed: distinct rows that came.
         loaded: rows of the list in the destination now, None where it was not loaded.
+        before: rows of it after the sync that last loaded it, None where there was none.
         complete: what came was proven to be all there is, and is all there is in the destination.
         note: why not; empty where it is.
     """
@@ -35,6 +34,7 @@ class ListReport(msgspec.Struct):
     api_rows: int | None = None
     landed: int | None = None
     loaded: int | None = None
+    before: int | None = None
     repeated: int = 0
     quarantined: int = 0
     seconds: float = 0.0
@@ -43,7 +43,13 @@ class ListReport(msgspec.Struct):
 
 
 class SyncReport(msgspec.Struct):
-    """What a run did. `stopped` says, in a line, why it could not do its work at all."""
+    """What a run did.
+
+    Attributes:
+        requests_left: of the token's budget, by the API; None where it did not say.
+        seconds_before: that the last sync of as many lists took; None where there was none.
+        stopped: why, in a line, the run could not do its work at all; empty where it could.
+    """
 
     run: str
     started: datetime
@@ -53,7 +59,13 @@ class SyncReport(msgspec.Struct):
     lists: list[ListReport] = []
     requests: int = 0
     requests_left: int | None = None
+    seconds_before: float | None = None
     stopped: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.finished - self.started).total_seconds()
 
     @property
     def failures(self) -> list[ListReport]:
@@ -73,10 +85,9 @@ class SyncReport(msgspec.Struct):
             return self.stopped
         accounts = len({line.account for line in self.lists if line.account})
         rows = sum(line.loaded or 0 for line in self.lists if line.complete)
-        seconds = (self.finished - self.started).total_seconds()
         text = (
             f"{rows:,} rows of {accounts} account{'s' * (accounts != 1)} in {self.location}, dataset "
-            f"{self.dataset}; {self.requests} requests, {seconds:.1f} s"
+            f"{self.dataset}; {self.requests} requests, {self.seconds:.1f} s"
         )
         bad = len(self.failures)
         return f"{text}; {bad} of {len(self.lists)} lists did not arrive whole" if bad else text
@@ -91,10 +102,11 @@ def stopped_report(run: Run, reason: str) -> SyncReport:
 def report(
     run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
 ) -> SyncReport:
-    """Reconcile, keep the result in `_syncs`, show it as an artifact, remove what is safely loaded."""
+    """Reconcile, compare with the last time, keep the result in `_syncs`, remove what is safely loaded."""
     result = reconcile(run, accounts, landed, failures, loaded)
+    with pipeline_of(run).sql_client() as client:
+        compare(result, last_time(client, len(result.lists)))
     _keep(run, result)
-    create_table_artifact(key=ARTIFACT_KEY, table=_artifact_rows(result), description=result.summary())
     if not tools_of(run).settings.keep_landing:
         _remove_loaded(run, result)
     return result
@@ -135,6 +147,13 @@ def _line(one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
         complete=outcome.complete and not differs,
         note=note,
     )
+
+
+def compare(result: SyncReport, last: LastTime) -> None:
+    """Note beside the result what was there the last time."""
+    result.seconds_before = last.seconds
+    for line in result.lists:
+        line.before = last.rows.get((line.account, line.resource))
 
 
 def _empty_report(run: Run, **known: Any) -> SyncReport:
@@ -186,10 +205,6 @@ SYNCS_COLUMNS: Any = {
     "complete": {"data_type": "bool"},
     "note": {"data_type": "text"},
 }
-
-
-def _artifact_rows(result: SyncReport) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(line) for line in result.lists]
 
 
 def _remove_loaded(run: Run, result: SyncReport) -> None:

@@ -8,17 +8,20 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from flows.artifacts import failures_published, publish
 from flows.budget import budget_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
 from flows.load import known_columns, load
 from flows.progress import ListsPlanned, emit, tell
+from flows.progress_artifact import progress_shown
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
 from flows.source.drip import chosen_accounts
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS
 from flows.source.errors import DripError, SettingsError
 from flows.source.schema import texts
+from flows.summary import state_message
 
 THREADS = 8
 """Lists read at once. How many requests are under way at once is a setting of the source."""
@@ -54,17 +57,22 @@ def sync(
     Returns:
         A state with a `SyncReport` in it.
     """
-    run = prepare(resources, destination, dataset)
+    with failures_published():
+        result = _reported(prepare(resources, destination, dataset), accounts)
+        publish(result)
+    return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
+
+
+def _reported(run: Run, accounts: list[str] | None) -> SyncReport:
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait)
-        with private_files(), lock, budget_in_prefect(client):
-            result = _sync(run, accounts)
+        with private_files(), lock, budget_in_prefect(client), progress_shown():
+            return _sync(run, accounts)
     except DripError as error:
-        result = stopped_report(run, str(error))
+        return stopped_report(run, str(error))
     finally:
         clean_up(run)
-    return (Failed if result.exit_code else Completed)(message=result.summary(), data=result)
 
 
 def _sync(run: Run, wanted: list[str] | None) -> SyncReport:

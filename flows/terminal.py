@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import SettingsError, unknown
 from flows.source.lists import ListReader
 from flows.source.settings import load_settings
+from flows.summary import change, facts, number, signed, title
 from flows.sync import check_accounts, sync
 
 DESTINATIONS = ("duckdb", "postgres")
@@ -41,12 +43,7 @@ def run_sync(
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    if destination not in DESTINATIONS:
-        raise unknown("destination", destination, DESTINATIONS)
-    for account in accounts or ():
-        if not is_account_id(account):
-            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
-    name = cast(DestinationName, destination)
+    name = checked_destination(destination, accounts)
     check_accounts(prepare(resources, name, dataset), list(accounts or []))
     if not verbose:
         _only_our_own_words()
@@ -60,6 +57,16 @@ def run_sync(
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))
+
+
+def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
+    """The destination, where it and the account ids are what they should be. Raises SettingsError."""
+    if destination not in DESTINATIONS:
+        raise unknown("destination", destination, DESTINATIONS)
+    for account in accounts or ():
+        if not is_account_id(account):
+            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
+    return cast(DestinationName, destination)
 
 
 def show_accounts() -> None:
@@ -161,14 +168,16 @@ def _show(result: SyncReport) -> int:
     if result.stopped:
         raise SettingsError(result.stopped)
     table = Table("account", "resource", title="Sync", title_justify="left")
-    for heading in ("API has", "loaded", "seconds"):
+    for heading in ("API has", "loaded", "change", "seconds"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in result.lists:
         table.add_row(*_cells(line))
     console.print(table)
     for line in result.failures:
-        console.print(f"[red]{line.resource} of {line.account or 'the token'}[/]: {line.note}", soft_wrap=True)
+        console.print(f"[red]{title(line)}[/]: {escape(line.note)}", soft_wrap=True)
+    for name, text in facts(result).items():
+        console.print(f"{name}: {text}", soft_wrap=True)
     console.print(result.summary(), soft_wrap=True)
     return result.exit_code
 
@@ -177,12 +186,8 @@ def _cells(line: ListReport) -> list[str]:
     words = [] if line.complete else ["[red]incomplete[/]"]
     words += [f"{line.repeated} repeated"] if line.repeated else []
     words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
-    numbers = [_number(line.api_rows), _number(line.loaded), f"{line.seconds:.2f}"]
+    numbers = [number(line.api_rows), number(line.loaded), signed(change(line)), f"{line.seconds:.2f}"]
     return [line.account or "", line.resource, *numbers, ", ".join(words)]
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
 
 
 def _show_crash(error: object) -> int:

@@ -6,6 +6,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+# JupyterLab draws these itself; Altair's default is a page that loads its libraries from the internet.
+alt.renderers.enable("mimetype")
+# Metrics are small, yet months times accounts may be more than the 5,000 rows that Altair takes by default.
+alt.data_transformers.disable_max_rows()
+
 WIDTH, LINE_HEIGHT, BAR_HEIGHT = 640, 320, 22
 MOST_LINES = 10
 """More lines than this cannot be told apart by their colour."""

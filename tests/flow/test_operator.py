@@ -1,12 +1,28 @@
-"""What an operator sees of a run in Prefect."""
+"""What an operator sees of a run in Prefect: named tasks, a report however it ended, progress."""
 
+import json
 from typing import Any
 
+import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, TaskRunFilter, TaskRunFilterTags
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowFilter,
+    FlowFilterName,
+    TaskRunFilter,
+    TaskRunFilterTags,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.report import ARTIFACT_KEY
+from flows.artifacts import LINK_KEY, LISTS_KEY, SUMMARY_KEY
+from flows.progress_artifact import PROGRESS_KEY
+from flows.sandbox import World
+from tests.conftest import Warehouse
+
+FIRST, SECOND = "1000001", "1000002"
+GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "status", "status": 404}}
 
 
 def task_runs(*tags: str) -> list[TaskRun]:
@@ -15,17 +31,82 @@ def task_runs(*tags: str) -> list[TaskRun]:
         return client.read_task_runs(task_run_filter=wanted)
 
 
-def test_a_list_is_found_by_its_name_and_tags(sync: Any) -> None:
-    sync(accounts=["1000002"])
-    runs = task_runs("account:1000002", "resource:tags")
-    assert runs
-    assert {run.name for run in runs} == {"extract tags of 1000002"}
-
-
-def test_the_report_is_an_artifact(sync: Any) -> None:
-    sync(accounts=["1000002"], resources=["tags"])
+def newest_run(flow: str = "drip-sync") -> FlowRun:
+    by_name = FlowFilter(name=FlowFilterName(any_=[flow]))
     with get_client(sync_client=True) as client:
-        artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[ARTIFACT_KEY])))
-    newest = max(artifacts, key=lambda artifact: str(artifact.created))
-    assert '"resource": "tags"' in str(newest.data)
-    assert "dataset drip" in str(newest.description)
+        (run,) = client.read_flow_runs(flow_filter=by_name, sort=FlowRunSort.START_TIME_DESC, limit=1)
+    return run
+
+
+def artifacts(run: FlowRun) -> dict[str, Artifact]:
+    """By key, what a flow run left in Prefect."""
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+    with get_client(sync_client=True) as client:
+        return {str(one.key): one for one in client.read_artifacts(artifact_filter=of_run)}
+
+
+def not_a_number(name: str) -> None:
+    pytest.fail(f"{name} in a table: Prefect does not show it")
+
+
+def test_a_list_is_found_by_its_name_and_tags(sync: Any) -> None:
+    sync(accounts=[SECOND])
+    runs = task_runs(f"account:{SECOND}", "resource:tags")
+    assert runs
+    assert {run.name for run in runs} == {f"extract tags of {SECOND}"}
+
+
+def test_the_report_of_a_run_that_went_well(sync: Any, world: World, warehouse: Warehouse) -> None:
+    sync()
+    world.account(SECOND).records["tags"].add("Fresh")
+    report = sync()
+    left = artifacts(newest_run())
+    rows = json.loads(str(left[LISTS_KEY].data), parse_constant=not_a_number)
+    there = warehouse.rows(f"SELECT account, resource, loaded_rows FROM _syncs WHERE run = '{report.run}'")
+    assert {(row["account"] or None, row["resource"], row["loaded"]) for row in rows} == set(there)
+    changes = {(row["account"], row["resource"]): row["change"] for row in rows if row["change"]}
+    assert changes == {(SECOND, "tags"): 1}
+    text = str(left[SUMMARY_KEY].data)
+    assert f"All {len(rows)} lists arrived" in text
+    assert "+1 tags since the last time" in text
+    assert f"{report.requests} spent, {report.requests_left:,} left" in text
+    assert f"{report.seconds_before:.1f} s the last time" in text
+    assert "What failed" not in text
+    assert f"/artifacts/artifact/{left[SUMMARY_KEY].id}" in str(left[LINK_KEY].data)
+    assert left[PROGRESS_KEY].data == 100.0
+    assert "finished" in str(left[PROGRESS_KEY].description)
+
+
+def test_the_report_of_a_list_that_failed(sync: Any, world: World) -> None:
+    world.faults = [GONE]
+    assert sync(resources=["tags", "webhooks"]).exit_code == 1
+    run = newest_run()
+    left = artifacts(run)
+    text = str(left[SUMMARY_KEY].data)
+    assert "1 of 4 lists did not arrive whole" in text
+    assert "HTTP 404" in text
+    assert "check the account" in text
+    rows = json.loads(str(left[LISTS_KEY].data), parse_constant=not_a_number)
+    assert [(row["account"], row["loaded"]) for row in rows if not row["whole"]] == [(FIRST, None)]
+    assert run.state
+    assert f"tags of {FIRST}: HTTP 404" in str(run.state.message)
+
+
+def test_the_report_of_a_run_that_was_refused(sync: Any, world: World) -> None:
+    world.faults = [{"action": {"kind": "status", "status": 401}}]
+    assert sync().exit_code == 2
+    left = artifacts(newest_run())
+    assert "could not do its work" in str(left[SUMMARY_KEY].data)
+    assert "SOURCES\\_\\_DRIP\\_\\_API\\_KEY" in str(left[SUMMARY_KEY].data)
+    assert "broken off" in str(left[PROGRESS_KEY].description)
+
+
+def test_the_report_of_a_run_that_could_not_begin(
+    prefect_server: None, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.sync import sync as flow
+
+    monkeypatch.delenv("SOURCES__DRIP__API_KEY", raising=False)
+    state: Any = flow(return_state=True)
+    assert state.is_failed()
+    assert "no API key" in str(artifacts(newest_run())[SUMMARY_KEY].data)

@@ -1,7 +1,9 @@
-"""A kernel that runs the cells of a notebook, and stays open."""
+"""A kernel that runs the cells of a notebook, and stays open; a database that several days of syncs filled."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,15 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tests.conftest import PROJECT
+from flows.sandbox import World, serve
+from tests.conftest import PROJECT, Warehouse
 
 NOTEBOOKS = PROJECT / "notebooks"
-CHART = "application/json"
-DRAW_AS_JSON = "import altair; altair.renderers.enable('json')"
+CHART = "application/vnd.vegalite.v5+json"
+"""What JupyterLab draws without the network."""
+
+SIZES = {"1000001": 300, "1000002": 20, "1000003": 0}
+DAYS = 3
 
 
 class Kernel:
@@ -51,6 +57,33 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
         nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
     with client.setup_kernel():
-        running = Kernel(client)
-        running.run(DRAW_AS_JSON)
-        yield running
+        yield Kernel(client)
+
+
+@pytest.fixture(scope="session")
+def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that real syncs filled, day after day; one account of it is empty."""
+    from flows.sync import sync
+
+    folder, world = tmp_path_factory.mktemp("built"), World(sizes=SIZES)
+    last = world.as_of
+    for records in world.account("1000003").records.values():
+        records.clear()
+    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
+        patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
+        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "built.duckdb"))
+        for ago in reversed(range(DAYS)):
+            world.move_to(last - timedelta(days=ago))
+            state: Any = sync(return_state=True)
+            assert state.is_completed(), state.message
+    return folder / "built.duckdb"
+
+
+@pytest.fixture
+def there(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A copy of it, which the settings point to."""
+    path = Path(shutil.copy(built, tmp_path / "copy.duckdb"))
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    return Warehouse(path)

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupyterlab.commands
 import nbformat
+import pandas as pd
 import pytest
 
-from tests.notebooks.conftest import NOTEBOOKS
+from flows import charts
+from tests.notebooks.conftest import CHART, NOTEBOOKS
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.comprehension)
@@ -44,3 +47,16 @@ def test_cells_hold_no_logic(path: Path) -> None:
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
             assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, LOGIC)], cell.id
+
+
+def test_jupyterlab_draws_what_the_charts_are() -> None:
+    """The renderer that JupyterLab brings is of one version of Vega-Lite; Altair has to write that one."""
+    lab = Path(jupyterlab.commands.get_app_dir()) / "static"
+    script = "".join(path.read_text() for path in lab.glob("*.js") if "vegalite" in path.read_text())
+    assert f'"{CHART}"' in script
+    assert CHART in charts.sentence("x")._repr_mimebundle_()[0]
+
+
+def test_more_rows_than_altair_takes_by_default() -> None:
+    rows = [{"account": str(number), "people": 1, "status": "active", "share": 1.0} for number in range(6_000)]
+    assert charts.status_mix(pd.DataFrame(rows)).to_dict()

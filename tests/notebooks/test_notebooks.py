@@ -1,19 +1,13 @@
 """The notebooks run unchanged on what several days of syncs left, and what they draw is what is there."""
 
-import shutil
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from flows.sandbox import World, serve
 from tests.conftest import Warehouse
-from tests.notebooks.conftest import NOTEBOOKS, Kernel
+from tests.notebooks.conftest import DAYS, NOTEBOOKS, Kernel
 
-SIZES = {"1000001": 300, "1000002": 20, "1000003": 0}
-DAYS = 3
 HISTORY = """
     CREATE OR REPLACE VIEW drip.subscriber_changes AS SELECT * FROM (VALUES
         ('1000001', 'a', TIMESTAMPTZ '2026-05-31 10:00:00Z', 'arrived', NULL, NULL),
@@ -21,35 +15,6 @@ HISTORY = """
         ('1000001', 'c', TIMESTAMPTZ '2026-06-01 10:00:00Z', 'tag added', NULL, 'VIP')
     ) AS rows (account_id, subscriber_id, seen_at, change, from_value, to_value)
 """
-
-
-@pytest.fixture(scope="session")
-def built(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that real syncs filled, day after day; one account of it is empty."""
-    from flows.sync import sync
-
-    folder, world = tmp_path_factory.mktemp("built"), World(sizes=SIZES)
-    last = world.as_of
-    for records in world.account("1000003").records.values():
-        records.clear()
-    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
-        patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
-        patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
-        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "built.duckdb"))
-        for ago in reversed(range(DAYS)):
-            world.move_to(last - timedelta(days=ago))
-            state: Any = sync(return_state=True)
-            assert state.is_completed(), state.message
-    return folder / "built.duckdb"
-
-
-@pytest.fixture
-def there(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """A copy of it, which the settings point to."""
-    path = Path(shutil.copy(built, tmp_path / "copy.duckdb"))
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
-    return Warehouse(path)
 
 
 def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:

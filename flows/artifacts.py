@@ -1,0 +1,77 @@
+"""What an operator finds in Prefect of a run, however it ended: a summary, a table of its lists, a link to them."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_UI_URL
+
+from flows.markdown import stopped_markdown, summary_markdown
+from flows.report import ListReport, SyncReport
+from flows.summary import change, state_message
+
+logger = logging.getLogger(__name__)
+
+SUMMARY_KEY, LISTS_KEY, LINK_KEY = "drip-sync", "drip-sync-lists", "drip-sync-link"
+PAGE = "/artifacts/artifact/"
+"""Of an artifact, in Prefect's user interface."""
+FAILURES = (httpx.HTTPError, PrefectException)
+
+
+def publish(report: SyncReport) -> None:
+    """Show a run that came to its end; one whose artifacts Prefect does not take has synced all the same."""
+    with _worth_a_warning():
+        if report.lists:
+            create_table_artifact(key=LISTS_KEY, table=[_row(line) for line in report.lists], description=PER_LIST)
+        _publish_summary(summary_markdown(report), state_message(report))
+
+
+@contextmanager
+def failures_published() -> Iterator[None]:
+    """Show what nobody foresaw as well, and let it pass on."""
+    try:
+        yield
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        with _worth_a_warning():
+            _publish_summary(stopped_markdown(reason), reason)
+        raise
+
+
+PER_LIST = "Each list of each account: rows by the API, as landed, and in the destination now"
+
+
+def _publish_summary(text: str, description: str) -> None:
+    artifact: Any = create_markdown_artifact(text, key=SUMMARY_KEY, description=description)
+    if server := PREFECT_UI_URL.value():
+        link = f"{server}{PAGE}{artifact}"
+        create_link_artifact(link, "The report of this run", key=LINK_KEY, description=description)
+        logger.info("the report of this run: %s", link)
+
+
+def _row(line: ListReport) -> dict[str, Any]:
+    """A line of the table, in which nothing is NaN: Prefect shows no table that has one."""
+    return {
+        "account": line.account or "",
+        "resource": line.resource,
+        "API has": line.api_rows,
+        "landed": line.landed,
+        "loaded": line.loaded,
+        "change": change(line),
+        "quarantined": line.quarantined,
+        "seconds": line.seconds,
+        "whole": line.complete,
+        "note": line.note,
+    }
+
+
+@contextmanager
+def _worth_a_warning() -> Iterator[None]:
+    try:
+        yield
+    except FAILURES as error:
+        logger.warning("Prefect did not take the report of this run: %s", error)

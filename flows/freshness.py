@@ -1,0 +1,172 @@
+"""The freshness check: did each list arrive lately, and has no table lost more rows than it may?
+
+It reads `_syncs` alone: it needs no API key, asks the API nothing, and waits for a sync that writes.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.dataset import query
+from flows.destinations import DestinationName
+from flows.markdown import table
+from flows.run import DEFAULT_DATASET
+from flows.source.drip import chosen_endpoints
+from flows.source.errors import SettingsError
+from flows.summary import MOST_NAMED, number
+from flows.syncs import LISTS, LOOK_BACK_DAYS, SYNCS_TABLE, ListTimes, lists_of
+
+HOURS, SHRINK = 3.0, 0.2
+ARTIFACT_KEY = "drip-freshness"
+HOUR_SECONDS = 3_600
+NO_ACCOUNT = "the token"
+
+
+class Limits(msgspec.Struct):
+    """What is still well.
+
+    Attributes:
+        hours: that a list may be old.
+        shrink: the share of its rows, between 0 and 1, that a list may lose from one sync to the next.
+    """
+
+    hours: float = HOURS
+    shrink: float = SHRINK
+
+    def check(self) -> None:
+        """Refuse limits that tell nothing. Raises SettingsError."""
+        if not self.hours > 0:
+            raise SettingsError("hours has to be above 0: the age that data may have")
+        if not 0 <= self.shrink <= 1:
+            raise SettingsError("shrink is a share: it has to be between 0 and 1")
+
+
+class Problem(msgspec.Struct):
+    """A list that is too old, or has shrunk, in words."""
+
+    account: str
+    resource: str
+    text: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.resource} of {self.account}: {self.text}"
+
+
+class FreshnessReport(msgspec.Struct):
+    """What the check found, over so many lists; `oldest` is the age in hours of the oldest that ever arrived whole."""
+
+    problems: list[Problem]
+    lists: list[ListTimes]
+    now: datetime
+    oldest: float | None
+
+    def summary(self) -> str:
+        """In one line, the first problems named."""
+        if not self.problems:
+            return f"{len(self.lists)} lists are fresh; the oldest arrived {self.oldest or 0:.1f} h ago"
+        more = len(self.problems) - MOST_NAMED
+        named = [str(problem) for problem in self.problems[:MOST_NAMED]]
+        return "; ".join([*named, *([f"and {more} more"] if more > 0 else [])])
+
+
+@flow(name="drip-freshness", flow_run_name="freshness of {destination} {dataset}", persist_result=False)
+def freshness(
+    hours: Annotated[float, Field(description="Hours that a list may be old.", gt=0)] = HOURS,
+    shrink: Annotated[float, Field(description="Share of its rows that a list may lose at once.", ge=0, le=1)] = SHRINK,
+    accounts: Annotated[list[str] | None, Field(description="Ids of accounts. All where empty.")] = None,
+    resources: Annotated[list[str] | None, Field(description="Resources. Those of every sync where empty.")] = None,
+    destination: Annotated[DestinationName, Field(description="The dlt destination.")] = "duckdb",
+    dataset: Annotated[str, Field(description="The schema that the tables are in.")] = DEFAULT_DATASET,
+) -> Any:
+    """Fail, naming account and resource, where data is older than `hours` or a list lost more than `shrink`.
+
+    Returns:
+        A state with a `FreshnessReport` in it.
+    """
+    report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
+    create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=report.summary())
+    return (Failed if report.problems else Completed)(message=report.summary(), data=report)
+
+
+def check_freshness(
+    limits: Limits,
+    accounts: Sequence[str] | None = None,
+    resources: Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = DEFAULT_DATASET,
+) -> FreshnessReport:
+    """Judge every list that a sync tried within a week of the newest one.
+
+    Raises:
+        SettingsError: nothing can be judged: a limit makes no sense, or there is no data.
+    """
+    limits.check()
+    chosen = [endpoint.resource for endpoint in chosen_endpoints(resources)]
+    known = _lists(destination, dataset)
+    lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
+    now = datetime.now(UTC)
+    problems = [
+        Problem(one.account or NO_ACCOUNT, one.resource, text) for one in lists for text in _wrong(one, limits, now)
+    ]
+    ages = [_age(one.whole, now) for one in lists if one.whole]
+    missing = _never_tried(lists, accounts, resources)
+    return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None))
+
+
+def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
+    frame = query(LISTS.format(table=SYNCS_TABLE), destination, dataset)
+    return lists_of(list(frame.astype(object).where(frame.notna(), None).itertuples(index=False)))
+
+
+def _wrong(one: ListTimes, limits: Limits, now: datetime) -> list[str]:
+    """What is wrong with a list, in words; nothing where it is well."""
+    if one.whole is None:
+        texts = [f"did not arrive whole in the {LOOK_BACK_DAYS} days before the last sync; see its note in _syncs"]
+    elif (age := _age(one.whole, now)) > limits.hours:
+        texts = [f"arrived whole {age:.1f} h ago, more than {limits.hours:g} h"]
+    else:
+        texts = []
+    lost = (one.rows_before or 0) - (one.rows or 0)
+    if one.rows is not None and one.rows_before and lost > limits.shrink * one.rows_before:
+        share = f"{lost / one.rows_before:.0%}, more than {limits.shrink:.0%}"
+        texts.append(f"shrank from {one.rows_before:,} to {one.rows:,} rows, by {share}")
+    return texts
+
+
+def _never_tried(
+    lists: Sequence[ListTimes], accounts: Sequence[str] | None, resources: Sequence[str] | None
+) -> list[Problem]:
+    """What was asked for, and no sync of the last days has tried: a check of nothing would be well for ever."""
+    text = f"no sync has tried it in the {LOOK_BACK_DAYS} days before the last one"
+    tried = {one.account for one in lists}, {one.resource for one in lists}
+    of_accounts = [Problem(account, "all lists", text) for account in accounts or () if account not in tried[0]]
+    of_resources = [Problem("all accounts", name, text) for name in resources or () if name not in tried[1]]
+    if not lists and not of_accounts and not of_resources:
+        return [Problem("all accounts", "all lists", text)]
+    return [*of_accounts, *of_resources]
+
+
+def _age(moment: datetime, now: datetime) -> float:
+    return (now - moment).total_seconds() / HOUR_SECONDS
+
+
+def _markdown(report: FreshnessReport) -> str:
+    parts = ["# Some data is stale, or has shrunk" if report.problems else "# All data is fresh"]
+    if report.problems:
+        parts += [
+            table(["account", "resource", "what is wrong"], [msgspec.structs.astuple(p) for p in report.problems])
+        ]
+    rows = [
+        (one.account or NO_ACCOUNT, one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
+         number(one.rows_before), number(one.rows))
+        for one in report.lists
+    ]  # fmt: skip
+    headings = ["account", "resource", "hours old", "rows the sync before", "rows now"]
+    return "\n\n".join([*parts, "## Every list", table(headings, rows)]) + "\n"

@@ -1,0 +1,49 @@
+"""`make lab`: JupyterLab on the notebooks, with data to read. `python -m flows.lab` takes JupyterLab's own options."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.dataset import DEMO_DUCKDB, DatasetError, database_file, demo_is_read
+from flows.project import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+CANNOT_START = 2
+console = Console(stderr=True)
+
+
+def data() -> Path:
+    """The database that the notebooks read; the demo is made where there is no other.
+
+    Raises:
+        DatasetError: another place is configured, and nothing is there yet.
+    """
+    try:
+        return database_file()
+    except DatasetError:
+        if not demo_is_read():
+            raise
+    console.print(f"No data yet: making {DEMO_DUCKDB} with invented people, which takes a minute or two")
+    subprocess.run([Path(sys.executable).with_name("drip-flows"), "demo"], cwd=ROOT, check=True)  # noqa: S603 - our own
+    return database_file()
+
+
+def main() -> None:
+    """Become JupyterLab."""
+    os.environ.setdefault("DLT_PROJECT_DIR", str(ROOT))
+    try:
+        console.print(f"The notebooks read {data()}")
+    except DatasetError as error:
+        console.print(str(error), soft_wrap=True)
+        sys.exit(CANNOT_START)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+    words = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS}", *sys.argv[1:]]
+    os.execv(sys.executable, words)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""A sync in words: the same facts for the terminal, the artifacts and the state of the flow run."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from flows.report import ListReport, SyncReport
+from flows.source.endpoints import ENDPOINTS
+
+MOST_NAMED = 3
+"""Failed lists that a line names; the report has all of them."""
+UNKNOWN = "?"
+
+
+class TableSummary(msgspec.Struct):
+    """One table, its lists of all accounts together.
+
+    Attributes:
+        lists: of the accounts, `whole` of them arrived whole.
+        api_rows: by the API, of the lists that it was asked for.
+        loaded: rows in the destination, of the lists that were loaded.
+        change: more rows (or fewer) than the last time; None where no list can be compared.
+        quarantined: records that fitted no table.
+    """
+
+    resource: str
+    lists: int
+    whole: int
+    api_rows: int
+    loaded: int
+    change: int | None
+    quarantined: int
+
+
+def facts(report: SyncReport) -> dict[str, str]:
+    """What holds for the run as a whole, by its name."""
+    return {
+        "Changed": changed(report),
+        "Requests": requests(report),
+        "Took": took(report),
+    }
+
+
+def tables(report: SyncReport) -> list[TableSummary]:
+    """A summary per table, in the order of the endpoints."""
+    named = {name: [line for line in report.lists if line.resource == name] for name in ENDPOINTS}
+    return [_table(name, lines) for name, lines in named.items() if lines]
+
+
+def change(line: ListReport) -> int | None:
+    """How many more rows a list has than the last time; None where there was none, or it was not loaded."""
+    return None if line.loaded is None or line.before is None else line.loaded - line.before
+
+
+def changed(report: SyncReport) -> str:
+    """The tables that have more or fewer rows than the last time."""
+    differences = {table.resource: table.change for table in tables(report)}
+    if all(difference is None for difference in differences.values()):
+        return "nothing to compare with yet"
+    words = [f"{signed(number)} {name}" for name, number in differences.items() if number]
+    return f"{', '.join(words) or 'no number of rows'} since the last time"
+
+
+def requests(report: SyncReport) -> str:
+    """Requests spent and left."""
+    left = "it is not known how many are left" if report.requests_left is None else f"{report.requests_left:,} left"
+    return f"{report.requests:,} spent, {left}"
+
+
+def took(report: SyncReport) -> str:
+    """The duration, against the last time."""
+    before = report.seconds_before
+    return f"{report.seconds:.1f} s" + (f"; {before:.1f} s the last time" if before is not None else "")
+
+
+def state_message(report: SyncReport) -> str:
+    """The run in one line, failed lists named: what a notification can show."""
+    named = [f"{title(line)}: {line.note}" for line in report.failures[:MOST_NAMED]]
+    more = len(report.failures) - len(named)
+    return "; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])])
+
+
+def title(line: ListReport) -> str:
+    """A list by its name."""
+    return f"{line.resource} of {line.account or 'the token'}"
+
+
+def number(value: int | None) -> str:
+    """A number of rows, which may be unknown."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def signed(value: int | None) -> str:
+    """A change, with its sign; empty where there is nothing to compare."""
+    return "" if value is None else f"{value:+,}"
+
+
+def _table(resource: str, lines: Sequence[ListReport]) -> TableSummary:
+    differences = [one for one in map(change, lines) if one is not None]
+    return TableSummary(
+        resource=resource,
+        lists=len(lines),
+        whole=sum(line.complete for line in lines),
+        api_rows=sum(line.api_rows or 0 for line in lines),
+        loaded=sum(line.loaded or 0 for line in lines),
+        change=sum(differences) if differences else None,
+        quarantined=sum(line.quarantined for line in lines),
+    )

@@ -1,0 +1,78 @@
+"""What `_syncs` says of the times before: how old each list is, how many rows it had, how long a sync took."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+SYNCS_TABLE = "_syncs"
+LOOK_BACK_DAYS = 7
+"""Days before the newest sync. A list that was last tried earlier is given up: its account or resource is gone."""
+
+LISTS = f"""
+    SELECT account, resource,
+        max(finished) FILTER (WHERE complete) AS whole,
+        max(loaded_rows) FILTER (WHERE nth = 1) AS rows_now,
+        max(loaded_rows) FILTER (WHERE nth = 2) AS rows_before
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY account, resource, loaded_rows IS NULL ORDER BY finished DESC) AS nth
+        FROM {{table}}
+        WHERE finished >= (SELECT max(finished) FROM {{table}}) - INTERVAL '{LOOK_BACK_DAYS} days'
+    ) AS tries
+    GROUP BY account, resource ORDER BY account, resource
+"""
+"""A row per list: when it last arrived whole, its rows after the last sync that loaded it, and after the one before."""
+
+RUNS = """
+    SELECT started, finished FROM {table}
+    GROUP BY run, started, finished HAVING count(*) = {lists} ORDER BY finished DESC LIMIT 1
+"""
+
+
+class ListTimes(msgspec.Struct):
+    """One list of one account in the syncs until now; None where there is none.
+
+    Attributes:
+        whole: when it last arrived whole.
+        rows: in the destination, after the last sync that loaded it.
+        rows_before: after the sync before that one.
+    """
+
+    account: str | None
+    resource: str
+    whole: datetime | None
+    rows: int | None
+    rows_before: int | None
+
+
+class LastTime(msgspec.Struct):
+    """What a run is compared with.
+
+    Attributes:
+        rows: of each list (account and resource) after the sync that last loaded it.
+        seconds: that the last sync of as many lists took; None where there was none.
+    """
+
+    rows: dict[tuple[str | None, str], int] = {}
+    seconds: float | None = None
+
+
+def last_time(client: SqlClientBase[Any], lists: int) -> LastTime:
+    """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
+    table = client.make_qualified_table_name(SYNCS_TABLE)
+    try:
+        known = lists_of(client.execute_sql(LISTS.format(table=table)) or [])
+        runs = client.execute_sql(RUNS.format(table=table, lists=lists)) or []
+    except DatabaseUndefinedRelation:
+        return LastTime()
+    seconds = [(finished - started).total_seconds() for started, finished in runs]
+    rows = {(one.account, one.resource): one.rows for one in known if one.rows is not None}
+    return LastTime(rows, seconds[0] if seconds else None)
+
+
+def lists_of(rows: Sequence[Sequence[Any]]) -> list[ListTimes]:
+    """The rows of `LISTS`."""
+    return [ListTimes(*row) for row in rows]

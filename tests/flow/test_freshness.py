@@ -1,0 +1,102 @@
+"""The freshness check, on what real syncs left: it names what is too old, and what has shrunk."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows.freshness import ARTIFACT_KEY, FreshnessReport, Limits, check_freshness, freshness
+from flows.sandbox import World
+from flows.source.errors import SettingsError
+from tests.conftest import Warehouse
+from tests.flow.test_operator import GONE, artifacts, newest_run
+
+FIRST, SECOND = "1000001", "1000002"
+RESOURCES = ["subscribers", "tags"]
+
+
+def age(warehouse: Warehouse, hours: float) -> None:
+    """Have all that was synced so far be so many hours older."""
+    with duckdb.connect(warehouse.path) as con:
+        con.execute(f"UPDATE drip._syncs SET finished = finished - INTERVAL '{int(hours * 60)} minutes'")
+
+
+def problems(limits: Limits, **chosen: Any) -> list[tuple[str, str, str]]:
+    return [(one.account, one.resource, one.text) for one in check_freshness(limits, **chosen).problems]
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    tool = str(Path(sys.executable).with_name("drip-flows"))
+    return subprocess.run([tool, "freshness", *words], env=os.environ, capture_output=True, text=True, check=False)
+
+
+def test_a_list_that_fails_grows_old(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=RESOURCES)
+    assert problems(Limits()) == []
+    age(warehouse, 4)
+    world.faults = [GONE]
+    assert sync(resources=RESOURCES).exit_code == 1
+    ((account, resource, text),) = problems(Limits(hours=3))
+    assert (account, resource) == (FIRST, "tags")
+    assert "4.0 h ago" in text
+    assert problems(Limits(hours=5)) == []
+    assert problems(Limits(hours=3), accounts=[SECOND]) == []
+    assert problems(Limits(hours=3), resources=["subscribers"]) == []
+    age(warehouse, 24 * 365)
+    assert len(problems(Limits(hours=3))) == 4, "a sync that has stopped long ago is no reason to be content"
+    result = command("--hours", "3", "--account", FIRST)
+    assert result.returncode == 1
+    assert f"tags of {FIRST}" in result.stdout
+    assert f"subscribers of {FIRST}" in result.stdout
+
+
+def test_a_list_that_never_arrived(sync: Any, world: World) -> None:
+    world.faults = [GONE]
+    sync(resources=RESOURCES)
+    ((account, resource, text),) = problems(Limits())
+    assert (account, resource) == (FIRST, "tags")
+    assert "did not arrive whole" in text
+    assert [name for _, name, _ in problems(Limits(), resources=["webhooks"])] == ["webhooks"]
+    assert [name for name, _, _ in problems(Limits(), accounts=["1000009"])] == ["1000009"]
+
+
+def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=RESOURCES)
+    people = world.account(FIRST).records["subscribers"]
+    before = len(people)
+    people.delete([person["id"] for person in people.all()[:40]])
+    sync(resources=RESOURCES)
+    share = 40 / before
+    ((account, resource, text),) = problems(Limits(shrink=share - 0.01))
+    assert (account, resource) == (FIRST, "subscribers")
+    assert f"from {before} to {before - 40} rows" in text
+    assert problems(Limits(shrink=share)) == []
+
+    state: Any = freshness(shrink=share - 0.01, return_state=True)
+    assert state.is_failed()
+    assert f"subscribers of {FIRST}: shrank" in str(state.message)
+    assert isinstance(state.result(raise_on_failure=False), FreshnessReport)
+    text = str(artifacts(newest_run("drip-freshness"))[ARTIFACT_KEY].data)
+    assert "shrank from" in text
+    assert freshness(shrink=share, return_state=True).is_completed()  # type: ignore[attr-defined]
+
+    sync(resources=RESOURCES)
+    assert problems(Limits(shrink=0)) == [], "the sync before is the last one, not the one before that"
+    result = command()
+    assert (result.returncode, "4 lists are fresh" in result.stdout) == (0, True), result
+
+
+def test_what_cannot_be_checked(warehouse: Warehouse) -> None:
+    result = command()
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert str(warehouse.path) in result.stderr
+    for limits in (Limits(hours=0), Limits(hours=float("nan")), Limits(shrink=1.5), Limits(shrink=float("nan"))):
+        with pytest.raises(SettingsError):
+            check_freshness(limits)
+    with pytest.raises(SettingsError, match="did you mean 'tags'"):
+        check_freshness(Limits(), resources=["tag"])
