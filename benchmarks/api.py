@@ -5,12 +5,12 @@ a thirtieth of the time that making its records does. Filters, counts, headers a
 """
 
 import gc
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -21,27 +21,27 @@ from flows.sandbox.draws import Indices
 from flows.sandbox.people import People
 from flows.sandbox.server import Server
 
+T = TypeVar("T")
+PROJECT = Path(__file__).parent.parent
 PLENTY = 10_000_000
 """Requests in an hour: no contender waits for its budget."""
 SEED = 1
 CHUNK = 10_000
-START_SECONDS = 300
 
 
 class EncodedPeople(People):
-    """People made once, all of them: their records are JSON already. For a world that does not change."""
+    """The people of an account, all of them made at once: their records are JSON already."""
 
     def __init__(self, account: Account, now: int) -> None:
-        made = account.subscribers.people
-        super().__init__(made.account_id, made.population, made.tags, made.fields)
+        lazy, arrived = account.subscribers.people, len(account.subscribers.lives().created)
+        super().__init__(lazy.account_id, lazy.population, lazy.tags, lazy.fields)
         self._encoded: list[msgspec.Raw] = []
-        for start in range(0, made.population.timeline.reach(now), CHUNK):
-            stop = min(start + CHUNK, made.population.timeline.reach(now))
-            records = made.records(np.arange(start, stop, dtype=np.int64), now)
+        for start in range(0, arrived, CHUNK):
+            records = lazy.records(np.arange(start, min(start + CHUNK, arrived)), now)
             self._encoded += [msgspec.Raw(msgspec.json.encode(record)) for record in records]
 
     def records(self, indices: Indices, now: int) -> list[Any]:
-        """The records of these people, as JSON."""
+        """The records of these people as JSON, whenever."""
         return [self._encoded[index] for index in indices.tolist()]
 
 
@@ -59,71 +59,76 @@ class Answered(NamedTuple):
     reading: float
 
 
-@dataclass
-class Api:
-    """A sandbox that runs elsewhere.
-
-    Attributes:
-        url: base of the API.
-        api_key: that it wants.
-        subscribers: of all accounts together.
-    """
+class Started(msgspec.Struct):
+    """What a sandbox says first: base of the API, the key that it wants, subscribers of all accounts together."""
 
     url: str
     api_key: str
     subscribers: int
-    _process: psutil.Process
-    _asking: Connection
+
+
+class Api:
+    """A sandbox in a process of its own. Raises RuntimeError where it does not start."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._usage = psutil.Process(process.pid)
+        self._ask, self._told = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        started = self._line(Started)
+        self.url, self.api_key, self.subscribers = started.url, started.api_key, started.subscribers
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used so far."""
-        times = self._process.cpu_times()
+        times = self._usage.cpu_times()
         return times.user + times.system
 
     def answered(self) -> Answered:
         """What it answered since this was last called."""
-        self._asking.send("answered")
-        told: Answered = self._asking.recv()
-        return told
+        self._ask.write(b"\n")
+        self._ask.flush()
+        return self._line(Answered)
+
+    def _line(self, kind: type[T]) -> T:
+        line = self._told.readline()
+        if not line:
+            raise RuntimeError("the process of the sandbox has ended")
+        return msgspec.json.decode(line, type=kind)
 
 
 @contextmanager
 def running(sizes: Mapping[str, int], latency: float = 0.0) -> Iterator[Api]:
-    """Serve accounts of these sizes until the block ends; `latency` is in seconds a request.
-
-    Raises RuntimeError where the process does not answer in time.
-    """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, dict(sizes), latency), daemon=True)
-    process.start()
-    try:
-        if not ours.poll(START_SECONDS):
-            raise RuntimeError(f"the sandbox did not start in {START_SECONDS} s")
-        url, api_key, subscribers = ours.recv()
-        yield Api(url, api_key, subscribers, psutil.Process(process.pid), ours)
-    finally:
-        process.terminate()
-        process.join()
+    """Serve accounts of these sizes until the block ends; `latency` is in seconds a request."""
+    words = [sys.executable, "-m", "benchmarks.api", msgspec.json.encode((sizes, latency)).decode()]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=PROJECT, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
+        try:
+            yield Api(process)
+        finally:
+            process.kill()
 
 
-def _serve(asked: Connection, sizes: dict[str, int], latency: float) -> None:
+def main(sizes: dict[str, int], latency: float) -> None:
+    """Serve, and answer every line on the standard input with what was answered since the last one."""
     world = World(SEED, sizes, rate_limit=PLENTY)
-    for name in world.account_ids:
-        _make(world.account(name), int(world.as_of.timestamp()))
-    gc.collect()
-    gc.freeze()  # what is kept encoded is not looked through again while somebody is measured
+    encode(world)
+    gc.freeze()  # what is kept is not looked through again while somebody is measured
+    there = sum(len(world.account(name).subscribers) for name in world.account_ids)
     with serve(world, latency=latency) as server:
-        there = sum(len(world.account(name).subscribers) for name in world.account_ids)
-        asked.send((server.url, world.api_key, there))
-        while asked.recv():
-            asked.send(_answered(server))
+        _say(Started(server.url, world.api_key, there))
+        for _ in sys.stdin:
+            _say(_answered(server))
 
 
-def _make(account: Account, now: int) -> None:
-    account.subscribers.people = EncodedPeople(account, now)
-    for records in account.records.values():
-        records.all()
+def encode(world: World) -> None:
+    """Make everything that a world has once; it must not change any more."""
+    for account in map(world.account, world.account_ids):
+        account.subscribers.people = EncodedPeople(account, int(world.as_of.timestamp()))
+        for records in account.records.values():
+            records.all()
+
+
+def _say(what: Started | Answered) -> None:
+    sys.stdout.write(msgspec.json.encode(what).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _answered(server: Server) -> Answered:
@@ -131,3 +136,7 @@ def _answered(server: Server) -> Answered:
     server.log.clear()
     times = [one.time for one in log if one.path.endswith("/subscribers")]
     return Answered(len(log), len(times), max(times, default=0.0) - min(times, default=0.0))
+
+
+if __name__ == "__main__":
+    main(*msgspec.json.decode(sys.argv[1], type=tuple[dict[str, int], float]))
