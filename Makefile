@@ -66,5 +66,5 @@ audit: .venv/stamp ## look the pinned versions up in the database of known vulne
 
 .PHONY: clean
 clean: ## remove the environment, caches, and the demo database; your own data stays
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
+	@rm -rf .venv benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.contenders import LIMIT
 from benchmarks.measuring import Run
 
-COLUMNS = ("", "seconds", "of these start", "work", "x limit", "requests", "rows that arrived", "peak MB", "sandbox s")
+COLUMNS = ("", "seconds", "start", "work", "x limit", "requests", "rows that arrived", "peak MB", "sandbox s")
 LEAST = 0.01
 """Seconds of work that are told from none."""
 
@@ -52,7 +52,7 @@ class Line(NamedTuple):
 
 @dataclass
 class Comparison:
-    """By size and name the medians, or why there are none. The smallest size is what starting costs."""
+    """Medians by size and name, or why there are none. The smallest size is what starting costs."""
 
     by_size: dict[int, dict[str, Run | str]] = field(default_factory=dict)
 
@@ -68,9 +68,14 @@ class Comparison:
 
     def rows(self, size: int) -> Iterator[tuple[str, ...]]:
         """The cells of every contender; of one that was not measured its name and the reason."""
-        for name, found in self.by_size[size].items():
+        for name in self.by_size[size]:
             line = self.line(size, name)
-            yield line.cells(size) if line else (name, str(found))
+            yield line.cells(size) if line else (name, self.reason(size, name))
+
+    def reason(self, size: int, name: str) -> str:
+        """Why one was not measured, at this size or at the smallest."""
+        tried = (self.by_size[at].get(name) for at in (size, self.smallest))
+        return next((one for one in tried if isinstance(one, str)), "there is nothing to compare it with")
 
     def table(self, size: int) -> Table:
         """For a terminal; reasons stand below it."""

@@ -83,7 +83,7 @@ def in_turns(contenders: Sequence[Contender], api: Api, runs: int, say: Callable
                 say(f"{api.subscribers:,} subscribers, {one.name}, {turn} of {runs}: {cost.seconds:.2f} s")
             except Failed as failure:
                 failed[one.name] = str(failure)
-    return failed | {name: medians(all_of) for name, all_of in found.items() if name not in failed}
+    return {one.name: failed.get(one.name) or medians(found[one.name]) for one in contenders}
 
 
 def medians(runs: list[Run]) -> Run:

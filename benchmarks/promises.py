@@ -1,6 +1,7 @@
 """What the figures have to be, and whether they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from benchmarks.comparison import Comparison, Line
 from benchmarks.contenders import AIRBYTE, MENDED, SYNC
@@ -18,27 +19,27 @@ def beside_others(found: Comparison, size: int) -> Iterator[Finding]:
     """Against the limit, PyAirbyte and the mended guide, each less what starting costs."""
     ours = found.line(size, SYNC.name)
     if not ours:
-        yield Finding(f"{size:,} subscribers", str(found.by_size[size].get(SYNC.name)), False)
+        yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
         return
     yield at_most(f"{size:,} subscribers, times the limit", ours.ratio, OF_LIMIT)
     for name, least in ((AIRBYTE, OF_AIRBYTE), (MENDED.name, OF_MENDED)):
         if theirs := found.line(size, name):
-            yield at_least(
-                f"{size:,} subscribers, times as fast per row as {name}", _per_row(theirs) / _per_row(ours), least
-            )
+            faster = _per_row(theirs) / _per_row(ours)
+            yield at_least(f"{size:,} subscribers, times as fast per row as {name}", faster, least)
     pages = -(-size // PAGE)
     yield at_most(f"{size:,} subscribers, requests for their pages", ours.run.pages, pages)
 
 
 def growing(found: Comparison, sizes: Sequence[int]) -> Iterator[Finding]:
-    """The largest size against the one before, and the memory that it takes."""
-    before, last = (found.line(size, SYNC.name) for size in sizes[-2:])
-    if before and last:
-        yield at_most(
-            f"{sizes[-1]:,} subscribers, ratio to the limit against {sizes[-2]:,}", last.ratio / before.ratio, WORSE
-        )
-    if last:
-        yield at_most(f"{sizes[-1]:,} subscribers, peak memory", last.run.peak_mb, MOST_MB, " MB")
+    """The largest size against the one before, and the memory that they take."""
+    lines = {size: line for size in sizes if (line := found.line(size, SYNC.name))}
+    for size in set(sizes) - lines.keys():
+        yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
+    for (size, before), (larger, line) in [*pairwise(lines.items())][-1:]:
+        what = f"{larger:,} subscribers, ratio to the limit against that of {size:,}"
+        yield at_most(what, line.ratio / before.ratio, WORSE)
+    for size, line in lines.items():
+        yield at_most(f"{size:,} subscribers, peak memory", line.run.peak_mb, MOST_MB, " MB")
 
 
 def of_accounts(seconds: Mapping[int, float], lists: int) -> Iterator[Finding]:

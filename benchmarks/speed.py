@@ -24,7 +24,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.contenders import LIMIT, SYNC, Contender, contenders, sync
 from benchmarks.findings import Finding, shown
 from benchmarks.machine import machine, versions
-from benchmarks.measuring import Run, checked, in_turns, place
+from benchmarks.measuring import Failed, Run, checked, in_turns, place
 from benchmarks.promises import at_least, at_most
 from benchmarks.published import Published
 from flows.prefect_settings import DEFAULTS
@@ -104,10 +104,8 @@ def accounts(bench: Bench) -> Iterator[Finding]:
             yield Finding(f"{number} accounts", found, False)
             continue
         seconds[number] = found.seconds
-        a_task = found.seconds / (number * LISTS)
-        table.add_row(
-            f"{number}", f"{found.seconds:.1f}", f"{a_task:.3f}", f"{found.requests:.0f}", f"{found.peak_mb:.0f}"
-        )
+        a_task, requests = f"{found.seconds / (number * LISTS):.3f}", f"{found.requests:,.0f}"
+        table.add_row(f"{number}", f"{found.seconds:.1f}", a_task, requests, f"{found.peak_mb:,.0f}")
     bench.console.print(table)
     yield from promises.of_accounts(seconds, LISTS)
 
@@ -143,9 +141,8 @@ def latency(bench: Bench) -> Iterator[Finding]:
     bench.console.print(table)
     if len(reading) == len(chosen):
         faster = reading[ONE_BY_ONE] / reading["in parallel"]
-        yield at_least(
-            f"{LATENCY * 1000:.0f} ms a request, times as fast as {ONE_BY_ONE}", faster, promises.IN_PARALLEL
-        )
+        what = f"{LATENCY * 1000:.0f} ms a request, times as fast as {ONE_BY_ONE}"
+        yield at_least(what, faster, promises.IN_PARALLEL)
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
@@ -159,10 +156,18 @@ PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
 
 def measure(bench: Bench, parts: Sequence[str]) -> list[Finding]:
     """The findings of these parts, each printed as it is found."""
-    bench.console.print(machine(), *versions(bench.peers), sep="\n", highlight=False)
+    busy = f"{os.getloadavg()[0]:.1f} processes were running before it began"
+    bench.console.print(machine(), *versions(bench.peers), busy, sep="\n", highlight=False)
     with prefect_test_harness(server_startup_timeout=180):
         os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
-        return [shown(bench.console, finding) for part in parts for finding in PARTS[part](bench)]
+        return [shown(bench.console, finding) for part in parts for finding in _findings(bench, part)]
+
+
+def _findings(bench: Bench, part: str) -> Iterator[Finding]:
+    try:
+        yield from PARTS[part](bench)
+    except Failed as failure:
+        yield Finding(part, str(failure), False)
 
 
 def main(
@@ -176,9 +181,14 @@ def main(
     write: Annotated[bool, typer.Option(help="Write docs/ and the README's section.")] = False,
 ) -> None:
     """Measure, and print what was found; exit 1 where a promise is broken."""
+    chosen = parts or list(PARTS)
+    if unknown := set(chosen) - PARTS.keys():
+        raise typer.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if write and "beside" not in chosen:
+        raise typer.BadParameter("--write shows all contenders side by side: measure the part `beside` too")
     os.environ.update(DEFAULTS)
     bench = Bench(runs, sizes, sorted(growth), sorted(accounts), slow, peers)
-    findings = measure(bench, parts or list(PARTS))
+    findings = measure(bench, chosen)
     if write:
         found = bench.side_by_side.by_size
         published.write(Published(machine(), list(versions(bench.peers)), runs, found, findings))
