@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -64,12 +65,14 @@ class Cost:
     Attributes:
         code: of its exit; negative where a signal ended it.
         seconds: from its start to its end.
+        cpu_seconds: processor time of it and its children, which a busy machine changes less than the seconds.
         peak_mb: most memory that it and its children held together.
         output: both streams.
     """
 
     code: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     output: str
 
@@ -78,7 +81,7 @@ class Running:
     """A command that has been started."""
 
     def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        self._started = time.monotonic()
+        self._started, self._before = time.monotonic(), _children_seconds()
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             words,
             cwd=folder,
@@ -107,7 +110,8 @@ class Running:
         timer.cancel()
         seconds = time.monotonic() - self._started
         self._watcher.join()
-        return Cost(self._process.returncode, seconds, self._peak / MEGABYTE, output)
+        used = _children_seconds() - self._before
+        return Cost(self._process.returncode, seconds, used, self._peak / MEGABYTE, output)
 
     def _end(self) -> None:
         process = psutil.Process(self._process.pid)
@@ -124,3 +128,9 @@ class Running:
             except psutil.NoSuchProcess:
                 continue
             time.sleep(SAMPLE_SECONDS)
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that were started from here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

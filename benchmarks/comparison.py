@@ -9,7 +9,18 @@ from rich.table import Table
 from benchmarks.contenders import LIMIT
 from benchmarks.measuring import Run
 
-COLUMNS = ("", "seconds", "start", "work", "x limit", "requests", "rows that arrived", "peak MB", "sandbox s")
+COLUMNS = (
+    "",
+    "seconds",
+    "start",
+    "work",
+    "x limit",
+    "requests",
+    "rows that arrived",
+    "peak MB",
+    "CPU s",
+    "sandbox CPU s",
+)
 LEAST = 0.01
 """Seconds of work that are told from none."""
 
@@ -46,6 +57,7 @@ class Line(NamedTuple):
             f"{one.requests:,.0f}",
             f"{one.rows:,.0f} of {size:,}",
             f"{one.peak_mb:,.0f}",
+            f"{one.cpu_seconds:.1f}",
             f"{one.api_seconds:.1f}",
         )
 

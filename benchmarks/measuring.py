@@ -20,7 +20,8 @@ class Run:
 
     Attributes:
         seconds: of the whole process.
-        peak_mb: most memory that it and its children held.
+        cpu_seconds: processor time of it and its children.
+        peak_mb: most memory that they held.
         api_seconds: processor time of the sandbox.
         requests: that the sandbox answered.
         pages: of these, of subscribers.
@@ -29,6 +30,7 @@ class Run:
     """
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     api_seconds: float
     requests: float
@@ -54,7 +56,7 @@ def run(contender: Contender, api: Api, there: Place) -> Run:
     before = api.cpu_seconds()
     cost = checked(there.start(api.url, api.api_key, contender.command(api, there)).wait())
     used, answered = api.cpu_seconds() - before, api.answered()
-    return Run(cost.seconds, cost.peak_mb, used, *answered, _rows(there, contender))
+    return Run(cost.seconds, cost.cpu_seconds, cost.peak_mb, used, *answered, _rows(there, contender))
 
 
 def checked(cost: Cost) -> Cost:

@@ -39,7 +39,7 @@ def install(name: str) -> str:
     if not absent(name):
         return ""
     venv.create(PEERS / name, with_pip=True)
-    words = [python_of(name), "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
+    words = [python_of(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS[name]]
     result = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if result.returncode:
         return result.stderr.strip().splitlines()[-1]

@@ -41,7 +41,10 @@ def test_each_is_measured_with_the_rows_that_arrived(found: dict[str, Run | str]
     assert mended.rows == sum(one["status"] == "active" for one in active)
     assert (limit.requests, limit.pages) == (2, 1)
     assert (ours.pages, mended.pages) == (1, 2)
-    assert all(one.seconds > 0 and one.peak_mb > 10 and one.api_seconds >= 0 for one in (limit, ours, mended))
+    assert all(
+        one.seconds > 0 and one.cpu_seconds > 0 and one.peak_mb > 10 and one.api_seconds >= 0
+        for one in (limit, ours, mended)
+    )
 
 
 def test_who_cannot_be_measured_is_told_with_the_reason(found: dict[str, Run | str]) -> None:
@@ -53,7 +56,7 @@ def test_who_cannot_be_measured_is_told_with_the_reason(found: dict[str, Run | s
 
 def test_ratios_are_of_work_without_what_starting_costs() -> None:
     def run(seconds: float, rows: float = 1_000) -> Run:
-        return Run(seconds, 100.0, 0.1, 12, 1, 0.0, rows)
+        return Run(seconds, seconds, 100.0, 0.1, 12, 1, 0.0, rows)
 
     start: dict[str, Run | str] = {LIMIT.name: run(1), SYNC.name: run(5), MENDED.name: run(2)}
     large: dict[str, Run | str] = {LIMIT.name: run(3), SYNC.name: run(9), MENDED.name: run(52, rows=500)}
