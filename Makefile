@@ -37,6 +37,11 @@ test: .venv/stamp ## everything the tests need, then the tests
 rehearse: .venv/stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)
 	@$(BIN)/python -m benchmarks.robustness
 
+.PHONY: bench
+bench: .venv/stamp ## how fast the sync is beside the limit and other tools, how it grows, what it costs to start (an hour)
+	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.speed
+
 .PHONY: lint
 lint: .venv/stamp ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -61,5 +66,5 @@ audit: .venv/stamp ## look the pinned versions up in the database of known vulne
 
 .PHONY: clean
 clean: ## remove the environment, caches, and the demo database; your own data stays
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
+	@rm -rf .venv benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,21 +1,26 @@
-"""The command line in a process of its own, as a user runs it, and what it cost."""
+"""A command in a process of its own, as a user runs it, and what it cost."""
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import psutil
 
-from flows.sandbox import Server, World
+from flows.sandbox import World
 
 COMMAND = str(Path(sys.executable).parent / "drip-flows")
 SAMPLE_SECONDS = 0.05
 MEGABYTE = 1_000_000
+LONGEST = 3_600
+"""Seconds after which a command is ended: one that asks for the same page for ever."""
 
 
 @dataclass
@@ -28,21 +33,21 @@ class Place:
     """
 
     folder: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warehouse(self) -> Path:
         return self.folder / "warehouse.duckdb"
 
-    def environment(self, server: Server, world: World) -> dict[str, str]:
-        """The environment of a sync from the sandbox into this place."""
+    def start(self, url: str, api_key: str, words: Sequence[str] = (COMMAND, "sync")) -> "Running":
+        """Start a sync, or another command, from the sandbox into this place."""
         ours = {
-            "SOURCES__DRIP__BASE_URL": server.url,
-            "SOURCES__DRIP__API_KEY": world.api_key,
+            "SOURCES__DRIP__BASE_URL": url,
+            "SOURCES__DRIP__API_KEY": api_key,
             "SOURCES__DRIP__LANDING": str(self.folder / "landing"),
             "DESTINATION__DUCKDB__CREDENTIALS": str(self.warehouse),
         }
-        return os.environ | ours | self.settings
+        return Running(words, self.folder, os.environ | ours | dict(self.settings))
 
     def differing(self, world: World) -> int:
         """Subscribers that the database has and the sandbox has not, or the other way round, or twice."""
@@ -60,25 +65,27 @@ class Cost:
     Attributes:
         code: of its exit; negative where a signal ended it.
         seconds: from its start to its end.
+        cpu_seconds: processor time of it and its children, which a busy machine changes less than the seconds.
         peak_mb: most memory that it and its children held together.
         output: both streams.
     """
 
     code: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     output: str
 
 
 class Running:
-    """A sync that has been started."""
+    """A command that has been started."""
 
-    def __init__(self, place: Place, server: Server, world: World, words: tuple[str, ...] = ("sync",)) -> None:
-        self._started = time.monotonic()
+    def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._started, self._before = time.monotonic(), _children_seconds()
         self._process = subprocess.Popen(  # noqa: S603 - our own command
-            [COMMAND, *words],
-            cwd=place.folder,
-            env=place.environment(server, world),
+            words,
+            cwd=folder,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -96,11 +103,21 @@ class Running:
         self._process.kill()
 
     def wait(self) -> Cost:
-        """Until it has ended."""
+        """Until it has ended, or has taken too long and is ended with its children."""
+        timer = threading.Timer(LONGEST, self._end)
+        timer.start()
         output, _ = self._process.communicate()
+        timer.cancel()
         seconds = time.monotonic() - self._started
         self._watcher.join()
-        return Cost(self._process.returncode, seconds, self._peak / MEGABYTE, output)
+        used = _children_seconds() - self._before
+        return Cost(self._process.returncode, seconds, used, self._peak / MEGABYTE, output)
+
+    def _end(self) -> None:
+        process = psutil.Process(self._process.pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
     def _watch(self) -> None:
         process = psutil.Process(self._process.pid)
@@ -111,3 +128,9 @@ class Running:
             except psutil.NoSuchProcess:
                 continue
             time.sleep(SAMPLE_SECONDS)
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that were started from here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from prefect.settings import PREFECT_API_URL
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import Place, Running
+from benchmarks.findings import Finding, shown
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from flows.sandbox.faults import PASSING_FAULTS
@@ -37,20 +38,12 @@ GROWTH = 1.3
 LOOK_SECONDS = 0.005
 
 
-class Finding(NamedTuple):
-    """What one rehearsal found, and whether it is what was promised."""
-
-    what: str
-    figures: str
-    holds: bool
-
-
 def kills(tries: int, dice: random.Random) -> Iterator[Finding]:
     """`kill -9` at a random moment of a sync of 50,000 subscribers, and the same command again."""
     world = World(seed=5, sizes={ACCOUNT: 50_000})
     with serve(world, latency=0.05) as server:
         with place() as ours:
-            running = Running(ours, server, world)
+            running = ours.start(server.url, world.api_key)
             seconds = _after_first_request(running, server, lambda: running.wait())
         undisturbed = len(server.log)
         for number in range(1, tries + 1):
@@ -75,7 +68,7 @@ def faults(tries: int, dice: random.Random) -> Iterator[Finding]:
         rules = [{"when": when, "action": kind} for when, kind in zip(chances, PASSING_FAULTS, strict=True)]
         world = World(seed=number, sizes=_accounts(30, 200), faults=rules)
         with serve(world) as server, place(BACKOFF_FACTOR="0.05", TASK_RETRY_DELAY="0") as ours:
-            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+            cost, differing = ours.start(server.url, world.api_key).wait(), ours.differing(world)
         figures = f"{sum(world.faults.fired)} of {len(server.log)} requests failed; {differing} rows differ"
         yield Finding(f"random faults, {number}", f"{figures}; exit {cost.code}", cost.code == differing == 0)
 
@@ -84,7 +77,7 @@ def budget(tries: int, dice: random.Random) -> Iterator[Finding]:
     """300 requests where 50 are granted in 10 seconds."""
     world = World(seed=1, sizes=_accounts(33, 30), rate_limit=LIMIT, rate_window=WINDOW)
     with serve(world) as server, place(RATE_LIMIT=str(LIMIT), RATE_WINDOW=str(WINDOW)) as ours:
-        cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+        cost, differing = ours.start(server.url, world.api_key).wait(), ours.differing(world)
     requests, refused = len(server.log), sum(one.status == 429 for one in server.log)
     seconds = server.log[-1].time - server.log[0].time
     ideal = (math.ceil(requests / LIMIT) - 1) * WINDOW
@@ -106,7 +99,7 @@ def deletions(tries: int, dice: random.Random) -> Iterator[Finding]:
         }
         world = World(seed=number, sizes={ACCOUNT: 20_000}, faults=[rule])
         with serve(world) as server, place() as ours:
-            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+            cost, differing = ours.start(server.url, world.api_key).wait(), ours.differing(world)
         yield Finding(
             f"300 {'oldest' if first else 'random'} ones deleted after page {after}, {number} of {tries}",
             f"{len(server.log)} requests; {differing} rows differ",
@@ -120,7 +113,7 @@ def memory(tries: int, dice: random.Random) -> Iterator[Finding]:
     for size in (100_000, 1_000_000):
         world = World(seed=1, sizes={ACCOUNT: size})
         with serve(world) as server, place() as ours:
-            cost, differing = Running(ours, server, world).wait(), ours.differing(world)
+            cost, differing = ours.start(server.url, world.api_key).wait(), ours.differing(world)
         few = few or cost.peak_mb
         figures = f"{cost.peak_mb:,.0f} MB, {cost.peak_mb / few:.2f} times that of the first; {cost.seconds:.0f} s"
         holds = cost.code == differing == 0 and cost.peak_mb <= GROWTH * few
@@ -158,11 +151,11 @@ def _after_first_request(running: Running, server: Server, act: Callable[[], Any
 
 def _killed_once(ours: Place, server: Server, world: World, moment: float) -> tuple[int, int]:
     """Exit code of the second try, and rows that differ after it."""
-    running = Running(ours, server, world)
+    running = ours.start(server.url, world.api_key)
     _after_first_request(running, server, lambda: time.sleep(moment))
     running.kill()
     running.wait()
-    cost = Running(ours, server, world).wait()
+    cost = ours.start(server.url, world.api_key).wait()
     return cost.code, ours.differing(world)
 
 
@@ -179,15 +172,10 @@ def main(
     with prefect_test_harness(server_startup_timeout=180):
         os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
         for name in names or REHEARSALS:
-            findings = [_shown(console, one) for one in REHEARSALS[name](tries, random.Random(seed))]  # noqa: S311
+            findings = [shown(console, one) for one in REHEARSALS[name](tries, random.Random(seed))]  # noqa: S311
             table.add_row(name, str(len(findings)), str(sum(not one.holds for one in findings)))
     console.print(table)
     raise SystemExit(int(any(cell != "0" for cell in table.columns[2].cells)))
-
-
-def _shown(console: Console, finding: Finding) -> Finding:
-    console.print(f"{finding.what}: {finding.figures}: {'holds' if finding.holds else 'BROKEN'}", highlight=False)
-    return finding
 
 
 if __name__ == "__main__":

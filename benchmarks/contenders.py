@@ -1,0 +1,79 @@
+"""Who is measured: each a command that fills a DuckDB file from the sandbox."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.api import PLENTY, Api
+from benchmarks.command import COMMAND, Place
+from benchmarks.peers import PEERS, absent, python_of
+
+HERE = Path(__file__).parent
+TARGETS = ("{url}", "{key}", "{database}")
+COUNT = "SELECT count(DISTINCT id) FROM {}"
+MANIFEST = "AIRBYTE_MANIFEST"
+AIRBYTE = "PyAirbyte"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to get subscribers into a DuckDB file.
+
+    Attributes:
+        name: in the tables.
+        words: its command; `{url}`, `{key}` and `{database}` stand for what they say.
+        count: a query for how many distinct subscribers it has loaded.
+        settings: in its environment.
+        missing: why it cannot be run; empty where it can.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    count: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
+
+    def command(self, api: Api, place: Place) -> list[str]:
+        """The command from this sandbox into this place."""
+        return [word.format(url=api.url, key=api.api_key, database=place.warehouse) for word in self.words]
+
+
+def sync(name: str, *words: str, **settings: str) -> Contender:
+    """This project's sync with these further words and settings of the source, and every request granted."""
+    named = {f"SOURCES__DRIP__{key}": value for key, value in ({"RATE_LIMIT": str(PLENTY)} | settings).items()}
+    return Contender(
+        name, (COMMAND, "sync", *words), "SELECT count(DISTINCT (account_id, id)) FROM drip.subscribers", named
+    )
+
+
+LIMIT = Contender("the limit", (sys.executable, str(HERE / "limit.py"), *TARGETS), COUNT.format("subscribers"))
+SYNC = sync("drip-flows sync", HISTORY="[]")
+WITH_HISTORY = sync("drip-flows sync, with history")
+MENDED = Contender(
+    "the guide, mended", (sys.executable, str(HERE / "mended.py"), *TARGETS), COUNT.format("mended.subscribers")
+)
+
+
+def airbyte() -> Contender:
+    """PyAirbyte with the published connector, whose manifest the environment names."""
+    manifest = os.environ.get(MANIFEST, "")
+    missing = absent("airbyte") or ("" if Path(manifest).is_file() else f"{MANIFEST} names no file")
+    words = (python_of("airbyte"), str(HERE / "peer_airbyte.py"), *TARGETS, manifest)
+    return Contender(AIRBYTE, words, COUNT.format("airbyte.subscribers"), {"AIRBYTE_OFFLINE_MODE": "1"}, missing)
+
+
+def singer() -> Contender:
+    """The Singer tap into a public target."""
+    words = (sys.executable, str(HERE / "peer_singer.py"), *TARGETS, str(PEERS))
+    return Contender(
+        "the Singer tap", words, COUNT.format("singer.people"), missing=absent("tap-drip") or absent("target-duckdb")
+    )
+
+
+def contenders(peers: bool) -> Iterator[Contender]:
+    """All of them, the limit first, with the peers or without."""
+    yield from (LIMIT, SYNC, WITH_HISTORY, MENDED)
+    if peers:
+        yield from (airbyte(), singer())

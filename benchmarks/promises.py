@@ -1,0 +1,68 @@
+"""What the figures have to be, and whether they are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from benchmarks.comparison import Comparison, Line
+from benchmarks.contenders import AIRBYTE, MENDED, SYNC
+from benchmarks.findings import Finding
+
+OF_LIMIT, OF_AIRBYTE, OF_MENDED = 3.0, 3.0, 20.0
+PAGE = 1_000
+WORSE, MOST_MB = 1.2, 800
+TASK_SECONDS, TWICE = 0.08, 2.2
+START_SECONDS, HELP_SECONDS = 5.0, 0.5
+IN_PARALLEL = 5.0
+
+
+def beside_others(found: Comparison, size: int) -> Iterator[Finding]:
+    """Against the limit, PyAirbyte and the mended guide, each less what starting costs."""
+    ours = found.line(size, SYNC.name)
+    if not ours:
+        yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
+        return
+    yield at_most(f"{size:,} subscribers, times the limit", ours.ratio, OF_LIMIT)
+    for name, least in ((AIRBYTE, OF_AIRBYTE), (MENDED.name, OF_MENDED)):
+        if theirs := found.line(size, name):
+            faster = _per_row(theirs) / _per_row(ours)
+            yield at_least(f"{size:,} subscribers, times as fast per row as {name}", faster, least)
+    pages = -(-size // PAGE)
+    yield at_most(f"{size:,} subscribers, requests for their pages", ours.run.pages, pages)
+
+
+def growing(found: Comparison, sizes: Sequence[int]) -> Iterator[Finding]:
+    """The largest size against the one before, and the memory that they take."""
+    lines = {size: line for size in sizes if (line := found.line(size, SYNC.name))}
+    for size in set(sizes) - lines.keys():
+        yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
+    for (size, before), (larger, line) in [*pairwise(lines.items())][-1:]:
+        what = f"{larger:,} subscribers, ratio to the limit against that of {size:,}"
+        yield at_most(what, line.ratio / before.ratio, WORSE)
+    for size, line in lines.items():
+        yield at_most(f"{size:,} subscribers, peak memory", line.run.peak_mb, MOST_MB, " MB")
+
+
+def of_accounts(seconds: Mapping[int, float], lists: int) -> Iterator[Finding]:
+    """Whole syncs by their number of accounts with so many lists each."""
+    if {100, 200} <= seconds.keys():
+        a_task = seconds[100] / (100 * lists)
+        yield Finding(
+            f"100 accounts, {lists} lists each",
+            f"{a_task:.3f} s a task, at most {TASK_SECONDS}",
+            a_task <= TASK_SECONDS,
+        )
+        yield at_most("200 accounts, times the seconds of 100", seconds[200] / seconds[100], TWICE)
+
+
+def at_most(what: str, figure: float, most: float, unit: str = "") -> Finding:
+    """A figure that must not be larger."""
+    return Finding(what, f"{figure:,.2f}{unit}, at most {most:g}{unit}", figure <= most)
+
+
+def at_least(what: str, figure: float, least: float, unit: str = "") -> Finding:
+    """A figure that must not be smaller."""
+    return Finding(what, f"{figure:,.2f}{unit}, at least {least:g}{unit}", figure >= least)
+
+
+def _per_row(line: Line) -> float:
+    return line.work / max(line.run.rows, 1)

@@ -1,0 +1,112 @@
+"""What is shown of a measurement: a chart and the README's section, both made of the figures in `docs/benchmark.json`.
+
+`python -m benchmarks.published` makes them again.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import altair as alt
+import msgspec
+import pandas as pd
+
+from benchmarks.comparison import COLUMNS, Comparison
+from benchmarks.findings import Finding
+from benchmarks.measuring import Run
+
+PROJECT = Path(__file__).parent.parent
+README, FIGURES, CHART = (PROJECT / name for name in ("README.md", "docs/benchmark.json", "docs/benchmark.svg"))
+SECTION = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
+WIDTH, BAR = 560, 26
+
+
+class Published(msgspec.Struct):
+    """A whole measurement.
+
+    Attributes:
+        machine: and what runs on it.
+        versions: of the packages, and of the peers or why there are none.
+        runs: whose medians the figures are.
+        by_size: of all contenders, side by side.
+        findings: of every part, as sentences.
+    """
+
+    machine: str
+    versions: list[str]
+    runs: int
+    by_size: dict[int, dict[str, Run | str]]
+    findings: list[Finding]
+
+    @property
+    def comparison(self) -> Comparison:
+        """The contenders side by side."""
+        return Comparison(self.by_size)
+
+
+def write(found: Published) -> None:
+    """The figures, the chart and the README's section."""
+    FIGURES.parent.mkdir(exist_ok=True)
+    FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    chart(found).save(CHART)
+    README.write_text(with_section(README.read_text(), found))
+
+
+def read() -> Published:
+    """The measurement that is committed."""
+    return msgspec.json.decode(FIGURES.read_bytes(), type=Published)
+
+
+def with_section(text: str, found: Published) -> str:
+    """The README with its section on speed as the figures have it."""
+    return SECTION.sub(lambda match: "\n".join([*section(found), ""]), text)
+
+
+def section(found: Published) -> Iterator[str]:
+    """Lines of Markdown."""
+    size = max(found.by_size)
+    yield f"![Seconds for {size:,} subscribers](docs/benchmark.svg)"
+    yield ""
+    yield f"{size:,} subscribers of one account, from the sandbox into a DuckDB file; medians of {found.runs} runs."
+    yield f"{found.machine}; {'; '.join(found.versions)}."
+    yield ""
+    yield from _table(COLUMNS, (row for row in found.comparison.rows(size) if len(row) == len(COLUMNS)))
+    yield ""
+    for name, *reason in found.comparison.rows(size):
+        if len(reason) == 1:
+            yield f"{name} was not measured: {reason[0]}."
+            yield ""
+    yield from _table(
+        ("promise", "measured", ""), ((f.what, f.figures, "" if f.holds else "broken") for f in found.findings)
+    )
+
+
+def chart(found: Published) -> alt.Chart:
+    """Bars of seconds, without what starting costs."""
+    size = max(found.by_size)
+    lines = [line for name in found.by_size[size] if (line := found.comparison.line(size, name))]
+    frame = pd.DataFrame(
+        {
+            "name": [line.name for line in lines],
+            "seconds": [line.work for line in lines],
+            "label": [f"{line.work:.1f} s, {line.run.rows:,.0f} rows" for line in lines],
+        }
+    )
+    base = alt.Chart(frame).encode(
+        y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("seconds:Q", title=f"seconds for {size:,} subscribers, without what starting costs"),
+    )
+    labels = base.mark_text(align="left", dx=4).encode(text="label:N")
+    drawn: alt.Chart = (base.mark_bar() + labels).properties(width=WIDTH, height=alt.Step(BAR))
+    return drawn
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join('---' for _ in head)}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+if __name__ == "__main__":
+    write(read())

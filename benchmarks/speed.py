@@ -1,0 +1,199 @@
+"""How fast the sync is beside the limit and others, how it grows, and what it costs to start. `make bench`.
+
+Every figure is of a command in a process of its own, against a sandbox in another: the median of several runs, in which
+all take turns. One Prefect server serves them all, and stands apart.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import api, promises, published
+from benchmarks.command import COMMAND
+from benchmarks.comparison import Comparison
+from benchmarks.contenders import LIMIT, SYNC, Contender, contenders, sync
+from benchmarks.findings import Finding, shown
+from benchmarks.machine import machine, versions
+from benchmarks.measuring import Failed, Run, checked, in_turns, place
+from benchmarks.promises import at_least, at_most
+from benchmarks.published import Published
+from flows.prefect_settings import DEFAULTS
+
+FIRST = 1_000_001
+START = 100
+"""Subscribers whose sync shows what starting costs."""
+PEOPLE, LISTS = 20, 9
+WIDTH = 130
+LATENCY, ONE_BY_ONE = 0.1, "one page after another"
+HELP, EMPTY_FLOW = [COMMAND, "--help"], [sys.executable, str(Path(__file__).parent / "empty_flow.py")]
+
+
+def wide() -> Console:
+    """A console on which the tables fit, also where the output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+@dataclass
+class Bench:
+    """What was asked for, and whom to tell.
+
+    Attributes:
+        runs: of each contender.
+        sizes: subscribers that all contenders are measured with.
+        growth: subscribers that the sync is measured with beside the limit.
+        accounts: so many at once, of 20 subscribers each.
+        slow: subscribers that are read at 100 ms a request.
+        peers: whether they are measured too.
+    """
+
+    runs: int = 3
+    sizes: Sequence[int] = (100_000,)
+    growth: Sequence[int] = (10_000, 100_000, 1_000_000)
+    accounts: Sequence[int] = (1, 10, 100, 200)
+    slow: int = 200_000
+    peers: bool = True
+    console: Console = field(default_factory=wide)
+    side_by_side: Comparison = field(default_factory=Comparison)
+
+    def compare(self, chosen: list[Contender], sizes: Sequence[int]) -> Comparison:
+        """All of them at each size and at what starting costs; the tables are printed."""
+        found = Comparison({size: self.in_turns(chosen, {str(FIRST): size}) for size in sorted({START, *sizes})})
+        for size in sizes:
+            self.console.print(found.table(size))
+        return found
+
+    def in_turns(self, chosen: list[Contender], sizes: Mapping[str, int], latency: float = 0.0) -> dict[str, Run | str]:
+        """The medians of each against a sandbox with accounts of these sizes."""
+        with api.running(sizes, latency) as served:
+            return in_turns(chosen, served, self.runs, self.say)
+
+    def say(self, text: str) -> None:
+        """A line while it works."""
+        self.console.print(text, style="dim", highlight=False)
+
+
+def beside(bench: Bench) -> Iterator[Finding]:
+    """Everybody who reads subscribers, side by side."""
+    bench.side_by_side = bench.compare(list(contenders(bench.peers)), bench.sizes)
+    for size in bench.sizes:
+        yield from promises.beside_others(bench.side_by_side, size)
+
+
+def growth(bench: Bench) -> Iterator[Finding]:
+    """The sync and the limit, of ever more subscribers."""
+    yield from promises.growing(bench.compare([LIMIT, SYNC], bench.growth), bench.growth)
+
+
+def accounts(bench: Bench) -> Iterator[Finding]:
+    """The sync of ever more accounts, with nine short lists each."""
+    table, seconds = Table("accounts", "seconds", "seconds a task", "requests", "peak MB"), {}
+    for number in bench.accounts:
+        found = bench.in_turns([SYNC], {str(FIRST + one): PEOPLE for one in range(number)})[SYNC.name]
+        if isinstance(found, str):
+            yield Finding(f"{number} accounts", found, False)
+            continue
+        seconds[number] = found.seconds
+        a_task, requests = f"{found.seconds / (number * LISTS):.3f}", f"{found.requests:,.0f}"
+        table.add_row(f"{number}", f"{found.seconds:.1f}", a_task, requests, f"{found.peak_mb:,.0f}")
+    bench.console.print(table)
+    yield from promises.of_accounts(seconds, LISTS)
+
+
+def startup(bench: Bench) -> Iterator[Finding]:
+    """What it costs to begin."""
+    with api.running({str(FIRST): START}) as served, place(SYNC.settings) as there:
+
+        def seconds(words: Sequence[str]) -> float:
+            costs = [checked(there.start(served.url, served.api_key, words).wait()) for _ in range(bench.runs)]
+            return median(cost.seconds for cost in costs)
+
+        checked(there.start(served.url, served.api_key).wait())
+        helped, empty, idle = seconds(HELP), seconds(EMPTY_FLOW), seconds([COMMAND, "sync"])
+    bench.console.print(f"An empty flow {empty:.2f} s, a sync with nothing to do {idle:.2f} s", highlight=False)
+    yield at_most("drip-flows --help", helped, promises.HELP_SECONDS, " s")
+    yield at_most("a sync with nothing to do, over an empty Prefect flow", idle - empty, promises.START_SECONDS, " s")
+
+
+def latency(bench: Bench) -> Iterator[Finding]:
+    """A long list at 100 ms a request, its pages in parallel and one by one."""
+    only = ("--resource", "subscribers")
+    chosen = [sync("in parallel", *only, HISTORY="[]"), sync(ONE_BY_ONE, *only, HISTORY="[]", PARALLEL="1")]
+    found = bench.in_turns(chosen, {str(FIRST): bench.slow}, LATENCY)
+    table = Table("pages", "number", "seconds of reading", "seconds in all")
+    reading = {}
+    for name, one in found.items():
+        if isinstance(one, str):
+            yield Finding(name, one, False)
+            continue
+        reading[name] = one.reading
+        table.add_row(name, f"{one.pages:.0f}", f"{one.reading:.1f}", f"{one.seconds:.1f}")
+    bench.console.print(table)
+    if len(reading) == len(chosen):
+        faster = reading[ONE_BY_ONE] / reading["in parallel"]
+        what = f"{LATENCY * 1000:.0f} ms a request, times as fast as {ONE_BY_ONE}"
+        yield at_least(what, faster, promises.IN_PARALLEL)
+
+
+PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
+    "beside": beside,
+    "growth": growth,
+    "accounts": accounts,
+    "startup": startup,
+    "latency": latency,
+}
+
+
+def measure(bench: Bench, parts: Sequence[str]) -> list[Finding]:
+    """The findings of these parts, each printed as it is found."""
+    busy = f"{os.getloadavg()[0]:.1f} processes were running before it began"
+    bench.console.print(machine(), *versions(bench.peers), busy, sep="\n", highlight=False)
+    with prefect_test_harness(server_startup_timeout=180):
+        os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
+        return [shown(bench.console, finding) for part in parts for finding in _findings(bench, part)]
+
+
+def _findings(bench: Bench, part: str) -> Iterator[Finding]:
+    try:
+        yield from PARTS[part](bench)
+    except Failed as failure:
+        yield Finding(part, str(failure), False)
+
+
+def main(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all without any.")] = None,
+    runs: Annotated[int, typer.Option(help="Of everything; the medians are shown.")] = 3,
+    sizes: Annotated[list[int], typer.Option(help="Subscribers, side by side; may be repeated.")] = [100_000],  # noqa: B006
+    growth: Annotated[list[int], typer.Option(help="Subscribers, growing.")] = [10_000, 100_000, 1_000_000],  # noqa: B006
+    accounts: Annotated[list[int], typer.Option(help="Accounts, growing.")] = [1, 10, 100, 200],  # noqa: B006
+    slow: Annotated[int, typer.Option(help="Subscribers at 100 ms a request.")] = 200_000,
+    peers: Annotated[bool, typer.Option(help="Measure other tools that are installed.")] = True,
+    write: Annotated[bool, typer.Option(help="Write docs/ and the README's section.")] = False,
+) -> None:
+    """Measure, and print what was found; exit 1 where a promise is broken."""
+    chosen = parts or list(PARTS)
+    if unknown := set(chosen) - PARTS.keys():
+        raise typer.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if write and "beside" not in chosen:
+        raise typer.BadParameter("--write shows all contenders side by side: measure the part `beside` too")
+    os.environ.update(DEFAULTS)
+    bench = Bench(runs, sizes, sorted(growth), sorted(accounts), slow, peers)
+    findings = measure(bench, chosen)
+    if write:
+        found = bench.side_by_side.by_size
+        published.write(Published(machine(), list(versions(bench.peers)), runs, found, findings))
+    raise SystemExit(int(not all(finding.holds for finding in findings)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

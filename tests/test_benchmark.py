@@ -1,0 +1,82 @@
+"""The benchmark measures what it says: its smallest run, end to end."""
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from prefect.settings import PREFECT_API_URL
+from rich.console import Console
+
+from benchmarks import promises, published
+from benchmarks.api import encode
+from benchmarks.comparison import Comparison
+from benchmarks.contenders import LIMIT, MENDED, SYNC, Contender
+from benchmarks.findings import Finding
+from benchmarks.measuring import Run
+from benchmarks.speed import Bench
+from flows.sandbox import World
+
+SIZE = 120
+ABSENT = Contender("nobody", (), "", missing="it is not there")
+FAILING = Contender("a failing one", (*LIMIT.words[:2], "{url}/nowhere", "{key}", "{database}"), "")
+
+
+@pytest.fixture(scope="module")
+def found(prefect_server: None) -> dict[str, Run | str]:
+    """One run of each that needs no environment of its own."""
+    bench = Bench(runs=1, console=Console(file=io.StringIO()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")
+        return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {"1000001": SIZE})
+
+
+def test_each_is_measured_with_the_rows_that_arrived(found: dict[str, Run | str]) -> None:
+    limit, ours, mended = (found[one.name] for one in (LIMIT, SYNC, MENDED))
+    assert isinstance(limit, Run), limit
+    assert isinstance(ours, Run), ours
+    assert isinstance(mended, Run), mended
+    active = World(1, {"1000001": SIZE}).account("1000001").subscribers.all()
+    assert limit.rows == ours.rows == SIZE
+    assert mended.rows == sum(one["status"] == "active" for one in active)
+    assert (limit.requests, limit.pages) == (2, 1)
+    assert (ours.pages, mended.pages) == (1, 2)
+    assert all(
+        one.seconds > 0 and one.cpu_seconds > 0 and one.peak_mb > 10 and one.api_seconds >= 0
+        for one in (limit, ours, mended)
+    )
+
+
+def test_who_cannot_be_measured_is_told_with_the_reason(found: dict[str, Run | str]) -> None:
+    assert found[ABSENT.name] == "it is not there"
+    assert str(found[FAILING.name]).startswith("exit 1: ")
+    rows = dict(row for row in Comparison({100: found, SIZE: found}).rows(SIZE) if len(row) == 2)
+    assert rows == {name: found[name] for name in (ABSENT.name, FAILING.name)}
+
+
+def test_ratios_are_of_work_without_what_starting_costs() -> None:
+    def run(seconds: float, rows: float = 1_000) -> Run:
+        return Run(seconds, seconds, 100.0, 0.1, 12, 1, 0.0, rows)
+
+    start: dict[str, Run | str] = {LIMIT.name: run(1), SYNC.name: run(5), MENDED.name: run(2)}
+    large: dict[str, Run | str] = {LIMIT.name: run(3), SYNC.name: run(9), MENDED.name: run(52, rows=500)}
+    findings = list(promises.beside_others(Comparison({100: start, 1_000: large}), 1_000))
+    assert [one.figures for one in findings] == ["2.00, at most 3", "25.00, at least 20", "1.00, at most 1"]
+    assert all(one.holds for one in findings)
+
+
+def test_the_chart_and_the_section_show_everybody(found: dict[str, Run | str], tmp_path: Path) -> None:
+    figures = published.Published("a machine", ["dlt 1"], 1, {100: found, SIZE: found}, [Finding("a", "1", True)])
+    copy = msgspec.json.decode(msgspec.json.encode(figures), type=published.Published)
+    text = "\n".join(published.section(copy))
+    assert all(f"| {one.name} |" in text for one in (LIMIT, SYNC, MENDED))
+    assert "nobody was not measured: it is not there." in text
+    published.chart(copy).save(tmp_path / "chart.svg")
+    assert MENDED.name in (tmp_path / "chart.svg").read_text()
+
+
+def test_encoded_people_are_the_sandboxs_own() -> None:
+    plain, encoded = (World(1, {"1000001": 60}) for _ in range(2))
+    encode(encoded)
+    people = encoded.account("1000001").subscribers.all()
+    assert msgspec.json.decode(msgspec.json.encode(people)) == plain.account("1000001").subscribers.all()
