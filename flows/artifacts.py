@@ -10,9 +10,9 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
-from flows.markdown import stopped_markdown, summary_markdown
+from flows.markdown import escaped, stopped_markdown, summary_markdown
 from flows.report import ListReport, SyncReport
-from flows.summary import change, state_message
+from flows.summary import change
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def publish(report: SyncReport) -> None:
     with _worth_a_warning():
         if report.lists:
             create_table_artifact(key=LISTS_KEY, table=[_row(line) for line in report.lists], description=PER_LIST)
-        _publish_summary(summary_markdown(report), state_message(report))
+        _publish_summary(summary_markdown(report), report.summary())
 
 
 @contextmanager
@@ -46,6 +46,7 @@ PER_LIST = "Each list of each account: rows by the API, as landed, and in the de
 
 
 def _publish_summary(text: str, description: str) -> None:
+    description = escaped(description)
     artifact: Any = create_markdown_artifact(text, key=SUMMARY_KEY, description=description)
     if server := PREFECT_UI_URL.value():
         link = f"{server}{PAGE}{artifact}"
@@ -54,7 +55,7 @@ def _publish_summary(text: str, description: str) -> None:
 
 
 def _row(line: ListReport) -> dict[str, Any]:
-    """A line of the table, in which nothing is NaN: Prefect shows no table that has one."""
+    """A line of the table. Nothing in it is NaN, and no text is taken for Markdown: Prefect shows neither as it is."""
     return {
         "account": line.account or "",
         "resource": line.resource,
@@ -65,7 +66,7 @@ def _row(line: ListReport) -> dict[str, Any]:
         "quarantined": line.quarantined,
         "seconds": line.seconds,
         "whole": line.complete,
-        "note": line.note,
+        "note": escaped(line.note),
     }
 
 

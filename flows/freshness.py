@@ -15,7 +15,7 @@ from pydantic import Field
 
 from flows.dataset import query
 from flows.destinations import DestinationName
-from flows.markdown import table
+from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
 from flows.source.drip import chosen_endpoints
 from flows.source.errors import SettingsError
@@ -91,7 +91,7 @@ def freshness(
         A state with a `FreshnessReport` in it.
     """
     report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
-    create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=report.summary())
+    create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=escaped(report.summary()))
     return (Failed if report.problems else Completed)(message=report.summary(), data=report)
 
 

@@ -1,9 +1,9 @@
 """A sync as Markdown: the artifact that an operator reads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flows.report import SyncReport
-from flows.summary import facts, number, signed, tables, title
+from flows.summary import again, facts, number, signed, tables, title
 
 BROKEN_OFF = "What landed is kept: the next run goes on from it. The log of this run has the rest."
 
@@ -14,15 +14,21 @@ def summary_markdown(report: SyncReport) -> str:
         return stopped_markdown(report.stopped)
     started = f"{report.started:%Y-%m-%d %H:%M:%S} UTC"
     parts = [f"# {_headline(report)}", escaped(report.summary())]
-    parts += [table(["", ""], [*facts(report).items(), ("Started", started)])]
+    parts += [bullets({**facts(report), "Started": started})]
     if report.failures:
-        parts += ["## What failed, and what to do", _failures(report)]
+        parts += ["## What failed, and what to do", bullets({title(one): one.note for one in report.failures})]
+        parts += [escaped(again(report))]
     return "\n\n".join([*parts, "## What arrived", _tables(report)]) + "\n"
 
 
 def stopped_markdown(reason: str) -> str:
     """A run that could not do its work."""
     return f"# The sync could not do its work\n\n{escaped(reason)}\n\n{BROKEN_OFF}\n"
+
+
+def bullets(texts: Mapping[str, str]) -> str:
+    """A line for each, by its name. Unlike the cells of a table, they wrap."""
+    return "\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in texts.items())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -40,10 +46,6 @@ def escaped(text: str) -> str:
 def _headline(report: SyncReport) -> str:
     lists, bad = len(report.lists), len(report.failures)
     return f"{bad} of {lists} lists did not arrive whole" if bad else f"All {lists} lists arrived"
-
-
-def _failures(report: SyncReport) -> str:
-    return table(["list", "why, and what to do"], [(title(line), line.note) for line in report.failures])
 
 
 def _tables(report: SyncReport) -> str:

@@ -9,6 +9,8 @@ from flows.source.endpoints import ENDPOINTS
 
 MOST_NAMED = 3
 """Failed lists that a line names; the report has all of them."""
+MOST_WORDS = 8
+"""Options of a command that can still be read; beyond that the whole sync is repeated."""
 UNKNOWN = "?"
 
 
@@ -80,6 +82,15 @@ def state_message(report: SyncReport) -> str:
     return "; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])])
 
 
+def again(report: SyncReport) -> str:
+    """What becomes of the lists that failed, and how to try them alone."""
+    accounts = sorted({line.account for line in report.failures if line.account})
+    resources = list(dict.fromkeys(line.resource for line in report.failures))
+    words = [f"--account {one}" for one in accounts] + [f"--resource {one}" for one in resources]
+    narrow = " ".join(words) if len(words) <= MOST_WORDS else ""
+    return f"No row of theirs was deleted. To try again: {f'drip-flows sync {narrow}'.strip()}"
+
+
 def title(line: ListReport) -> str:
     """A list by its name."""
     return f"{line.resource} of {line.account or 'the token'}"
@@ -92,7 +103,7 @@ def number(value: int | None) -> str:
 
 def signed(value: int | None) -> str:
     """A change, with its sign; empty where there is nothing to compare."""
-    return "" if value is None else f"{value:+,}"
+    return "" if value is None else f"{value:+,}" if value else "0"
 
 
 def _table(resource: str, lines: Sequence[ListReport]) -> TableSummary:

@@ -25,7 +25,7 @@ from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import SettingsError, unknown
 from flows.source.lists import ListReader
 from flows.source.settings import load_settings
-from flows.summary import change, facts, number, signed, title
+from flows.summary import again, change, facts, number, signed, title
 from flows.sync import check_accounts, sync
 
 DESTINATIONS = ("duckdb", "postgres")
@@ -176,6 +176,8 @@ def _show(result: SyncReport) -> int:
     console.print(table)
     for line in result.failures:
         console.print(f"[red]{title(line)}[/]: {escape(line.note)}", soft_wrap=True)
+    if result.failures:
+        console.print(again(result), soft_wrap=True)
     for name, text in facts(result).items():
         console.print(f"{name}: {text}", soft_wrap=True)
     console.print(result.summary(), soft_wrap=True)

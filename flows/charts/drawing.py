@@ -11,7 +11,7 @@ alt.renderers.enable("mimetype")
 # Metrics are small, yet months times accounts may be more than the 5,000 rows that Altair takes by default.
 alt.data_transformers.disable_max_rows()
 
-WIDTH, LINE_HEIGHT, BAR_HEIGHT = 640, 320, 22
+WIDTH, LINE_HEIGHT, BAR_HEIGHT = 560, 320, 22
 MOST_LINES = 10
 """More lines than this cannot be told apart by their colour."""
 MOST_BARS = 15

@@ -86,10 +86,20 @@ def test_the_report_of_a_list_that_failed(sync: Any, world: World) -> None:
     assert "1 of 4 lists did not arrive whole" in text
     assert "HTTP 404" in text
     assert "check the account" in text
+    assert f"drip-flows sync --account {FIRST} --resource tags" in text
     rows = json.loads(str(left[LISTS_KEY].data), parse_constant=not_a_number)
     assert [(row["account"], row["loaded"]) for row in rows if not row["whole"]] == [(FIRST, None)]
     assert run.state
     assert f"tags of {FIRST}: HTTP 404" in str(run.state.message)
+
+
+def test_a_reply_is_not_taken_for_markdown(sync: Any, world: World) -> None:
+    world.faults = [GONE | {"action": {"kind": "raw", "body": "<h1>*back* | soon</h1>"}}]
+    assert sync(resources=["tags"]).exit_code == 1
+    left = artifacts(newest_run())
+    for key in (SUMMARY_KEY, LISTS_KEY):
+        assert "<h1>" not in str(left[key].data)
+        assert "back" in str(left[key].data)
 
 
 def test_the_report_of_a_run_that_was_refused(sync: Any, world: World) -> None:
