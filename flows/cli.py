@@ -34,6 +34,9 @@ def sync(
     resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
     destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
     dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+    history: Annotated[
+        bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
 ) -> None:
     """Mirror the accounts that your API key sees into your database.
@@ -45,7 +48,7 @@ def sync(
     from flows.terminal import run_sync
 
     with _plain_errors():
-        raise typer.Exit(run_sync(account, resource, destination, dataset, verbose))
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, verbose))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from dlt.extract import DltResource
 from prefect import task
 
 from flows.extract import Landed
+from flows.history import keep_history
 from flows.landing import BATCH_ROWS, Unit
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
@@ -42,9 +43,10 @@ class Loaded(msgspec.Struct):
 
 @task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
 def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
-    """Merge all that landed into the destination in one dlt pipeline run, and count what is there then."""
+    """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there."""
     pipeline = pipeline_of(run)
     pipeline.run(landed_source(run, landed, accounts), loader_file_format="parquet")
+    keep_history(pipeline, run)
     make_views(pipeline, run)
     return Loaded(rows=count_rows(pipeline, run))
 

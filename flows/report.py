@@ -13,9 +13,8 @@ from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.syncs import COLUMNS, FULL, TABLE
 
-SYNCS_TABLE = "_syncs"
-MODE = "full"
 ARTIFACT_KEY = "drip-sync"
 
 
@@ -153,7 +152,7 @@ def _empty_report(run: Run, **known: Any) -> SyncReport:
 
 def _keep(run: Run, result: SyncReport) -> None:
     """Append one row per list to `_syncs`."""
-    head = {"run": result.run, "started": result.started, "finished": result.finished, "mode": MODE}
+    head = {"run": result.run, "started": result.started, "finished": result.finished, "mode": FULL}
     rows = [
         head
         | {
@@ -164,28 +163,13 @@ def _keep(run: Run, result: SyncReport) -> None:
             "loaded_rows": line.loaded,
             "quarantined_rows": line.quarantined,
             "complete": line.complete,
+            "history": line.resource in run.history,
             "note": line.note,
         }
         for line in result.lists
     ]
-    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=SYNCS_COLUMNS)
+    syncs = dlt.resource(rows, name=TABLE, write_disposition="append", columns=COLUMNS)
     pipeline_of(run).run(syncs, loader_file_format="parquet")
-
-
-SYNCS_COLUMNS: Any = {
-    "run": {"data_type": "text", "nullable": False},
-    "started": {"data_type": "timestamp"},
-    "finished": {"data_type": "timestamp"},
-    "mode": {"data_type": "text"},
-    "account": {"data_type": "text"},
-    "resource": {"data_type": "text", "nullable": False},
-    "api_rows": {"data_type": "bigint"},
-    "landed_rows": {"data_type": "bigint"},
-    "loaded_rows": {"data_type": "bigint"},
-    "quarantined_rows": {"data_type": "bigint"},
-    "complete": {"data_type": "bool"},
-    "note": {"data_type": "text"},
-}
 
 
 def _artifact_rows(result: SyncReport) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
 from flows.source.drip import chosen_accounts
-from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS
+from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
 from flows.source.errors import DripError, SettingsError
 from flows.source.schema import texts
 
@@ -32,6 +32,10 @@ Resources = Annotated[
     Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. The first {len(DEFAULT_RESOURCES)} where empty."),
 ]
 Destination = Annotated[DestinationName, Field(description="The dlt destination; its credentials are settings.")]
+History = Annotated[
+    bool | list[str] | None,
+    Field(description=f"Resources whose history is kept, of {', '.join(HISTORIC)}. As the settings say where empty."),
+]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -46,6 +50,7 @@ def sync(
     resources: Resources = None,
     destination: Destination = "duckdb",
     dataset: Dataset = DEFAULT_DATASET,
+    history: History = None,
 ) -> Any:
     """Mirror every account that the API key sees into the destination.
 
@@ -54,7 +59,7 @@ def sync(
     Returns:
         A state with a `SyncReport` in it.
     """
-    run = prepare(resources, destination, dataset)
+    run = prepare(resources, destination, dataset, history)
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait, run.landing.root)

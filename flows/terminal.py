@@ -38,6 +38,7 @@ def run_sync(
     resources: Sequence[str] | None,
     destination: str,
     dataset: str,
+    history: bool | None = None,
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
@@ -47,7 +48,7 @@ def run_sync(
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
     name = cast(DestinationName, destination)
-    check_accounts(prepare(resources, name, dataset), list(accounts or []))
+    check_accounts(prepare(resources, name, dataset, history), list(accounts or []))
     if not verbose:
         _only_our_own_words()
     with listening(ProgressLine(console).on):
@@ -57,6 +58,7 @@ def run_sync(
             resources=list(resources or []) or None,
             destination=name,
             dataset=dataset,
+            history=history,
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))

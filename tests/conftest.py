@@ -13,6 +13,7 @@ from vcr import VCR
 
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
+from tests.postgres import serve_postgres
 from tests.scrubbing import ReadableSerializer
 
 
@@ -120,3 +121,10 @@ def sync(prefect_server: None, server: Server, warehouse: Warehouse) -> Any:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The one PostgreSQL server of the session, empty."""
+    with serve_postgres() as url:
+        yield url
