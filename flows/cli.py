@@ -17,6 +17,7 @@ GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
+MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ def sync(
     history: Annotated[
         bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
     ] = None,
+    mode: Annotated[str, typer.Option(help=MODE_HELP)] = "full",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
 ) -> None:
     """Mirror the accounts that your API key sees into your database.
@@ -48,7 +50,7 @@ def sync(
     from flows.terminal import run_sync
 
     with _plain_errors():
-        raise typer.Exit(run_sync(account, resource, destination, dataset, history, verbose))
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose))
 
 
 @app.command()

@@ -41,7 +41,7 @@ def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
         known = accounts_with_history(pipeline, resource)
         with pipeline.sql_client() as client:
             table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
-            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known, run.target.name)
+            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known)
             with client.begin_transaction():
                 for statement in step.statements():
                     client.execute_sql(statement)
@@ -57,9 +57,9 @@ def _declare(pipeline: dlt.Pipeline, resource: str) -> dict[str, Any]:
         {"name": name, "data_type": column["data_type"], "nullable": column.get("nullable", True)}
         for name, column in mirror.items()
     ]
-    schema.update_table(
-        new_table(history_table(resource), write_disposition="append", columns=[*columns, *OWN_COLUMNS])
-    )
+    table = new_table(history_table(resource), write_disposition="append", columns=[*columns, *OWN_COLUMNS])
+    table["file_format"] = schema.tables[resource].get("file_format")  # JSON columns get their type by it
+    schema.update_table(table)
     if schema.is_modified:
         pipeline.sync_schema()
     return mirror
@@ -79,7 +79,6 @@ class Step:
         columns: dlt's columns of the mirror, by name.
         now: when the run began, with time zone.
         known: the accounts whose list was seen whole before, with history.
-        destination: dlt's name of it.
     """
 
     endpoint: Endpoint
@@ -88,7 +87,6 @@ class Step:
     columns: dict[str, Any]
     now: datetime
     known: Sequence[str]
-    destination: str
 
     def statements(self) -> Iterator[str]:
         """In their order, for one transaction."""
@@ -168,9 +166,8 @@ class Step:
         return column.removesuffix(MISFIT_SUFFIX) in self.endpoint.ignored_in_history
 
     def _equal(self, column: str) -> str:
-        # PostgreSQL's json has no equality, jsonb has.
-        is_jsonb = self.destination == "postgres" and self.columns[column]["data_type"] == "json"
-        kind = "::jsonb" if is_jsonb else ""
+        # PostgreSQL's json has no equality; both columns are of the same type, so their texts compare.
+        kind = "::text" if self.columns[column]["data_type"] == "json" else ""
         return f'version."{column}"{kind} IS NOT DISTINCT FROM here."{column}"{kind}'
 
     def _is_known(self) -> str:

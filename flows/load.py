@@ -13,6 +13,7 @@ from prefect import task
 from flows.extract import Landed
 from flows.history import keep_history
 from flows.landing import BATCH_ROWS, Unit
+from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
@@ -36,9 +37,15 @@ LOAD_RETRY_SECONDS = 5.0
 
 
 class Loaded(msgspec.Struct):
-    """What the destination holds after a load: rows by resource and account (None: of the token)."""
+    """What the destination holds after a load.
+
+    Attributes:
+        rows: by resource and account (None: of the token).
+        arrived: by account, how many of the subscribers that an incremental sync read are there.
+    """
 
     rows: dict[str, dict[str | None, int]]
+    arrived: dict[str, int] = {}
 
 
 @task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
@@ -48,7 +55,7 @@ def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
     pipeline.run(landed_source(run, landed, accounts), loader_file_format="parquet")
     keep_history(pipeline, run)
     make_views(pipeline, run)
-    return Loaded(rows=count_rows(pipeline, run))
+    return Loaded(count_rows(pipeline, run), count_arrived(pipeline, run, landed))
 
 
 def pipeline_of(run: Run) -> dlt.Pipeline:
@@ -95,7 +102,7 @@ def table_resource(
 ) -> DltResource:
     """One table from all its lists; rows of accounts whose list was proven whole, and did not come, go."""
     units = [run.unit(one.resource, one.account) for one in lists]
-    whole = [one.account for one in lists if one.outcome.complete and one.account]
+    whole = [one.account for one in lists if one.whole and one.account]
     schema = table_schema(endpoint, units, names)
     resource: DltResource = dlt.resource(
         _rows(endpoint, units, schema, names, accounts),

@@ -19,9 +19,28 @@ from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
+from flows.syncs import FULL
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one account's subscribers are read.
+
+    Attributes:
+        mode: full or incremental.
+        why: for people.
+        since: of the incremental: who was created after it (ISO 8601, UTC) is asked for.
+    """
+
+    mode: str = FULL
+    why: str = ""
+    since: str = ""
+
+
+WHOLE = Choice()
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class Run:
         id: unique; the name of the pipeline folder.
         started: when, with time zone.
         history: names of those resources whose history is kept.
+        choices: by account, how its subscribers are read; whole where nothing is said.
     """
 
     target: Target
@@ -45,10 +65,15 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: tuple[str, ...] = ()
+    choices: dict[str, Choice] = field(default_factory=dict)
 
     def unit(self, resource: str, account_id: str | None) -> Unit:
         """Where the list of one account lands."""
-        return self.landing.unit(ENDPOINTS[resource], account_id)
+        return self.landing.unit(ENDPOINTS[resource], account_id, self.choice(resource, account_id).since)
+
+    def choice(self, resource: str, account_id: str | None) -> Choice:
+        """How the list of one account is read."""
+        return self.choices.get(account_id or "", WHOLE) if ENDPOINTS[resource].freezable else WHOLE
 
     @property
     def pipeline_folder(self) -> Path:

@@ -11,7 +11,8 @@ from pydantic import Field
 from flows.budget import budget_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
-from flows.load import known_columns, load
+from flows.load import known_columns, load, pipeline_of
+from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
@@ -36,6 +37,13 @@ History = Annotated[
     bool | list[str] | None,
     Field(description=f"Resources whose history is kept, of {', '.join(HISTORIC)}. As the settings say where empty."),
 ]
+SyncMode = Annotated[
+    Mode,
+    Field(
+        description="full: every list whole. incremental: of the subscribers only those who came since the newest "
+        "loaded one. auto: incremental for accounts whose subscribers were read whole lately."
+    ),
+]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -51,6 +59,7 @@ def sync(
     destination: Destination = "duckdb",
     dataset: Dataset = DEFAULT_DATASET,
     history: History = None,
+    mode: SyncMode = "full",
 ) -> Any:
     """Mirror every account that the API key sees into the destination.
 
@@ -64,7 +73,7 @@ def sync(
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait, run.landing.root)
         with private_files(), lock, budget_in_prefect(client):
-            result = _sync(run, accounts)
+            result = _sync(run, accounts, mode)
     except DripError as error:
         result = stopped_report(run, str(error))
     finally:
@@ -72,10 +81,11 @@ def sync(
     return (Failed if result.exit_code else Completed)(message=result.summary(), data=result)
 
 
-def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
+def _sync(run: Run, wanted: list[str] | None, mode: Mode) -> SyncReport:
     discovered = discover(run)
     run = replace(run, columns=known_columns(run))
     accounts = chosen_accounts(visible(run), wanted)
+    run = with_modes(run, pipeline_of(run), accounts, mode)
     patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
     futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
     emit(ListsPlanned(len(futures), len(accounts)))

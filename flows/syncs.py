@@ -5,8 +5,8 @@ from typing import Any
 import dlt
 
 TABLE = "_syncs"
-FULL = "full"
-"""The mode of a list that was read from its first row to its last."""
+FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
+"""How a list is read: from its first row to its last, only its newest part, or whichever is due."""
 
 COLUMNS: Any = {
     "run": {"data_type": "text", "nullable": False},

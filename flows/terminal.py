@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from flows.destinations import DestinationName
+from flows.modes import MODES, Mode
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
@@ -25,6 +26,7 @@ from flows.source.errors import SettingsError, unknown
 from flows.source.lists import ListReader
 from flows.source.settings import load_settings
 from flows.sync import check_accounts, sync
+from flows.syncs import FULL
 
 DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
@@ -39,11 +41,14 @@ def run_sync(
     destination: str,
     dataset: str,
     history: bool | None = None,
+    mode: str = FULL,
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
     if destination not in DESTINATIONS:
         raise unknown("destination", destination, DESTINATIONS)
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
     for account in accounts or ():
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
@@ -59,6 +64,7 @@ def run_sync(
             destination=name,
             dataset=dataset,
             history=history,
+            mode=cast(Mode, mode),
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))
@@ -177,6 +183,8 @@ def _show(result: SyncReport) -> int:
 
 def _cells(line: ListReport) -> list[str]:
     words = [] if line.complete else ["[red]incomplete[/]"]
+    words += [f"{line.mode} ({line.why})"] if line.why else []
+    words += [f"{line.saved} requests saved"] if line.saved else []
     words += [f"{line.repeated} repeated"] if line.repeated else []
     words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
     numbers = [_number(line.api_rows), _number(line.loaded), f"{line.seconds:.2f}"]

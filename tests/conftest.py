@@ -3,17 +3,20 @@
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg2
+import psycopg2.extras
 import pytest
 from vcr import VCR
 
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
-from tests.postgres import serve_postgres
+from tests.postgres import new_database, serve_postgres
 from tests.scrubbing import ReadableSerializer
 
 
@@ -57,19 +60,45 @@ def prefect_server(_own_environment: None) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The one PostgreSQL server of the session, where a test asks for it: the URL of an empty database."""
+    with serve_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a database of the test's own, which the settings name."""
+    url = new_database(postgres_server)
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    return url
+
+
 @dataclass
 class Warehouse:
     """A DuckDB file that syncs load into, and a way to ask it."""
 
     path: Path
     dataset: str = "drip"
-    tables: list[str] = field(default_factory=list)
+    destination: str = "duckdb"
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of a query; tables are found without naming the dataset."""
         with duckdb.connect(self.path, read_only=True) as con:
             con.execute(f"SET search_path = '{self.dataset}'")
             return con.execute(query).fetchall()
+
+    def execute(self, statements: str) -> None:
+        """Change something by hand."""
+        with duckdb.connect(self.path) as con:
+            con.execute(statements)
+
+    def columns(self, table: str) -> dict[str, str]:
+        """The columns of a table, none where it is not there, and their types in the database's own words."""
+        asked = "SELECT column_name, data_type FROM information_schema.columns WHERE"
+        place = f"table_schema = '{self.dataset}' AND table_name = '{table}'"
+        return dict(self.rows(f"{asked} {place} ORDER BY ordinal_position"))
 
     def value(self, query: str) -> Any:
         """The one value of a query."""
@@ -78,6 +107,32 @@ class Warehouse:
     def column(self, query: str) -> list[Any]:
         """The first column of a query."""
         return [row[0] for row in self.rows(query)]
+
+
+@dataclass
+class PostgresWarehouse(Warehouse):
+    """A PostgreSQL database that syncs load into. JSON comes as text, as it does from DuckDB."""
+
+    destination: str = "postgres"
+    url: str = ""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a query; tables are found without naming the dataset."""
+        with closing(psycopg2.connect(self.url)) as con, con.cursor() as cursor:
+            for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
+                register(con, loads=str)
+            cursor.execute(f"SET search_path = '{self.dataset}'")
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def execute(self, statements: str) -> None:
+        """Change something by hand."""
+        with closing(psycopg2.connect(self.url)) as con, con, con.cursor() as cursor:
+            cursor.execute(statements)
+
+
+both_destinations = pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
+"""For tests in which the destination matters."""
 
 
 @pytest.fixture
@@ -98,33 +153,28 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """Where the settings have syncs load to; the landing zone lies beside it."""
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """Where the settings have syncs load to, DuckDB unless a test says otherwise; the landing zone lies beside it."""
     path = tmp_path / "warehouse.duckdb"
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "1")
+    if getattr(request, "param", "duckdb") == "postgres":
+        return PostgresWarehouse(path, url=request.getfixturevalue("postgres"))
     return Warehouse(path)
 
 
 @pytest.fixture
 def sync(prefect_server: None, server: Server, warehouse: Warehouse) -> Any:
-    """Run the flow in this process; returns its SyncReport."""
+    """Run the flow in this process, into the warehouse; returns its SyncReport."""
     from flows.report import SyncReport
     from flows.sync import sync as flow
 
     def run(**parameters: Any) -> SyncReport:
-        state: Any = flow(**parameters, return_state=True)
+        state: Any = flow(**{"destination": warehouse.destination} | parameters, return_state=True)
         result = state.result(raise_on_failure=False)
         assert isinstance(result, SyncReport), result
         assert state.is_completed() == (result.exit_code == 0)
         return result
 
     return run
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The one PostgreSQL server of the session, empty."""
-    with serve_postgres() as url:
-        yield url

