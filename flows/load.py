@@ -32,6 +32,8 @@ PIPELINE = "drip_flows"
 SCHEMA = "drip"
 OWNER = {"accounts": "id", "users": "NULL"}
 """What tells whose a row is, in the tables that have no `account_id`."""
+NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
+"""dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRIES = 1
 LOAD_RETRY_SECONDS = 5.0
 
@@ -66,6 +68,7 @@ def pipeline_of(run: Run) -> dlt.Pipeline:
     """
     settings = tools_of(run).settings
     run.target.check(settings)
+    dlt.config[NO_COPY_LEFT] = True
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(run.pipeline_folder),

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from flows.destinations import DestinationName
+from flows.forget import forget
 from flows.modes import MODES, Mode
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
 from flows.report import ListReport, SyncReport
@@ -45,14 +46,12 @@ def run_sync(
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    if destination not in DESTINATIONS:
-        raise unknown("destination", destination, DESTINATIONS)
+    name = _destination(destination)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     for account in accounts or ():
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
-    name = cast(DestinationName, destination)
     check_accounts(prepare(resources, name, dataset, history), list(accounts or []))
     if not verbose:
         _only_our_own_words()
@@ -68,6 +67,25 @@ def run_sync(
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))
+
+
+def run_forget(email: str, destination: str, dataset: str) -> None:
+    """Remove a person from the destination, and show what went. Raises SettingsError."""
+    forgotten = forget(email, _destination(destination), dataset)
+    table = Table("from", "account", title="Forgotten", title_justify="left")
+    table.add_column("removed", justify="right")
+    for one in forgotten.removed:
+        table.add_row(one.table, one.account, f"{one.rows:,}")
+    console.print(table if forgotten.removed else f"Nobody has or had the address {email} here.", soft_wrap=True)
+    for one in forgotten.mentions:
+        console.print(f"[red]{one.table}[/] still mentions the address, in {one.rows:,} rows of others", soft_wrap=True)
+    console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
+
+
+def _destination(name: str) -> DestinationName:
+    if name not in DESTINATIONS:
+        raise unknown("destination", name, DESTINATIONS)
+    return cast(DestinationName, name)
 
 
 def show_accounts() -> None:
