@@ -12,6 +12,7 @@ import duckdb
 import psycopg2
 import psycopg2.extras
 import pytest
+from hypothesis import settings
 from vcr import VCR
 
 from flows.prefect_settings import DEFAULTS
@@ -24,6 +25,9 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
     """Have pytest-recording write cassettes that can be read."""
     vcr.register_serializer("yaml", ReadableSerializer)
 
+
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 PROJECT = Path(__file__).parent.parent
 
