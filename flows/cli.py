@@ -17,6 +17,9 @@ GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
+DESTINATION_HELP = "duckdb or postgres, configured as dlt has it."
+DATASET_HELP = "The schema that the tables are in."
+MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
@@ -32,8 +35,12 @@ app = typer.Typer(
 def sync(
     account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
     resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
-    destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
-    dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+    history: Annotated[
+        bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help=MODE_HELP)] = "full",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
 ) -> None:
     """Mirror the accounts that your API key sees into your database.
@@ -45,7 +52,24 @@ def sync(
     from flows.terminal import run_sync
 
     with _plain_errors():
-        raise typer.Exit(run_sync(account, resource, destination, dataset, verbose))
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose))
+
+
+@app.command()
+def forget(
+    email: Annotated[str, typer.Argument(help="The person's address.")],
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+) -> None:
+    """Remove a person from every table, the history and what landed, in every account.
+
+    Delete them in Drip first: the next sync brings back whoever is still there.
+    """
+    apply_prefect_settings()
+    from flows.terminal import run_forget
+
+    with _plain_errors():
+        run_forget(email, destination, dataset)
 
 
 @app.command()

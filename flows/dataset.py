@@ -25,6 +25,9 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from rich.console import Console
 
+from flows.changes import COLUMNS as CHANGES_COLUMNS
+from flows.changes import SEEN_AT
+from flows.changes import VIEW as CHANGES
 from flows.destinations import DEFAULT_DUCKDB, DestinationName, Target, open_duckdb, resolve_target
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
 from flows.source.errors import SettingsError, unknown
@@ -38,12 +41,8 @@ PROJECT_SETTING = "DLT_PROJECT_DIR"
 DEMO_DUCKDB = "data/demo.duckdb"
 LOCK_WAIT_SETTING = "sources.drip.lock_wait"
 BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
-CHANGES = "subscriber_changes"
-"""A view that is there where history is kept: `seen_at` between two syncs, what changed, from what, to what."""
-CHANGES_COLUMNS = ("account_id", "subscriber_id", "seen_at", "change", "from_value", "to_value")
 OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "account"}
 """The column with the account, where it is not `account_id`."""
-SEEN_AT = "seen_at"
 VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}
 """What dlt's schema does not know: text columns, and a moment."""
 HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes data/demo.duckdb with invented ones"

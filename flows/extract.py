@@ -27,13 +27,19 @@ ACCOUNTS_MAX_AGE = 180.0
 
 
 class Landed(msgspec.Struct):
-    """A list that has been read, and lies in the landing zone."""
+    """A list that has been read, or the `part` of it that was asked for, and lies in the landing zone."""
 
     resource: str
     account: str | None
     outcome: Outcome
     seconds: float
     resumed_pages: int = 0
+    part: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether what landed was proven to be the whole list: what is not in it is gone."""
+        return self.outcome.complete and not self.part
 
 
 class Failure(msgspec.Struct):
@@ -100,17 +106,18 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     """
     _tag(resource, account)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
+    part = bool(run.choice(resource, account).since)
     if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
-        return Landed(resource, account, outcome, 0.0, resumed_pages=len(unit.files()))
+        return Landed(resource, account, outcome, 0.0, len(unit.files()), part)
     resumed = len(unit.files())
     for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
         emit(PageLanded(resource, account, *progress))
     outcome = unit.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")
-    return Landed(resource, account, outcome, time.monotonic() - started, resumed)
+    return Landed(resource, account, outcome, time.monotonic() - started, resumed, part)
 
 
 def _max_age(resource: str, settings: DripSettings) -> float:

@@ -255,6 +255,12 @@ class Landing:
         """Remove everything that landed for this purpose."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def unit(self, endpoint: Endpoint, account_id: str | None) -> Unit:
-        """The folder of one list of one account; `account_id` has been checked to be digits."""
-        return unit_in(self.folder / endpoint.resource / (account_id or UNOWNED), endpoint, account_id)
+    def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> Unit:
+        """The folder of one list of one account, or of its part since a moment, which never meets the whole.
+
+        `account_id` has been checked to be digits, `since` is ISO 8601 in UTC.
+        """
+        name = account_id or UNOWNED
+        if since:
+            name, endpoint = f"{name}-since-{re.sub('[^0-9]', '', since)}", endpoint.since(since)
+        return unit_in(self.folder / endpoint.resource / name, endpoint, account_id)

@@ -11,7 +11,9 @@ from dlt.extract import DltResource
 from prefect import task
 
 from flows.extract import Landed
+from flows.history import keep_history
 from flows.landing import BATCH_ROWS, Unit
+from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
@@ -30,23 +32,32 @@ PIPELINE = "drip_flows"
 SCHEMA = "drip"
 OWNER = {"accounts": "id", "users": "NULL"}
 """What tells whose a row is, in the tables that have no `account_id`."""
+NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
+"""dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRIES = 1
 LOAD_RETRY_SECONDS = 5.0
 
 
 class Loaded(msgspec.Struct):
-    """What the destination holds after a load: rows by resource and account (None: of the token)."""
+    """What the destination holds after a load.
+
+    Attributes:
+        rows: by resource and account (None: of the token).
+        arrived: by account, how many of the subscribers that an incremental sync read are there.
+    """
 
     rows: dict[str, dict[str | None, int]]
+    arrived: dict[str, int] = {}
 
 
 @task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
 def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
-    """Merge all that landed into the destination in one dlt pipeline run, and count what is there then."""
+    """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there."""
     pipeline = pipeline_of(run)
     pipeline.run(landed_source(run, landed, accounts), loader_file_format="parquet")
+    keep_history(pipeline, run)
     make_views(pipeline, run)
-    return Loaded(rows=count_rows(pipeline, run))
+    return Loaded(count_rows(pipeline, run), count_arrived(pipeline, run, landed))
 
 
 def pipeline_of(run: Run) -> dlt.Pipeline:
@@ -57,6 +68,7 @@ def pipeline_of(run: Run) -> dlt.Pipeline:
     """
     settings = tools_of(run).settings
     run.target.check(settings)
+    dlt.config[NO_COPY_LEFT] = True
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(run.pipeline_folder),
@@ -93,7 +105,7 @@ def table_resource(
 ) -> DltResource:
     """One table from all its lists; rows of accounts whose list was proven whole, and did not come, go."""
     units = [run.unit(one.resource, one.account) for one in lists]
-    whole = [one.account for one in lists if one.outcome.complete and one.account]
+    whole = [one.account for one in lists if one.whole and one.account]
     schema = table_schema(endpoint, units, names)
     resource: DltResource = dlt.resource(
         _rows(endpoint, units, schema, names, accounts),

@@ -22,7 +22,7 @@ LIST = "account || '/' || resource"
 
 def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
     """The table of quarantined records; those of lists that were proven whole, and did not come again, go."""
-    whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.outcome.complete)
+    whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
     disposition: Any = {
         "disposition": "merge",
         "strategy": "cdc",

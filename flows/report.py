@@ -1,5 +1,6 @@
 """The report: what the API has, what landed, what is in the destination now, and what to do where they differ."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,7 @@ from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
-from flows.syncs import SYNCS_TABLE, LastTime, last_time
-
-MODE = "full"
+from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, LastTime, last_time
 
 
 class ListReport(msgspec.Struct):
@@ -27,6 +26,9 @@ class ListReport(msgspec.Struct):
         before: rows of it after the sync that last loaded it, None where there was none.
         complete: what came was proven to be all there is, and is all there is in the destination.
         note: why not; empty where it is.
+        mode: full, or incremental: then all counts are of the part that was asked for.
+        why: it was read so, where that was chosen.
+        saved: requests that reading all of it would have cost more.
     """
 
     account: str | None
@@ -40,6 +42,9 @@ class ListReport(msgspec.Struct):
     seconds: float = 0.0
     complete: bool = False
     note: str = ""
+    mode: str = FULL
+    why: str = ""
+    saved: int = 0
 
 
 class SyncReport(msgspec.Struct):
@@ -116,9 +121,14 @@ def reconcile(
     run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
 ) -> SyncReport:
     """Compare, list by list, what the API said with what came and with what the destination holds now."""
-    lists = [_line(one, accounts, loaded) for one in landed if one.resource in run.resources]
+    lists = [_line(run, one, accounts, loaded) for one in landed if one.resource in run.resources]
     lists += [
-        ListReport(failure.account, failure.resource, note=failure.message)
+        ListReport(
+            failure.account,
+            failure.resource,
+            note=failure.message,
+            mode=run.choice(failure.resource, failure.account).mode,
+        )
         for failure in failures
         if failure.resource in run.resources
     ]
@@ -127,11 +137,10 @@ def reconcile(
     return _empty_report(run, lists=lists)
 
 
-def _line(one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
-    outcome, rows = one.outcome, loaded.rows[one.resource]
-    is_accounts = one.resource == ACCOUNTS.resource
-    expected = len(accounts) if is_accounts else outcome.rows
-    count = sum(rows.get(account, 0) for account in accounts) if is_accounts else rows.get(one.account, 0)
+def _line(run: Run, one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
+    outcome, choice = one.outcome, run.choice(one.resource, one.account)
+    expected = len(accounts) if one.resource == ACCOUNTS.resource else outcome.rows
+    count = _count(one, accounts, loaded)
     # Another token may have put its user beside ours: more rows than came are no difference there.
     differs = count != expected and (ENDPOINTS[one.resource].per_account or count < expected)
     note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
@@ -146,6 +155,9 @@ def _line(one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
         seconds=round(one.seconds, 2),
         complete=outcome.complete and not differs,
         note=note,
+        mode=choice.mode,
+        why=choice.why,
+        saved=_saved(run, one, loaded) if one.part else 0,
     )
 
 
@@ -154,6 +166,23 @@ def compare(result: SyncReport, last: LastTime) -> None:
     result.seconds_before = last.seconds
     for line in result.lists:
         line.before = last.rows.get((line.account, line.resource))
+
+
+def _count(one: Landed, accounts: Sequence[str], loaded: Loaded) -> int:
+    """Rows in the destination that can be compared with those that came."""
+    rows = loaded.rows[one.resource]
+    if one.part:
+        return loaded.arrived.get(one.account or "", 0)
+    if one.resource == ACCOUNTS.resource:
+        return sum(rows.get(account, 0) for account in accounts)
+    return rows.get(one.account, 0)
+
+
+def _saved(run: Run, one: Landed, loaded: Loaded) -> int:
+    """Requests that the whole list would have cost more than the part that was read."""
+    pages = len(run.unit(one.resource, one.account).files())
+    whole = loaded.rows[one.resource].get(one.account, 0) / (ENDPOINTS[one.resource].per_page or 1)
+    return max(0, math.ceil(whole) - pages)
 
 
 def _empty_report(run: Run, **known: Any) -> SyncReport:
@@ -172,10 +201,11 @@ def _empty_report(run: Run, **known: Any) -> SyncReport:
 
 def _keep(run: Run, result: SyncReport) -> None:
     """Append one row per list to `_syncs`."""
-    head = {"run": result.run, "started": result.started, "finished": result.finished, "mode": MODE}
+    head = {"run": result.run, "started": result.started, "finished": result.finished}
     rows = [
         head
         | {
+            "mode": line.mode,
             "account": line.account,
             "resource": line.resource,
             "api_rows": line.api_rows,
@@ -183,28 +213,13 @@ def _keep(run: Run, result: SyncReport) -> None:
             "loaded_rows": line.loaded,
             "quarantined_rows": line.quarantined,
             "complete": line.complete,
+            "history": line.resource in run.history,
             "note": line.note.replace("\0", r"\0"),  # the API's own words may hold what PostgreSQL does not
         }
         for line in result.lists
     ]
-    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=SYNCS_COLUMNS)
+    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=COLUMNS)
     pipeline_of(run).run(syncs, loader_file_format="parquet")
-
-
-SYNCS_COLUMNS: Any = {
-    "run": {"data_type": "text", "nullable": False},
-    "started": {"data_type": "timestamp"},
-    "finished": {"data_type": "timestamp"},
-    "mode": {"data_type": "text"},
-    "account": {"data_type": "text"},
-    "resource": {"data_type": "text", "nullable": False},
-    "api_rows": {"data_type": "bigint"},
-    "landed_rows": {"data_type": "bigint"},
-    "loaded_rows": {"data_type": "bigint"},
-    "quarantined_rows": {"data_type": "bigint"},
-    "complete": {"data_type": "bool"},
-    "note": {"data_type": "text"},
-}
 
 
 def _remove_loaded(run: Run, result: SyncReport) -> None:

@@ -20,13 +20,32 @@ from flows.source.decode import Decoder
 from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
-from flows.source.settings import DripSettings, load_settings
+from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
+from flows.syncs import FULL
 
 # Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
 pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one account's subscribers are read.
+
+    Attributes:
+        mode: full or incremental.
+        why: for people.
+        since: of the incremental: who was created after it (ISO 8601, UTC) is asked for.
+    """
+
+    mode: str = FULL
+    why: str = ""
+    since: str = ""
+
+
+WHOLE = Choice()
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,8 @@ class Run:
         columns: by resource, the columns that fields which the reference does not know have already.
         id: unique; the name of the pipeline folder.
         started: when, with time zone.
+        history: names of those resources whose history is kept.
+        choices: by account, how its subscribers are read; whole where nothing is said.
     """
 
     target: Target
@@ -48,10 +69,16 @@ class Run:
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    history: tuple[str, ...] = ()
+    choices: dict[str, Choice] = field(default_factory=dict)
 
     def unit(self, resource: str, account_id: str | None) -> Unit:
         """Where the list of one account lands."""
-        return self.landing.unit(ENDPOINTS[resource], account_id)
+        return self.landing.unit(ENDPOINTS[resource], account_id, self.choice(resource, account_id).since)
+
+    def choice(self, resource: str, account_id: str | None) -> Choice:
+        """How the list of one account is read."""
+        return self.choices.get(account_id or "", WHOLE) if ENDPOINTS[resource].freezable else WHOLE
 
     @property
     def pipeline_folder(self) -> Path:
@@ -88,8 +115,19 @@ def tools_of(run: Run) -> Tools:
         return _tools[run.id]
 
 
-def prepare(resources: Sequence[str] | None, destination: DestinationName, dataset: str) -> Run:
+def prepare(
+    resources: Sequence[str] | None,
+    destination: DestinationName,
+    dataset: str,
+    history: bool | Sequence[str] | None = None,
+) -> Run:
     """Check everything that can be checked without a request.
+
+    Args:
+        resources: that are wanted; the usual ones where empty.
+        destination: the name of the dlt destination.
+        dataset: the schema that the tables are in.
+        history: whose history is kept; True and None: of those in the settings, False: of none.
 
     Raises:
         SettingsError: naming the setting to change.
@@ -99,7 +137,7 @@ def prepare(resources: Sequence[str] | None, destination: DestinationName, datas
     target = resolve_target(destination, dataset)
     landing = _landing(settings, target)
     target.check(settings)
-    return Run(target, chosen, landing)
+    return Run(target, chosen, landing, history=_historic(chosen, history, settings))
 
 
 @contextmanager
@@ -117,6 +155,16 @@ def clean_up(run: Run) -> None:
     with _making:
         _tools.pop(run.id, None)
     shutil.rmtree(run.pipeline_folder, ignore_errors=True)
+
+
+def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
+    """The resources of a run whose history is kept. Raises SettingsError."""
+    if isinstance(wanted, bool):
+        names: Sequence[str] = (settings.history or DEFAULT_HISTORY) if wanted else ()
+    else:
+        names = settings.history if wanted is None else wanted
+    check_history(names, "history")
+    return tuple(name for name in resources if name in names)
 
 
 def _landing(settings: DripSettings, target: Target) -> Landing:

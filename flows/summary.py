@@ -6,6 +6,7 @@ import msgspec
 
 from flows.report import ListReport, SyncReport
 from flows.source.endpoints import ENDPOINTS
+from flows.syncs import FULL
 
 MOST_NAMED = 3
 """Failed lists that a line names; the report has all of them."""
@@ -50,8 +51,10 @@ def tables(report: SyncReport) -> list[TableSummary]:
 
 
 def change(line: ListReport) -> int | None:
-    """How many more rows a list has than the last time; None where there was none, or it was not loaded."""
-    return None if line.loaded is None or line.before is None else line.loaded - line.before
+    """How many more rows a list has than the last time; None where there was none, or not all of it was loaded."""
+    if line.mode != FULL or line.loaded is None or line.before is None:
+        return None
+    return line.loaded - line.before
 
 
 def changed(report: SyncReport) -> str:

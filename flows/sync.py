@@ -12,13 +12,14 @@ from flows.artifacts import failures_published, publish
 from flows.budget import budget_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
-from flows.load import known_columns, load
+from flows.load import known_columns, load, pipeline_of
+from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
 from flows.progress_artifact import progress_shown
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
 from flows.source.drip import chosen_accounts
-from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS
+from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
 from flows.source.errors import DripError, SettingsError
 from flows.source.schema import texts
 from flows.summary import state_message
@@ -35,6 +36,17 @@ Resources = Annotated[
     Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. The first {len(DEFAULT_RESOURCES)} where empty."),
 ]
 Destination = Annotated[DestinationName, Field(description="The dlt destination; its credentials are settings.")]
+History = Annotated[
+    bool | list[str] | None,
+    Field(description=f"Resources whose history is kept, of {', '.join(HISTORIC)}. As the settings say where empty."),
+]
+SyncMode = Annotated[
+    Mode,
+    Field(
+        description="full: every list whole. incremental: of the subscribers only those who came since the newest "
+        "loaded one. auto: incremental for accounts whose subscribers were read whole lately."
+    ),
+]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -49,6 +61,8 @@ def sync(
     resources: Resources = None,
     destination: Destination = "duckdb",
     dataset: Dataset = DEFAULT_DATASET,
+    history: History = None,
+    mode: SyncMode = "full",
 ) -> Any:
     """Mirror every account that the API key sees into the destination.
 
@@ -58,27 +72,28 @@ def sync(
         A state with a `SyncReport` in it.
     """
     with failures_published():
-        result = _reported(prepare(resources, destination, dataset), accounts)
+        result = _reported(prepare(resources, destination, dataset, history), accounts, mode)
         publish(result)
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 
 
-def _reported(run: Run, accounts: list[str] | None) -> SyncReport:
+def _reported(run: Run, accounts: list[str] | None, mode: Mode) -> SyncReport:
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait)
         with private_files(), lock, budget_in_prefect(client), progress_shown():
-            return _sync(run, accounts)
+            return _sync(run, accounts, mode)
     except DripError as error:
         return stopped_report(run, str(error))
     finally:
         clean_up(run)
 
 
-def _sync(run: Run, wanted: list[str] | None) -> SyncReport:
+def _sync(run: Run, wanted: list[str] | None, mode: Mode) -> SyncReport:
     discovered = discover(run)
     run = replace(run, columns=known_columns(run))
     accounts = chosen_accounts(visible(run), wanted)
+    run = with_modes(run, pipeline_of(run), accounts, mode)
     patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
     futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
     emit(ListsPlanned(len(futures), len(accounts)))

@@ -1,30 +1,53 @@
-"""What `_syncs` says of the times before: how old each list is, how many rows it had, how long a sync took."""
+"""`_syncs`: a row per run and list.
+
+It says how old each list is, how many rows it had, how long a sync took, and what has been seen whole.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import dlt
 import msgspec
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
 SYNCS_TABLE = "_syncs"
+FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
+"""How a list is read: from its first row to its last, only its newest part, or whichever is due."""
+
+COLUMNS: Any = {
+    "run": {"data_type": "text", "nullable": False},
+    "started": {"data_type": "timestamp"},
+    "finished": {"data_type": "timestamp"},
+    "mode": {"data_type": "text"},
+    "account": {"data_type": "text"},
+    "resource": {"data_type": "text", "nullable": False},
+    "api_rows": {"data_type": "bigint"},
+    "landed_rows": {"data_type": "bigint"},
+    "loaded_rows": {"data_type": "bigint"},
+    "quarantined_rows": {"data_type": "bigint"},
+    "complete": {"data_type": "bool"},
+    "history": {"data_type": "bool"},
+    "note": {"data_type": "text"},
+}
+
 LOOK_BACK_DAYS = 7
 """Days before the newest sync. A list that was last tried earlier is given up: its account or resource is gone."""
 
 LISTS = f"""
     SELECT account, resource,
         max(finished) FILTER (WHERE complete) AS whole,
-        max(loaded_rows) FILTER (WHERE nth = 1) AS rows_now,
-        max(loaded_rows) FILTER (WHERE nth = 2) AS rows_before
+        max(counted) FILTER (WHERE nth = 1) AS rows_now,
+        max(counted) FILTER (WHERE nth = 2) AS rows_before
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY account, resource, loaded_rows IS NULL ORDER BY finished DESC) AS nth
-        FROM {{table}}
+        SELECT *, row_number() OVER (PARTITION BY account, resource, counted IS NULL ORDER BY finished DESC) AS nth
+        FROM (SELECT *, CASE WHEN mode = '{FULL}' THEN loaded_rows END AS counted FROM {{table}}) AS counts
         WHERE finished >= (SELECT max(finished) FROM {{table}}) - INTERVAL '{LOOK_BACK_DAYS} days'
     ) AS tries
     GROUP BY account, resource ORDER BY account, resource
 """
-"""A row per list: when it last arrived whole, its rows after the last sync that loaded it, and after the one before."""
+"""A row per list: when it last arrived, its rows after the last sync that read all of it, and after the one before."""
 
 RUNS = """
     SELECT started, finished FROM {table}
@@ -76,3 +99,14 @@ def last_time(client: SqlClientBase[Any], lists: int) -> LastTime:
 def lists_of(rows: Sequence[Sequence[Any]]) -> list[ListTimes]:
     """The rows of `LISTS`."""
     return [ListTimes(*row) for row in rows]
+
+
+def accounts_with_history(pipeline: dlt.Pipeline, resource: str) -> list[str]:
+    """The accounts whose list an earlier run proved whole and kept the history of."""
+    if "history" not in pipeline.default_schema.tables.get(SYNCS_TABLE, {}).get("columns", {}):
+        return []
+    with pipeline.sql_client() as client:
+        table = client.make_qualified_table_name(SYNCS_TABLE)
+        seen = f"SELECT DISTINCT account FROM {table} WHERE resource = '{resource}' AND mode = '{FULL}'"
+        rows = client.execute_sql(f"{seen} AND complete AND history AND account IS NOT NULL") or []
+    return [account for (account,) in rows]

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from flows.destinations import DestinationName
+from flows.forget import forget
+from flows.modes import MODES, Mode
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
@@ -27,6 +29,7 @@ from flows.source.lists import ListReader
 from flows.source.settings import load_settings
 from flows.summary import again, change, facts, number, signed, title
 from flows.sync import check_accounts, sync
+from flows.syncs import FULL
 
 DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
@@ -40,11 +43,15 @@ def run_sync(
     resources: Sequence[str] | None,
     destination: str,
     dataset: str,
+    history: bool | None = None,
+    mode: str = FULL,
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
     name = checked_destination(destination, accounts)
-    check_accounts(prepare(resources, name, dataset), list(accounts or []))
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    check_accounts(prepare(resources, name, dataset, history), list(accounts or []))
     if not verbose:
         _only_our_own_words()
     with listening(ProgressLine(console).on):
@@ -54,6 +61,8 @@ def run_sync(
             resources=list(resources or []) or None,
             destination=name,
             dataset=dataset,
+            history=history,
+            mode=cast(Mode, mode),
             return_state=True,
         )
     return _show_result(state.result(raise_on_failure=False))
@@ -67,6 +76,19 @@ def checked_destination(destination: str, accounts: Sequence[str] | None) -> Des
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
     return cast(DestinationName, destination)
+
+
+def run_forget(email: str, destination: str, dataset: str) -> None:
+    """Remove a person from the destination, and show what went. Raises SettingsError."""
+    forgotten = forget(email, checked_destination(destination, ()), dataset)
+    table = Table("from", "account", title="Forgotten", title_justify="left")
+    table.add_column("removed", justify="right")
+    for one in forgotten.removed:
+        table.add_row(one.table, one.account, f"{one.rows:,}")
+    console.print(table if forgotten.removed else f"Nobody has or had the address {email} here.", soft_wrap=True)
+    for one in forgotten.mentions:
+        console.print(f"[red]{one.table}[/] still mentions the address, in {one.rows:,} rows of others", soft_wrap=True)
+    console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
 
 
 def show_accounts() -> None:
@@ -186,6 +208,8 @@ def _show(result: SyncReport) -> int:
 
 def _cells(line: ListReport) -> list[str]:
     words = [] if line.complete else ["[red]incomplete[/]"]
+    words += [f"{line.mode} ({line.why})"] if line.why else []
+    words += [f"{line.saved} requests saved"] if line.saved else []
     words += [f"{line.repeated} repeated"] if line.repeated else []
     words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
     numbers = [number(line.api_rows), number(line.loaded), signed(change(line)), f"{line.seconds:.2f}"]

@@ -2,6 +2,9 @@
 
 import dlt
 
+from flows.changes import VIEW as SUBSCRIBER_CHANGES
+from flows.changes import changes_query
+from flows.history import history_table
 from flows.run import Run
 
 SUBSCRIBER_TAGS = "subscriber_tags"
@@ -25,11 +28,13 @@ TAGS_OF = {
 
 
 def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
-    """Make `subscriber_tags (account_id, subscriber_id, tag)` over `subscribers`."""
-    if SUBSCRIBERS not in run.resources:
-        return
+    """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept."""
     with pipeline.sql_client() as client:
-        table = client.make_qualified_table_name(SUBSCRIBERS)
-        view = client.make_qualified_table_name(SUBSCRIBER_TAGS)
-        query = TAGS_OF[run.target.name].format(table=table)
-        client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")
+        name = client.make_qualified_table_name
+        queries = {}
+        if SUBSCRIBERS in run.resources:
+            queries[SUBSCRIBER_TAGS] = TAGS_OF[run.target.name].format(table=name(SUBSCRIBERS))
+        if SUBSCRIBERS in run.history:
+            queries[SUBSCRIBER_CHANGES] = changes_query(run.target.name, name(history_table(SUBSCRIBERS)))
+        for view, query in queries.items():
+            client.execute_sql(f"CREATE OR REPLACE VIEW {name(view)} AS {query}")

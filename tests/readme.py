@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from dataclasses import MISSING, fields
 
@@ -33,8 +34,9 @@ def setting_rows() -> list[str]:
     rows = []
     for setting in fields(DripSettings):
         if setting.name in texts:
-            default = "" if setting.default in (None, MISSING, "") else f"`{setting.default}`"
-            rows.append(f"| `{setting.name.upper()}` | {default} | {texts[setting.name]} |")
+            default = setting.default if setting.default_factory is MISSING else json.dumps(setting.default_factory())
+            shown = "" if default in (None, "") else f"`{default}`"
+            rows.append(f"| `{setting.name.upper()}` | {shown} | {texts[setting.name]} |")
     return rows
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from flows.metrics.counting import count
+from flows.syncs import FULL
 
 HOUR = 3_600
 LIST = ["account_id", "resource"]
@@ -14,13 +15,13 @@ def last_whole_sync(syncs: pd.DataFrame, resource: str) -> pd.DataFrame:
     """When each account's list was last read whole: how fresh the numbers are.
 
     Args:
-        syncs: the table `_syncs`, with `account`, `resource`, `finished` and `complete`.
+        syncs: the table `_syncs`, with `account`, `resource`, `finished`, `mode` and `complete`.
         resource: the list, such as `subscribers`.
 
     Returns:
         `account_id` and `finished` (UTC), the stalest first. An account whose list never arrived whole is absent.
     """
-    whole = syncs[(syncs["resource"] == resource) & syncs["complete"].fillna(False)]
+    whole = syncs[(syncs["resource"] == resource) & _whole(syncs)]
     last = whole.groupby("account")["finished"].max().rename_axis("account_id").reset_index()
     return last.sort_values("finished", ignore_index=True)
 
@@ -37,7 +38,7 @@ def freshness(syncs: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
         and `hours` since then, both missing where it never arrived whole.
     """
     owned = _owned(syncs)
-    whole = owned[owned["complete"].fillna(False)].groupby(LIST)["finished"].max()
+    whole = owned[_whole(owned)].groupby(LIST)["finished"].max()
     lists = owned[LIST].drop_duplicates().sort_values(LIST, ignore_index=True)
     fresh = lists.merge(whole.reset_index(), how="left", on=LIST)
     age = (now - fresh["finished"]).dt.total_seconds() / HOUR
@@ -59,12 +60,12 @@ def reconciliation(syncs: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_growth(syncs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each table after each sync; an account that a sync left out keeps its last count.
+    """Rows of each table after each full sync; an account that it left out keeps its last count.
 
     Returns:
         `resource`, `finished` (UTC), `rows`; in their order in time.
     """
-    owned = _owned(syncs).dropna(subset=["loaded_rows"])
+    owned = _owned(syncs[syncs["mode"] == FULL]).dropna(subset=["loaded_rows"])
     wide = owned.pivot_table(index="finished", columns=LIST, values="loaded_rows", aggfunc="last").astype("Float64")
     totals = wide.ffill().T.groupby(level="resource").sum(min_count=1).T
     long = totals.reset_index().melt("finished", var_name="resource", value_name="rows").dropna(subset=["rows"])
@@ -118,6 +119,11 @@ def quarantined(quarantine: pd.DataFrame) -> pd.DataFrame:
     """
     owned = quarantine.assign(account_id=quarantine["account"].fillna("").replace("", NO_ACCOUNT))
     return count(owned, [*LIST, "reason"], "records")
+
+
+def _whole(syncs: pd.DataFrame) -> "pd.Series[bool]":
+    """Which lists were read whole: an incremental sync proves only its part."""
+    return syncs["complete"].fillna(False) & (syncs["mode"] == FULL)
 
 
 def _owned(syncs: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,8 @@ class Endpoint:
         parent_column: the column with the parent's id, part of the key.
         sweep: statuses that are asked for one after the other, since the API has no way to ask for all at once.
         sweep_column: the column with the status by which a row was found.
+        historic: a history of its rows can be kept.
+        ignored_in_history: columns whose change alone makes no new version: they change without meaning.
     """
 
     resource: str
@@ -49,6 +51,8 @@ class Endpoint:
     parent_column: str = ""
     sweep: tuple[str, ...] = ()
     sweep_column: str = ""
+    historic: bool = False
+    ignored_in_history: tuple[str, ...] = ()
 
     @property
     def per_account(self) -> bool:
@@ -71,6 +75,10 @@ class Endpoint:
         asked = {**self.params, "status": status} if status else self.params
         return replace(self.alone, path=self.path.replace("{parent_id}", parent_id), params=asked)
 
+    def since(self, moment: str) -> "Endpoint":
+        """The part of a freezable list that was created after a moment (ISO 8601)."""
+        return replace(self, params={**self.params, "subscribed_after": moment})
+
     def url_path(self, account_id: str | None) -> str:
         """The path of the list of one account; `account_id` has been checked to be digits."""
         return self.path.format(account_id=account_id)
@@ -85,16 +93,19 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("users", "/user", "users", records.User, key="email"),
         Endpoint(
             "broadcasts", "/{account_id}/broadcasts", "broadcasts", records.Broadcast,
-            paginated=True, per_page=100, params=ALL,
+            paginated=True, per_page=100, params=ALL, historic=True, ignored_in_history=("preview_url",),
         ),
         Endpoint(
             "campaigns", "/{account_id}/campaigns", "campaigns", records.Campaign,
-            paginated=True, linked=("forms",),
+            paginated=True, linked=("forms",), historic=True,
         ),
-        Endpoint("workflows", "/{account_id}/workflows", "workflows", records.Workflow, paginated=True),
+        Endpoint(
+            "workflows", "/{account_id}/workflows", "workflows", records.Workflow, paginated=True, historic=True,
+        ),
         Endpoint(
             "subscribers", "/{account_id}/subscribers", "subscribers", records.Subscriber,
             paginated=True, per_page=1000, params=ALL, freezable=True,
+            historic=True, ignored_in_history=("utc_offset",),  # daylight saving moves it for everybody
         ),
         Endpoint(
             "custom_fields", "/{account_id}/custom_field_identifiers", "custom_field_identifiers",
@@ -122,6 +133,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }  # fmt: skip
 
 ACCOUNTS = ENDPOINTS["accounts"]
+
+HISTORIC = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.historic)
+"""What a history can be kept of."""
 
 DEFAULT_RESOURCES = tuple(name for name, endpoint in ENDPOINTS.items() if not endpoint.optional)
 """What is synced where nothing is named."""

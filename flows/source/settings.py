@@ -1,5 +1,7 @@
 """The settings of the source, found by dlt: `SOURCES__DRIP__<NAME>` in the environment, or `.dlt/`."""
 
+import dataclasses
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from dlt.common.configuration import configspec, resolve_configuration
@@ -7,9 +9,11 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import TSecretStrValue
 
-from flows.source.errors import SettingsError
+from flows.source.endpoints import HISTORIC
+from flows.source.errors import SettingsError, unknown
 
 SECTION = ("sources", "drip")
+DEFAULT_HISTORY = ("subscribers",)
 
 
 @configspec
@@ -64,6 +68,16 @@ class DripSettings(BaseConfiguration):
     work_mem: str = "256MB"
     """PostgreSQL's memory for each sort or hash while loading; empty leaves the server's own."""
 
+    overlap: float = 3600.0
+    """Seconds before the newest loaded subscriber from which on an incremental sync reads again."""
+    full_every: float = 86400.0
+    """Seconds after which the mode `auto` reads an account's subscribers whole again."""
+
+    history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
+    """Resources whose history is kept, of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
+    history_days: float = 0.0
+    """Days after which a closed version is removed from the history; 0 keeps all."""
+
     def on_resolved(self) -> None:
         """Refuse what cannot work, naming the setting. Raises SettingsError."""
         if not (self.api_key or self.access_token):
@@ -71,10 +85,20 @@ class DripSettings(BaseConfiguration):
                 "no API key: set SOURCES__DRIP__API_KEY, or api_key under [sources.drip] in .dlt/secrets.toml"
             )
         self.base_url = _checked_url(self.base_url)
+        check_history(self.history, "SOURCES__DRIP__HISTORY")
         for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} has to be above 0")
-        for name in ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait"):
+        for name in (
+            "max_retries",
+            "backoff_factor",
+            "task_retry_delay",
+            "max_wait",
+            "lock_wait",
+            "overlap",
+            "full_every",
+            "history_days",
+        ):
             if getattr(self, name) < 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be below 0")
 
@@ -94,6 +118,13 @@ def load_settings() -> DripSettings:
         return resolve_configuration(DripSettings(), sections=SECTION)
     except ConfigurationException as error:
         raise SettingsError(f"a setting of [sources.drip] is wrong: {_first_line(error)}") from error
+
+
+def check_history(resources: Iterable[str], origin: str) -> None:
+    """Refuse names of resources that no history is kept of. Raises SettingsError, with the `origin` of the names."""
+    for name in resources:
+        if name not in HISTORIC:
+            raise unknown(f"resource in {origin}", name, HISTORIC)
 
 
 def _checked_url(url: str) -> str:

@@ -95,14 +95,15 @@ def test_the_last_whole_sync_of_each_account() -> None:
     first, second, third = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3))
     syncs = pd.DataFrame(
         [
-            ("1", "subscribers", first, True),
-            ("1", "subscribers", second, True),
-            ("1", "subscribers", third, False),
-            ("1", "tags", third, True),
-            ("2", "subscribers", first, True),
-            ("3", "subscribers", first, None),
+            ("1", "subscribers", first, "full", True),
+            ("1", "subscribers", second, "full", True),
+            ("1", "subscribers", third, "full", False),
+            ("1", "subscribers", third, "incremental", True),
+            ("1", "tags", third, "full", True),
+            ("2", "subscribers", first, "full", True),
+            ("3", "subscribers", first, "full", None),
         ],
-        columns=["account", "resource", "finished", "complete"],
+        columns=["account", "resource", "finished", "mode", "complete"],
     ).astype({"complete": "boolean"})
     last = metrics.last_whole_sync(syncs, "subscribers")
     assert list(last.itertuples(index=False, name=None)) == [("2", first), ("1", second)]

@@ -88,7 +88,7 @@ def test_table_growth_ends_with_the_newest_counts(rows: list[tuple]) -> None:
         newest |= {} if count is None else {account: count}
     syncs = pd.DataFrame(sorted(rows, key=lambda row: row[1]), columns=["account", "day", "loaded_rows"])
     syncs = syncs.assign(
-        resource="tags", finished=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(syncs["day"], "D")
+        resource="tags", mode="full", finished=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(syncs["day"], "D")
     )
     growth = metrics.table_growth(syncs.astype({"account": "string", "loaded_rows": "Int64"}))
     assert list(growth["finished"]) == sorted(growth["finished"])

@@ -1,0 +1,178 @@
+"""History: a row per version of each row of a table, in `<resource>_history`.
+
+The open versions are always what the mirror holds: after each load, whatever differs between the two is closed
+and opened, in one transaction. So a run can close only what it, or a run that was killed before this step,
+removed from the mirror, and versions of a row never overlap.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dlt
+from dlt.common.schema.utils import new_table
+
+from flows.run import Run, tools_of
+from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS, ROW_HASH, Endpoint
+from flows.source.schema import MISFIT_SUFFIX, sql_list
+from flows.syncs import accounts_with_history
+
+SUFFIX = "_history"
+VALID_FROM, VALID_TO, OPENED_AS = "valid_from", "valid_to", "opened_as"
+FIRST, ARRIVED, CHANGED, RETURNED = "first", "arrived", "changed", "returned"
+"""Why a version was opened. First: the account's list had not been seen whole before, so nobody knows since when."""
+OWN_COLUMNS: list[Any] = [
+    {"name": VALID_FROM, "data_type": "timestamp"},
+    {"name": VALID_TO, "data_type": "timestamp"},
+    {"name": OPENED_AS, "data_type": "text"},
+]
+
+
+def history_table(resource: str) -> str:
+    """The name of the table with the versions of a resource's rows."""
+    return resource + SUFFIX
+
+
+def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
+    """Bring the histories that this run keeps in step with their mirrors, and forget versions that are too old."""
+    for resource in run.history:
+        columns = _declare(pipeline, resource)
+        known = accounts_with_history(pipeline, resource)
+        with pipeline.sql_client() as client:
+            table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
+            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known)
+            with client.begin_transaction():
+                for statement in step.statements():
+                    client.execute_sql(statement)
+                if days := tools_of(run).settings.history_days:
+                    client.execute_sql(step.forget(days))
+
+
+def _declare(pipeline: dlt.Pipeline, resource: str) -> dict[str, Any]:
+    """Have dlt make the table, or add what the mirror has more. The mirror's columns, by name."""
+    schema = pipeline.default_schema
+    mirror: dict[str, Any] = dict(schema.get_table_columns(resource))
+    columns: list[Any] = [
+        {"name": name, "data_type": column["data_type"], "nullable": column.get("nullable", True)}
+        for name, column in mirror.items()
+    ]
+    table = new_table(history_table(resource), write_disposition="append", columns=[*columns, *OWN_COLUMNS])
+    table["file_format"] = schema.tables[resource].get("file_format")  # JSON columns get their type by it
+    schema.update_table(table)
+    if schema.is_modified:
+        pipeline.sync_schema()
+    return mirror
+
+
+@dataclass(frozen=True)
+class Step:
+    """The SQL that brings a history in step with its mirror.
+
+    The hash of a row only says which rows to look at: it differs too where a meaningless column does, or where
+    a later version of this project makes it otherwise. Whether there is a new version, the columns decide.
+
+    Attributes:
+        endpoint: whose table it is.
+        mirror: the table's qualified name.
+        history: that of its history.
+        columns: dlt's columns of the mirror, by name.
+        now: when the run began, with time zone.
+        known: the accounts whose list was seen whole before, with history.
+    """
+
+    endpoint: Endpoint
+    mirror: str
+    history: str
+    columns: dict[str, Any]
+    now: datetime
+    known: Sequence[str]
+
+    def statements(self) -> Iterator[str]:
+        """In their order, for one transaction."""
+        yield self._find_moved()
+        yield self._refresh_versions_that_mean_the_same()
+        yield self._close()
+        yield self._open()
+        yield "DROP TABLE moved"
+
+    def forget(self, days: float) -> str:
+        """Remove the versions that were closed more than so many days ago."""
+        return f"DELETE FROM {self.history} WHERE {VALID_TO} < {_moment(self.now - timedelta(days=days))}"
+
+    def _find_moved(self) -> str:
+        """The keys of rows whose hash is not the open version's, with whether there is one."""
+        keys = ", ".join(self._keys)
+        either = ", ".join(f"coalesce(version.{key}, here.{key}) AS {key}" for key in self._keys)
+        return f"""
+            CREATE TEMPORARY TABLE moved AS
+            SELECT {either}, version.{self._keys[0]} IS NOT NULL AS was_open
+            FROM (SELECT {keys}, {ROW_HASH} FROM {self.history} WHERE {VALID_TO} IS NULL) AS version
+            FULL JOIN (SELECT {keys}, {ROW_HASH} FROM {self.mirror}) AS here ON {self._same("version", "here")}
+            WHERE version.{ROW_HASH} IS DISTINCT FROM here.{ROW_HASH}
+        """
+
+    def _refresh_versions_that_mean_the_same(self) -> str:
+        taken = [ROW_HASH, *(name for name in self.columns if self._is_meaningless(name))]
+        return f"""
+            UPDATE {self.history} AS version SET {", ".join(f'"{name}" = here."{name}"' for name in taken)}
+            FROM {self.mirror} AS here JOIN moved ON {self._same("here", "moved")}
+            WHERE moved.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "moved")}
+            AND {" AND ".join(self._equal(name) for name in self._meaningful())}
+        """
+
+    def _close(self) -> str:
+        until = f"greatest({_moment(self.now)}, version.{VALID_FROM} + INTERVAL '1 microsecond')"
+        return f"""
+            UPDATE {self.history} AS version SET {VALID_TO} = {until}
+            FROM moved
+            WHERE moved.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "moved")}
+            AND NOT EXISTS (SELECT 1 FROM {self.mirror} AS here
+                            WHERE {self._same("here", "version")} AND here.{ROW_HASH} = version.{ROW_HASH})
+        """
+
+    def _open(self) -> str:
+        """A version of every row that has no open one, not before the end of the one before it."""
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        keys = ", ".join(f"version.{key}" for key in self._keys)
+        why = f"""
+            CASE WHEN moved.was_open THEN '{CHANGED}' WHEN past.{VALID_TO} IS NOT NULL THEN '{RETURNED}'
+            WHEN {self._is_known()} THEN '{ARRIVED}' ELSE '{FIRST}' END
+        """
+        return f"""
+            INSERT INTO {self.history} ({names}, {VALID_FROM}, {OPENED_AS})
+            SELECT {", ".join(f'here."{name}"' for name in self.columns)},
+                greatest({_moment(self.now)}, past.{VALID_TO}), {why}
+            FROM {self.mirror} AS here JOIN moved ON {self._same("here", "moved")}
+            LEFT JOIN (
+                SELECT {keys}, max(version.{VALID_TO}) AS {VALID_TO}
+                FROM {self.history} AS version JOIN moved ON {self._same("version", "moved")} GROUP BY {keys}
+            ) AS past ON {self._same("past", "here")}
+            WHERE NOT EXISTS (SELECT 1 FROM {self.history} AS version
+                              WHERE version.{VALID_TO} IS NULL AND {self._same("version", "here")})
+        """
+
+    @property
+    def _keys(self) -> list[str]:
+        return self.endpoint.primary_key
+
+    def _same(self, left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{key} = {right}.{key}" for key in self._keys)
+
+    def _meaningful(self) -> list[str]:
+        return [name for name in self.columns if name != ROW_HASH and not self._is_meaningless(name)]
+
+    def _is_meaningless(self, column: str) -> bool:
+        return column.removesuffix(MISFIT_SUFFIX) in self.endpoint.ignored_in_history
+
+    def _equal(self, column: str) -> str:
+        # PostgreSQL's json has no equality; both columns are of the same type, so their texts compare.
+        kind = "::text" if self.columns[column]["data_type"] == "json" else ""
+        return f'version."{column}"{kind} IS NOT DISTINCT FROM here."{column}"{kind}'
+
+    def _is_known(self) -> str:
+        return f"here.{ACCOUNT_ID} IN ({sql_list(self.known)})" if self.known else "FALSE"
+
+
+def _moment(when: datetime) -> str:
+    return f"TIMESTAMP WITH TIME ZONE '{when.isoformat()}'"

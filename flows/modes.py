@@ -1,0 +1,115 @@
+"""Modes: whose subscribers are read whole, and of whom only those who came since the newest loaded one.
+
+All that the decision needs is in the destination, so a lost working directory loses nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+import dlt
+from dlt.common.utils import chunks
+
+from flows.extract import Landed
+from flows.landing import Unit
+from flows.run import Choice, Run, tools_of
+from flows.source.endpoints import ACCOUNT_ID
+from flows.source.lists import ISO
+from flows.source.schema import texts
+from flows.syncs import AUTO, FULL, INCREMENTAL, SYNCS_TABLE
+
+Mode = Literal["full", "incremental", "auto"]
+MODES = (FULL, INCREMENTAL, AUTO)
+AT_ONCE = 1_000
+"""Keys in one query."""
+SUBSCRIBERS = "subscribers"
+"""The one list that the API gives in part: by when people were created."""
+
+SEEN = """
+    SELECT seen.account, seen.whole, seen.good, seen.latest, max(person.created_at)
+    FROM (
+        SELECT account, max(started) AS latest, max(started) FILTER (WHERE complete) AS good,
+            max(started) FILTER (WHERE complete AND mode = '{full}') AS whole
+        FROM {syncs} WHERE resource = '{resource}' AND landed_rows IS NOT NULL GROUP BY account
+    ) AS seen
+    LEFT JOIN {table} AS person ON person.account_id = seen.account AND person.created_at <= seen.good
+    GROUP BY seen.account, seen.whole, seen.good, seen.latest
+"""
+"""What loaded rows of each account say. Rows younger than its last complete sync are no proof of the ones before."""
+
+
+class Seen(NamedTuple):
+    """What earlier runs loaded of an account's subscribers.
+
+    Attributes:
+        whole: when the last one began that read the list whole.
+        good: when the last one began that read all it had asked for.
+        latest: when the last one began that loaded anything.
+        newest: creation time of the newest subscriber that was there then.
+    """
+
+    whole: datetime | None = None
+    good: datetime | None = None
+    latest: datetime | None = None
+    newest: datetime | None = None
+
+
+def with_modes(run: Run, pipeline: dlt.Pipeline, accounts: Sequence[str], mode: str) -> Run:
+    """The run, with what is decided for each account's subscribers. One query, and none for full syncs."""
+    if mode == FULL or SUBSCRIBERS not in run.resources:
+        return run
+    seen = _seen(pipeline)
+    return replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in accounts})
+
+
+def count_arrived(pipeline: dlt.Pipeline, run: Run, landed: Sequence[Landed]) -> dict[str, int]:
+    """By account, how many rows of the part that landed are in the destination: the API's count is of that part."""
+    counts: dict[str, int] = {}
+    with pipeline.sql_client() as client:
+        for one in landed:
+            if one.part and one.account:
+                table = client.make_qualified_table_name(one.resource)
+                unit = run.unit(one.resource, one.account)
+                keys = {key for page in unit.tables() for key in texts(page, unit.endpoint.key)}
+                found = (_count(client, table, unit, some) for some in chunks(keys, AT_ONCE))
+                counts[one.account] = sum(found)
+    return counts
+
+
+def _count(client: Any, table: str, unit: Unit, keys: Sequence[str]) -> int:
+    places = ", ".join(["%s"] * len(keys))
+    query = f"SELECT count(*) FROM {table} WHERE {ACCOUNT_ID} = %s AND {unit.endpoint.key} IN ({places})"
+    ((count,),) = client.execute_sql(query, unit.account_id, *keys)
+    return int(count)
+
+
+def _choose(run: Run, seen: Seen, mode: str) -> Choice:
+    settings = tools_of(run).settings
+    if seen.whole is None:
+        return Choice(FULL, "never read whole before")
+    if seen.newest is None:
+        return Choice(FULL, "nobody of it is loaded")
+    if seen.latest != seen.good:
+        return Choice(FULL, "the last sync did not get all it had asked for")
+    age = (run.started - seen.whole).total_seconds()
+    if mode == AUTO and age > settings.full_every:
+        return Choice(FULL, f"last read whole {_hours(age)} ago, due every {_hours(settings.full_every)}")
+    since = (seen.newest - timedelta(seconds=settings.overlap)).strftime(ISO)
+    return Choice(INCREMENTAL, f"last read whole {_hours(age)} ago", since)
+
+
+def _seen(pipeline: dlt.Pipeline) -> dict[str, Seen]:
+    pipeline.sync_destination()
+    tables: set[str] = set(pipeline.default_schema.tables) if pipeline.default_schema_name else set()
+    if not {SYNCS_TABLE, SUBSCRIBERS} <= tables:
+        return {}
+    with pipeline.sql_client() as client:
+        syncs, table = map(client.make_qualified_table_name, (SYNCS_TABLE, SUBSCRIBERS))
+        query = SEEN.format(full=FULL, syncs=syncs, resource=SUBSCRIBERS, table=table)
+        rows: Any = client.execute_sql(query) or []
+    return {account: Seen(*moments) for account, *moments in rows}
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h"

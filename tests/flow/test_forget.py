@@ -1,0 +1,113 @@
+"""Whoever is forgotten is nowhere any more, and everybody else still is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.forget import LANDING, Forgotten, forget
+from flows.sandbox import World
+from flows.source.errors import SettingsError
+from tests.conftest import Warehouse, both_destinations
+
+FIRST, SECOND = "1000001", "1000002"
+NEW, OLD = "Jo.Bloggs@example.com", "jo@old.example.com"
+RESOURCES = ["subscribers", "campaigns", "campaign_subscribers"]
+TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema LIKE 'drip%' ORDER BY 1, 2"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={FIRST: 40, SECOND: 20})
+
+
+def holding(warehouse: Warehouse, text: str) -> dict[str, int]:
+    """By table or view, of the staging dataset too, the rows that hold a text anywhere."""
+    holds = f"strpos(lower(CAST(one AS VARCHAR)), lower('{text}')) > 0"
+    counts = {
+        f"{schema}.{name}": warehouse.value(f'SELECT count(*) FROM "{schema}"."{name}" AS one WHERE {holds}')
+        for schema, name in warehouse.rows(TABLES)
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def landed(folder: Path, text: str) -> bool:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    contents = (str(pq.read_table(one).to_pylist()) if one.suffix == ".parquet" else one.read_text() for one in files)
+    return any(text in content for content in contents)
+
+
+@pytest.fixture
+def known(sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A person in two accounts, under two addresses over time, whom everything there is knows of; their id in one."""
+    campaign = world.account(FIRST).records["campaigns"].all()[0]["id"]
+    person = world.account(FIRST).campaign_subscribers(campaign, "active").slice(0, 1)[0]["id"]
+    people = world.account(FIRST).subscribers
+    people.update(person, email=OLD)
+    assert sync(resources=RESOURCES).exit_code == 0
+    people.update(person, email=NEW.lower())
+    people.add({"email": NEW, "first_name": "no id"})
+    double = {**people.get(person), "id": "elsewhere00000000000", "email": NEW.upper(), "href": None}
+    world.account(SECOND).subscribers.add(double)
+    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "true")
+    assert sync(resources=RESOURCES).exit_code == 0
+    return person
+
+
+@both_destinations
+def test_nobody_knows_them_any_more(known: str, warehouse: Warehouse, world: World, sync: Any, tmp_path: Path) -> None:
+    tables = {"subscribers", "subscribers_history", "campaign_subscribers", "_quarantine"}
+    assert {name.removeprefix("drip.") for name in holding(warehouse, NEW)} >= tables
+    assert landed(tmp_path / "landing", known)
+    assert not [name for name in holding(warehouse, "example.com") if name.startswith("drip_staging")]
+    before = {table: warehouse.value(f"SELECT count(*) FROM {table}") for table in tables}
+
+    forgotten = forget(f" {NEW.title()} ", warehouse.destination)
+
+    gone = {(one.table, one.account): one.rows for one in forgotten.removed}
+    assert gone.pop((LANDING, "")) >= 1
+    assert gone.pop(("drip.campaign_subscribers", FIRST)) >= 1
+    assert gone == {
+        ("drip.subscribers", FIRST): 1,
+        ("drip.subscribers", SECOND): 1,
+        ("drip.subscribers_history", FIRST): 2,
+        ("drip.subscribers_history", SECOND): 1,
+        ("drip._quarantine", FIRST): 1,
+    }
+    assert forgotten.mentions == []
+    for text in (NEW, OLD, known):
+        assert holding(warehouse, text) == {}
+    assert not landed(tmp_path / "landing", known)
+    after = {table: warehouse.value(f"SELECT count(*) FROM {table}") for table in tables}
+    assert {table: before[table] - after[table] for table in tables} == {
+        table: sum(one.rows for one in forgotten.removed if one.table == f"drip.{table}") for table in tables
+    }
+    assert forget(NEW, warehouse.destination) == Forgotten([], [])
+
+    world.account(FIRST).subscribers.delete([known])
+    sync(resources=RESOURCES)
+    assert holding(warehouse, known) == {}
+    assert warehouse.value("SELECT count(*) FROM subscribers") == 59 + 1  # still in Drip elsewhere: back again
+
+
+def test_the_command_says_what_it_removed_and_where_else_they_are(
+    known: str, warehouse: Warehouse, world: World, tmp_path: Path
+) -> None:
+    warehouse.execute(f"UPDATE drip.campaigns SET bcc = 'x, {NEW}' WHERE id = (SELECT min(id) FROM drip.campaigns)")
+    command = [str(Path(sys.executable).parent / "drip-flows"), "forget", NEW.lower()]
+    result = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for words in ("subscribers_history", FIRST, SECOND, "drip.campaigns still mentions", "with the next full sync"):
+        assert words in result.stdout
+
+
+def test_what_is_no_address_is_refused(server: Any, warehouse: Warehouse) -> None:
+    with pytest.raises(SettingsError, match="no email address"):
+        forget("")
+    with pytest.raises(SettingsError, match="nobody to forget"):
+        forget(NEW)

@@ -1,0 +1,116 @@
+"""Between full syncs only those who came are asked for, and nothing else is touched or forgotten."""
+
+from typing import Any
+
+import pytest
+
+from flows.report import ListReport, SyncReport
+from flows.sandbox import Server, World
+from tests.conftest import Warehouse, both_destinations
+
+FIRST, SECOND = "1000001", "1000002"
+SUBSCRIBERS = ["subscribers"]
+IDS = "SELECT account_id, id FROM subscribers ORDER BY 1, 2"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={FIRST: 1_200, SECOND: 10})
+
+
+def line(report: SyncReport, account: str = FIRST) -> ListReport:
+    (found,) = (one for one in report.lists if one.account == account and one.resource == "subscribers")
+    return found
+
+
+def pages(server: Server, account: str = FIRST) -> list[tuple[str, bool]]:
+    """The pages of subscribers asked for since the log was cleared, and whether only of those after a moment."""
+    asked = [one.query for one in server.log if one.path.endswith(f"/{account}/subscribers")]
+    return [(query.get("page", "1"), "subscribed_after" in query) for query in asked]
+
+
+def people(world: World) -> list[tuple[str, str]]:
+    return sorted((account, one) for account in world.account_ids for one in world.account(account).subscribers.ids())
+
+
+@both_destinations
+def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: World, server: Server) -> None:
+    world.account(FIRST).subscribers.add("no record")
+    sync(resources=SUBSCRIBERS)
+    before = warehouse.rows(IDS)
+    gone, changed = world.account(FIRST).subscribers.ids()[:2]
+    world.account(FIRST).subscribers.delete([gone, "no record"])
+    world.account(FIRST).subscribers.update(changed, first_name="Qwertine")
+    newcomers = [(FIRST, one["id"]) for one in world.account(FIRST).arrive(30)]
+    server.log.clear()
+
+    report = sync(resources=SUBSCRIBERS, mode="incremental")
+    assert report.exit_code == 0
+    assert pages(server) == [("1", True)]
+    assert warehouse.rows(IDS) == sorted(before + newcomers)
+    assert warehouse.rows("SELECT count(*) FROM subscribers WHERE first_name = 'Qwertine'") == [(0,)]
+    assert warehouse.rows("SELECT count(*) FROM _quarantine") == [(1,)]
+    told = line(report)
+    assert (told.mode, told.saved, told.complete) == ("incremental", 1, True)
+    assert told.api_rows == told.landed == told.loaded
+    assert 30 <= told.landed < 100
+    modes = "SELECT mode, count(*) FROM _syncs WHERE resource = 'subscribers' GROUP BY mode ORDER BY mode"
+    assert warehouse.rows(modes) == [("full", 2), ("incremental", 2)]
+
+    assert sync(resources=SUBSCRIBERS).exit_code == 0
+    assert warehouse.rows(IDS) == people(world)
+    assert warehouse.rows("SELECT count(*) FROM subscribers WHERE first_name = 'Qwertine'") == [(1,)]
+    assert warehouse.rows("SELECT count(*) FROM _quarantine") == [(0,)]
+
+
+def test_an_account_that_was_never_whole_is_read_whole(sync: Any, warehouse: Warehouse, world: World) -> None:
+    report = sync(resources=SUBSCRIBERS, mode="incremental")
+    assert line(report).why == "never read whole before"
+    world.faults = [{"match": {"account": FIRST}, "action": {"kind": "meta", "values": {"total_count": 1_300}}}]
+    assert sync(resources=SUBSCRIBERS).exit_code == 1
+    world.faults = None
+    world.account(SECOND).subscribers.clear()
+    sync(resources=SUBSCRIBERS, accounts=[SECOND])
+    report = sync(resources=SUBSCRIBERS, mode="incremental")
+    assert line(report).why == "the last sync did not get all it had asked for"
+    assert line(report, SECOND).why == "nobody of it is loaded"
+    assert {one.mode for one in report.lists} == {"full"}
+    assert warehouse.rows(IDS) == people(world)
+
+
+def test_auto_reads_whole_when_that_is_due(sync: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert line(sync(resources=SUBSCRIBERS, mode="auto")).mode == "full"
+    assert line(sync(resources=SUBSCRIBERS, mode="auto")).mode == "incremental"
+    monkeypatch.setenv("SOURCES__DRIP__FULL_EVERY", "0")
+    due = line(sync(resources=SUBSCRIBERS, mode="auto"))
+    assert due.mode == "full"
+    assert "due every 0.0 h" in due.why
+    assert line(sync(resources=SUBSCRIBERS, mode="incremental")).mode == "incremental"
+
+
+def test_a_part_is_gone_on_from_and_never_taken_for_the_whole(
+    sync: Any, warehouse: Warehouse, world: World, server: Server
+) -> None:
+    def broken(page: int) -> None:
+        world.faults = [{"match": {"account": FIRST, "page": page}, "action": {"kind": "status", "status": 403}}]
+
+    sync(resources=SUBSCRIBERS)
+    world.account(FIRST).arrive(1_500)
+    broken(2)
+    for mode in ("full", "incremental"):
+        assert sync(resources=SUBSCRIBERS, mode=mode).exit_code == 1
+    world.faults = None
+    server.log.clear()
+    assert sync(resources=SUBSCRIBERS, mode="incremental").exit_code == 0
+    assert pages(server) == [("2", True)]
+    assert warehouse.rows(IDS) == people(world)
+
+    world.account(FIRST).arrive(1_500)
+    broken(2)
+    for mode in ("incremental", "full"):
+        assert sync(resources=SUBSCRIBERS, mode=mode).exit_code == 1
+    world.faults = None
+    server.log.clear()
+    assert sync(resources=SUBSCRIBERS).exit_code == 0
+    assert sorted(pages(server)) == [("2", False), ("3", False), ("4", False), ("5", False)]
+    assert warehouse.rows(IDS) == people(world)
