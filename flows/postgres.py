@@ -104,18 +104,18 @@ class JsonbPostgres(dlt.destinations.postgres):
         return JsonbClient
 
 
-def destination(dataset: str, work_mem: str) -> Any:
-    """The dlt destination that a dataset is loaded with. Raises SettingsError."""
+def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
+    """The dlt destination that a dataset is loaded with, and with what else dlt can set there. Raises SettingsError."""
     if not MEMORY.fullmatch(work_mem):
         raise SettingsError(f"SOURCES__DRIP__WORK_MEM is no amount of memory such as 256MB: {work_mem!r}")
-    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres")
+    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres", **settings)
 
 
 def check(dataset: str) -> None:
     """Make sure that the dataset can be written to, and that its lock was not lost. Raises SettingsError."""
     if dataset in _held:
         _check_lock(_held[dataset])
-    with closing(_connect()) as connection, connection.cursor() as cursor:
+    with closing(connect()) as connection, connection.cursor() as cursor:
         place = location(credentials())
         cursor.execute(RIGHTS, (dataset, f"{dataset}_staging"))
         version, encoding, read_only, may_create = cursor.fetchone()
@@ -143,7 +143,7 @@ def exclusive(dataset: str, wait: float) -> Iterator[None]:
     Raises:
         SettingsError: another run is at it for longer.
     """
-    with closing(_connect()) as connection, connection.cursor() as cursor:
+    with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(WITHOUT_DELAY)
         _acquire(cursor, dataset, wait)
         _end_left_over(cursor, dataset)
@@ -201,7 +201,7 @@ def _check_lock(connection: Any) -> None:
         ) from None
 
 
-def _connect() -> Any:
+def connect() -> Any:
     """A connection in autocommit. Raises SettingsError, in the server's own words, which hold no password."""
     found = credentials()
     try:

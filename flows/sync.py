@@ -9,12 +9,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.budget import budget_in_prefect
+from flows.deployed import prepare_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
 from flows.load import known_columns, load
 from flows.progress import ListsPlanned, emit, tell
 from flows.report import SyncReport, report, stopped_report
-from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
+from flows.run import DEFAULT_DATASET, Run, clean_up, private_files, tools_of
 from flows.source.drip import chosen_accounts
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS
 from flows.source.errors import DripError, SettingsError
@@ -54,7 +55,7 @@ def sync(
     Returns:
         A state with a `SyncReport` in it.
     """
-    run = prepare(resources, destination, dataset)
+    run = prepare_in_prefect(resources, destination, dataset)
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait)

@@ -73,6 +73,21 @@ def show_accounts() -> None:
     console.print(table)
 
 
+def run_copy(dataset: str, replace: bool) -> int:
+    """Copy a dataset from DuckDB to PostgreSQL, and show how both compare. Returns the exit code."""
+    from flows.copying import copy_to_postgres  # with PostgreSQL's driver, which is an extra
+
+    with listening(ProgressLine(console).on):
+        compared = copy_to_postgres(dataset, replace)
+    table = Table("table", "", title="Copied from DuckDB to PostgreSQL", title_justify="left")
+    table.add_column("rows", justify="right")
+    for one in compared:
+        verdict = "the same" if one.same else f"[red]not the same[/]: {one.before[0]:,} rows before"
+        table.add_row(one.table, verdict, f"{one.after[0]:,}")
+    console.print(table)
+    return 0 if all(one.same for one in compared) else 1
+
+
 def run_demo(database: Path) -> int:
     """Sync the sandbox into `database`, day after day, and say what to do next. Returns the exit code."""
     world = World()
