@@ -91,13 +91,14 @@ def deploy(
     pool: Annotated[str, typer.Option(help="The work pool; made if it is not there.")] = "drip",
     kind: Annotated[str, typer.Option("--type", help="Its type: process, docker or kubernetes.")] = "process",
     image: Annotated[str, typer.Option(help="An image with the project installed, for docker and kubernetes.")] = "",
+    destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
 ) -> None:
     """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project."""
     apply_prefect_settings()
     from flows.deploying import deploy as deploy_all
 
     with _plain_errors():
-        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image))
+        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination))
 
 
 @app.command()

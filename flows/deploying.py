@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -13,9 +13,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
+from flows.destinations import DestinationName
 from flows.source.errors import SettingsError, unknown
 
-PoolType = Literal["process", "docker", "kubernetes"]
 QUEUE = "sync"
 ONE_RUN = 1
 FILE = "prefect.yaml"
@@ -27,7 +27,7 @@ JOB_VARIABLES: dict[str, dict[str, Any]] = {
 """By type of work pool, what its jobs are started with, beside the image. Never a secret: Prefect shows them."""
 
 
-def deploy(folder: Path, pool: str, kind: str, image: str) -> int:
+def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> int:
     """Deploy all that `prefect.yaml` in `folder` describes, to a work pool that is made if it is not there.
 
     Args:
@@ -35,18 +35,21 @@ def deploy(folder: Path, pool: str, kind: str, image: str) -> int:
         pool: the name of the work pool.
         kind: its type.
         image: with the project installed, for the types whose runs take place in containers.
+        destination: that the deployments sync to; as the file says where empty.
 
     Returns:
         The exit code of `prefect deploy`.
 
     Raises:
-        SettingsError: there is no such type or no file, an image is missing, or the pool is of another type.
+        SettingsError: there is no such type, destination or file, an image is missing, or the pool is of another type.
     """
+    if destination and destination not in get_args(DestinationName):
+        raise unknown("destination", destination, get_args(DestinationName))
     if kind not in JOB_VARIABLES:
         raise unknown("type of work pool", kind, JOB_VARIABLES)
     if (kind != "process") != bool(image):
         raise SettingsError(f"a work pool of type {kind} {'takes no' if image else 'needs an'} --image")
-    described = description(folder, pool, kind, image)
+    described = description(folder, pool, kind, image, destination)
     with get_client(sync_client=True) as client:
         _make_pool(client, pool, kind)
         _make_queue(client, pool)
@@ -58,8 +61,8 @@ def deploy(folder: Path, pool: str, kind: str, image: str) -> int:
         return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603
 
 
-def description(folder: Path, pool: str, kind: str, image: str) -> dict[str, Any]:
-    """What `prefect.yaml` says, for a work pool of this name and type. Raises SettingsError where there is none."""
+def description(folder: Path, pool: str, kind: str, image: str, destination: str = "") -> dict[str, Any]:
+    """What `prefect.yaml` says, for this work pool and destination. Raises SettingsError where there is no file."""
     path = folder / FILE
     if not path.is_file():
         raise SettingsError(f"no {FILE} in {folder}: deploy from the folder of the project")
@@ -67,6 +70,7 @@ def description(folder: Path, pool: str, kind: str, image: str) -> dict[str, Any
     variables = JOB_VARIABLES[kind] | ({"image": image} if image else {})
     for deployment in described["deployments"]:
         deployment["work_pool"] = deployment["work_pool"] | {"name": pool, "job_variables": variables}
+        deployment["parameters"] = deployment["parameters"] | ({"destination": destination} if destination else {})
     return described
 
 
