@@ -16,6 +16,7 @@ import pyarrow as pa
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from flows import postgres
+from flows.dataset import lock_wait
 from flows.destinations import DUCKDB_SETTING, Target, open_duckdb, resolve_target
 from flows.landing import BATCH_ROWS, Landing
 from flows.load import PIPELINE, SCHEMA
@@ -72,7 +73,7 @@ def copy_to_postgres(dataset: str, replace: bool) -> list[Compared]:
     if source.path is None or not source.path.exists():
         raise SettingsError(f"there is no {source.location} to copy: change {DUCKDB_SETTING}")
     target.check(DripSettings())
-    wait = DripSettings.lock_wait
+    wait = lock_wait()
     with source.lock(wait), target.lock(wait), closing(open_duckdb(source.path, wait, read_only=True)) as con:
         schema = _schema(con, dataset)
         _refuse_what_is_there(target, replace)

@@ -47,8 +47,8 @@ RIGHTS = """
     FROM pg_namespace WHERE nspname IN (%s, %s)
 """
 
-_held: dict[str, Any] = {}
-"""By dataset, the connections of this process that hold its lock."""
+_held: dict[tuple[str, str], Any] = {}
+"""By database and dataset, the connections of this process that hold its lock."""
 
 
 def credentials(dataset: str = "", work_mem: str = "") -> PostgresCredentials:
@@ -113,10 +113,10 @@ def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
 
 def check(dataset: str) -> None:
     """Make sure that the dataset can be written to, and that its lock was not lost. Raises SettingsError."""
-    if dataset in _held:
-        _check_lock(_held[dataset])
+    place = location(credentials())
+    if (place, dataset) in _held:
+        _check_lock(_held[place, dataset])
     with closing(connect()) as connection, connection.cursor() as cursor:
-        place = location(credentials())
         cursor.execute(RIGHTS, (dataset, f"{dataset}_staging"))
         version, encoding, read_only, may_create = cursor.fetchone()
     problems = {
@@ -147,11 +147,12 @@ def exclusive(dataset: str, wait: float) -> Iterator[None]:
         cursor.execute(WITHOUT_DELAY)
         _acquire(cursor, dataset, wait)
         _end_left_over(cursor, dataset)
-        _held[dataset] = connection
+        held = (location(credentials()), dataset)
+        _held[held] = connection
         try:
             yield
         finally:
-            del _held[dataset]
+            del _held[held]
 
 
 def _acquire(cursor: Any, dataset: str, wait: float) -> None:

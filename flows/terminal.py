@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flows.destinations import DestinationName
+from flows.destinations import DestinationName, resolve_target
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
@@ -75,7 +75,8 @@ def show_accounts() -> None:
 
 def run_copy(dataset: str, replace: bool) -> int:
     """Copy a dataset from DuckDB to PostgreSQL, and show how both compare. Returns the exit code."""
-    from flows.copying import copy_to_postgres  # with PostgreSQL's driver, which is an extra
+    resolve_target("postgres", dataset)  # says so where PostgreSQL's driver, an extra, is missing
+    from flows.copying import copy_to_postgres
 
     with listening(ProgressLine(console).on):
         compared = copy_to_postgres(dataset, replace)
