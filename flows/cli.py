@@ -105,6 +105,50 @@ def freshness(
 
 
 @app.command()
+def copy_to_postgres(
+    dataset: Annotated[str, typer.Option(help="The schema that the tables are in, in both.")] = "drip",
+    replace: Annotated[bool, typer.Option(help="Replace the tables of the dataset if it is there already.")] = False,
+) -> None:
+    """Copy all that your DuckDB file holds into your PostgreSQL, and compare every value.
+
+    Exit codes: 0 both hold the same; 1 they do not; 2 nothing could start.
+    """
+    from flows.terminal import run_copy
+
+    with _plain_errors():
+        raise typer.Exit(run_copy(dataset, replace))
+
+
+@app.command()
+def secret(
+    setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
+) -> None:
+    """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts."""
+    apply_prefect_settings()
+    from flows.secret_blocks import block_of, save
+
+    with _plain_errors():
+        block = block_of(setting)
+        save(setting, typer.prompt(setting, hide_input=True))
+        typer.echo(f"{setting} is kept in the Secret block {block}")
+
+
+@app.command()
+def deploy(
+    pool: Annotated[str, typer.Option(help="The work pool; made if it is not there.")] = "drip",
+    kind: Annotated[str, typer.Option("--type", help="Its type: process, docker or kubernetes.")] = "process",
+    image: Annotated[str, typer.Option(help="An image with the project installed, for docker and kubernetes.")] = "",
+    destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
+) -> None:
+    """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project."""
+    apply_prefect_settings()
+    from flows.deploying import deploy as deploy_all
+
+    with _plain_errors():
+        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination))
+
+
+@app.command()
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,

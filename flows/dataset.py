@@ -268,12 +268,12 @@ def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(path, read_only=True)
     except duckdb.IOException:
-        wait = _lock_wait()
+        wait = lock_wait()
         _say(f"{path} is being written to; waiting up to {wait:.0f} s for it")
         return open_duckdb(path, wait, read_only=True)
 
 
-def _lock_wait() -> float:
+def lock_wait() -> float:
     """Seconds, of the same setting as the sync's; the other settings of the source are not needed to read."""
     try:
         configured: float | None = dlt.config.get(LOCK_WAIT_SETTING, float)

@@ -47,8 +47,8 @@ RIGHTS = """
     FROM pg_namespace WHERE nspname IN (%s, %s)
 """
 
-_held: dict[str, Any] = {}
-"""By dataset, the connections of this process that hold its lock."""
+_held: dict[tuple[str, str], Any] = {}
+"""By database and dataset, the connections of this process that hold its lock."""
 
 
 def credentials(dataset: str = "", work_mem: str = "") -> PostgresCredentials:
@@ -104,19 +104,19 @@ class JsonbPostgres(dlt.destinations.postgres):
         return JsonbClient
 
 
-def destination(dataset: str, work_mem: str) -> Any:
-    """The dlt destination that a dataset is loaded with. Raises SettingsError."""
+def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
+    """The dlt destination that a dataset is loaded with, and with what else dlt can set there. Raises SettingsError."""
     if not MEMORY.fullmatch(work_mem):
         raise SettingsError(f"SOURCES__DRIP__WORK_MEM is no amount of memory such as 256MB: {work_mem!r}")
-    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres")
+    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres", **settings)
 
 
 def check(dataset: str) -> None:
     """Make sure that the dataset can be written to, and that its lock was not lost. Raises SettingsError."""
-    if dataset in _held:
-        _check_lock(_held[dataset])
-    with closing(_connect()) as connection, connection.cursor() as cursor:
-        place = location(credentials())
+    place = location(credentials())
+    if (place, dataset) in _held:
+        _check_lock(_held[place, dataset])
+    with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(RIGHTS, (dataset, f"{dataset}_staging"))
         version, encoding, read_only, may_create = cursor.fetchone()
     problems = {
@@ -143,15 +143,16 @@ def exclusive(dataset: str, wait: float) -> Iterator[None]:
     Raises:
         SettingsError: another run is at it for longer.
     """
-    with closing(_connect()) as connection, connection.cursor() as cursor:
+    with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(WITHOUT_DELAY)
         _acquire(cursor, dataset, wait)
         _end_left_over(cursor, dataset)
-        _held[dataset] = connection
+        held = (location(credentials()), dataset)
+        _held[held] = connection
         try:
             yield
         finally:
-            del _held[dataset]
+            del _held[held]
 
 
 def _acquire(cursor: Any, dataset: str, wait: float) -> None:
@@ -201,7 +202,7 @@ def _check_lock(connection: Any) -> None:
         ) from None
 
 
-def _connect() -> Any:
+def connect() -> Any:
     """A connection in autocommit. Raises SettingsError, in the server's own words, which hold no password."""
     found = credentials()
     try:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from flows.artifacts import failures_published, publish
 from flows.budget import budget_in_prefect
+from flows.deployed import prepare_in_prefect
 from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
 from flows.load import known_columns, load, pipeline_of
@@ -17,7 +18,7 @@ from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
 from flows.progress_artifact import progress_shown
 from flows.report import SyncReport, report, stopped_report
-from flows.run import DEFAULT_DATASET, Run, clean_up, prepare, private_files, tools_of
+from flows.run import DEFAULT_DATASET, Run, clean_up, private_files, tools_of
 from flows.source.drip import chosen_accounts
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
 from flows.source.errors import DripError, SettingsError
@@ -72,7 +73,7 @@ def sync(
         A state with a `SyncReport` in it.
     """
     with failures_published():
-        result = _reported(prepare(resources, destination, dataset, history), accounts, mode)
+        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode)
         publish(result)
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flows.destinations import DestinationName
+from flows.destinations import DestinationName, resolve_target
 from flows.forget import forget
 from flows.modes import MODES, Mode
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
@@ -100,6 +100,22 @@ def show_accounts() -> None:
             created = row["created_at"]
             table.add_row(row["id"], row["name"], row["url"], f"{created:%Y-%m-%d}" if created else "")
     console.print(table)
+
+
+def run_copy(dataset: str, replace: bool) -> int:
+    """Copy a dataset from DuckDB to PostgreSQL, and show how both compare. Returns the exit code."""
+    resolve_target("postgres", dataset)  # says so where PostgreSQL's driver, an extra, is missing
+    from flows.copying import copy_to_postgres
+
+    with listening(ProgressLine(console).on):
+        compared = copy_to_postgres(dataset, replace)
+    table = Table("table", "", title="Copied from DuckDB to PostgreSQL", title_justify="left")
+    table.add_column("rows", justify="right")
+    for one in compared:
+        verdict = "the same" if one.same else f"[red]not the same[/]: {one.before[0]:,} rows before"
+        table.add_row(one.table, verdict, f"{one.after[0]:,}")
+    console.print(table)
+    return 0 if all(one.same for one in compared) else 1
 
 
 def run_demo(database: Path) -> int:

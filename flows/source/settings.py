@@ -61,6 +61,8 @@ class DripSettings(BaseConfiguration):
     """Keep what landed after its load is reconciled."""
     resume_max_age: float = 3600.0
     """Seconds for which what an interrupted run landed still counts as one consistent picture."""
+    file_lasts: bool = False
+    """The DuckDB file lies on a volume that outlives the run, where a work pool runs it in a container."""
     lock_wait: float = 60.0
     """Seconds to wait for another run, or a reader, that holds the destination."""
     memory_limit: str = "300MB"

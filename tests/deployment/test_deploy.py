@@ -1,44 +1,77 @@
 """`prefect.yaml` deploys as it is, and what it deploys syncs on a worker."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
+import jsonschema
+import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import LogFilter
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.server.api import collections_data
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Cancelled, Pending
+from prefect.utilities.templating import apply_values
 
+from flows.deploying import description
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
+from tests.postgres import PASSWORD
 
-NAME, POOL = "drip-sync/sync", "drip"
+NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
+SCHEDULES = {"sync": [("17 * * * *", True)], "full-refresh": [("37 2 * * *", True)], "sync-account": []}
+CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
+WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
+SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
 COMMAND_SECONDS, RUN_SECONDS = 120, 180
 
 
-def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str:
-    """What a `prefect` command printed, which has to succeed; it and all that it started end in time."""
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("prefect")), *arguments],
+def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """A command of the project's environment, in a session of its own."""
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name(program)), *arguments],
         cwd=cwd,
         env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = COMMAND_SECONDS, typed: str = "") -> str:
+    """What a command printed, which has to succeed; it and all that it started end in time."""
     try:
-        output, _ = process.communicate(timeout=timeout)
+        output, _ = process.communicate(typed, timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        pytest.fail(f"prefect {' '.join(arguments)} took too long:\n{process.communicate()[0]}")
+        pytest.fail(f"{process.args} took too long:\n{process.communicate()[0]}")
     assert process.returncode == 0, output
     return output
+
+
+def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str:
+    """What a `prefect` command printed."""
+    return finish(start("prefect", *arguments, cwd=cwd), timeout)
+
+
+def drip_flows(*arguments: str, cwd: Path, typed: str = "") -> str:
+    """What a `drip-flows` command printed, which was given `typed`."""
+    return finish(start("drip-flows", *arguments, cwd=cwd), typed=typed)
 
 
 @pytest.fixture(scope="module")
@@ -59,29 +92,74 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def deployment(client: SyncPrefectClient, checkout: Path) -> Iterator[DeploymentResponse]:
-    """Deployed as the comment in `prefect.yaml` says; twice, since a change is deployed over what is there."""
-    prefect("work-pool", "create", POOL, "--type", "process", cwd=checkout)
-    for _ in range(2):
-        prefect("--no-prompt", "deploy", "--all", cwd=checkout)
-    deployed = client.read_deployment_by_name(NAME)
+def deployments(client: SyncPrefectClient, checkout: Path) -> Iterator[dict[str, DeploymentResponse]]:
+    """All of them by name: with the pool, as docs/operations.md says, and then once more, over what is there."""
+    drip_flows("deploy", cwd=checkout)
+    prefect("--no-prompt", "deploy", "--all", cwd=checkout)
+    deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
     yield deployed
-    client.delete_deployment(deployed.id)
+    for one in deployed.values():
+        client.delete_deployment(one.id)
 
 
-def test_what_is_deployed(deployment: DeploymentResponse) -> None:
-    assert deployment.entrypoint == "flows/sync.py:sync"
-    assert deployment.work_pool_name == POOL
-    assert deployment.tags == ["drip"]
-    assert deployment.description
-    assert deployment.parameters == {"accounts": None, "resources": None, "destination": "duckdb", "dataset": "drip"}
-    assert set(deployment.parameter_openapi_schema["properties"]) == set(deployment.parameters)
-    (schedule,) = deployment.schedules
-    assert schedule.active
-    assert schedule.schedule.cron == "17 * * * *"
-    assert not deployment.paused
-    assert deployment.global_concurrency_limit.limit == 1
-    assert deployment.concurrency_options.collision_strategy == ConcurrencyLimitStrategy.CANCEL_NEW
+@pytest.fixture(scope="module")
+def deployment(deployments: dict[str, DeploymentResponse]) -> DeploymentResponse:
+    """The hourly sync."""
+    return deployments["sync"]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str) -> None:
+    one = deployments[name]
+    assert one.entrypoint == "flows/sync.py:sync"
+    assert (one.work_pool_name, one.work_queue_name) == (POOL, QUEUE)
+    assert one.tags == ["drip"]
+    assert one.version == version("drip-flows")
+    assert one.description
+    assert one.parameters == {"accounts": None, "resources": None, "destination": "duckdb", "dataset": "drip"}
+    assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
+    assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == SCHEDULES[name]
+    assert not one.paused
+    assert one.job_variables == {}
+    assert one.global_concurrency_limit.limit == 1
+    assert one.concurrency_options.collision_strategy == (CANCEL_NEW if name == "sync" else ENQUEUE)
+
+
+def test_a_worker_gets_one_sync_at_a_time(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+    assert client.read_work_queue_by_name(QUEUE, work_pool_name=POOL).concurrency_limit == 1
+
+
+def test_a_run_that_finds_another_at_work_is_cancelled(
+    client: SyncPrefectClient, deployment: DeploymentResponse
+) -> None:
+    first, second = (client.create_flow_run_from_deployment(deployment.id) for _ in range(2))
+    client.set_flow_run_state(first.id, Pending())
+    client.set_flow_run_state(second.id, Pending())
+    state = client.read_flow_run(second.id).state
+    assert state is not None
+    assert state.is_cancelled(), state
+    client.set_flow_run_state(first.id, Cancelled(), force=True)
+
+
+def test_a_parameter_that_is_wrong_is_refused(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+    with pytest.raises(PrefectHTTPStatusError, match="does not match"):
+        client.create_flow_run_from_deployment(deployment.id, parameters={"accounts": ["1 OR 1=1"]})
+
+
+@pytest.mark.parametrize(("kind", "package"), [("docker", "prefect-docker"), ("kubernetes", "prefect-kubernetes")])
+def test_containers(kind: str, package: str, tmp_path: Path) -> None:
+    """What is deployed there fits the template that Prefect has for such a work pool, and fills it."""
+    shutil.copy(PROJECT / "prefect.yaml", tmp_path)
+    described = description(tmp_path, "containers", kind, "registry.example.com/drip-flows:1")
+    template = json.loads(WORKER_TEMPLATES.read_text())[package][kind]["default_base_job_configuration"]
+    for one in described["deployments"]:
+        variables = one["work_pool"]["job_variables"]
+        assert set(variables) <= set(template["variables"]["properties"])
+        jsonschema.validate(variables, template["variables"])
+        defaults = {k: v["default"] for k, v in template["variables"]["properties"].items() if "default" in v}
+        job = json.dumps(apply_values(template["job_configuration"], defaults | variables))
+        assert '"image": "registry.example.com/drip-flows:1"' in job
+        assert '"IfNotPresent"' in job
 
 
 def test_it_runs_wherever_the_project_is_installed(deployment: DeploymentResponse, checkout: Path) -> None:
@@ -103,6 +181,15 @@ def test_no_secret_is_deployed(
     assert deployment.job_variables == {}
 
 
+@pytest.fixture
+def nothing_scheduled(client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]) -> None:
+    """A worker finds only what the test asks for, whatever time it is."""
+    for one in deployments.values():
+        for schedule in client.read_deployment(one.id).schedules:
+            client.update_deployment_schedule(one.id, schedule.id, active=False)
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
 def test_a_worker_syncs(
     client: SyncPrefectClient,
     deployment: DeploymentResponse,
@@ -111,14 +198,91 @@ def test_a_worker_syncs(
     world: World,
     tmp_path: Path,
 ) -> None:
-    (schedule,) = client.read_deployment(deployment.id).schedules
-    prefect("deployment", "schedule", "pause", NAME, str(schedule.id), cwd=tmp_path)
     run = client.create_flow_run_from_deployment(deployment.id)
     prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
-    state = client.read_flow_run(run.id).state
+    assert_synced(client, run.id, warehouse, world)
+
+
+def assert_synced(client: SyncPrefectClient, run: UUID, warehouse: Warehouse, world: World) -> None:
+    state = client.read_flow_run(run).state
     assert state is not None
     assert state.is_completed(), state.message
     for account in world.account_ids:
         expected = {person["id"] for person in world.account(account).records["subscribers"].all()}
-        assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{account}'")) == expected
-    assert warehouse.value("SELECT count(*) FROM _syncs WHERE complete") == 2 + 9 * len(world.account_ids)
+        rows = warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{account}'")
+        assert len(rows) == len(expected)
+        assert set(rows) == expected
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    server: Server,
+    warehouse: Warehouse,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for setting in SECRETS:
+        value = os.environ[setting]
+        monkeypatch.delenv(setting)
+        assert value not in drip_flows("secret", setting, cwd=tmp_path, typed=f"{value}\n")
+    run = client.create_flow_run_from_deployment(deployment.id, parameters={"destination": "postgres"})
+    output = prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
+    assert_synced(client, run.id, warehouse, world)
+    logs = client.read_logs(LogFilter(flow_run_id={"any_": [run.id]}), limit=200)
+    assert logs
+    stored = str(client.read_flow_run(run.id)) + str(logs) + output
+    for secret in (world.api_key, PASSWORD):
+        assert secret not in stored
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
+def test_a_run_that_is_killed_has_crashed_and_the_next_is_exact(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    server: Server,
+    warehouse: Warehouse,
+    world: World,
+    tmp_path: Path,
+) -> None:
+    world.faults = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
+    run = client.create_flow_run_from_deployment(deployment.id)
+    worker = start("prefect", "worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path)
+    deadline = time.monotonic() + RUN_SECONDS
+    while len(server.log) < 10 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in psutil.Process(worker.pid).children(recursive=True):
+        process.kill()
+    finish(worker, RUN_SECONDS)
+    state = client.read_flow_run(run.id).state
+    assert state is not None
+    assert state.is_crashed(), state
+    world.faults = None
+    again = client.create_flow_run_from_deployment(deployment.id)
+    prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
+    assert_synced(client, again.id, warehouse, world)
+
+
+def test_a_file_in_a_container_is_refused(
+    client: SyncPrefectClient, deployment: DeploymentResponse, server: Server, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    client.create_work_pool(WorkPoolCreate(name="containers", type="prefect:managed"))
+    elsewhere = client.create_deployment(
+        deployment.flow_id,
+        "elsewhere",
+        entrypoint=deployment.entrypoint,
+        pull_steps=deployment.pull_steps,
+        work_pool_name="containers",
+    )
+    run = client.create_flow_run_from_deployment(elsewhere)
+    executed = start("prefect", "flow-run", "execute", str(run.id), cwd=tmp_path)
+    executed.communicate(timeout=RUN_SECONDS)
+    state = client.read_flow_run(run.id).state
+    client.delete_deployment(elsewhere)
+    assert state is not None
+    assert state.is_failed()
+    assert "SOURCES__DRIP__FILE_LASTS" in str(state.message)
+    assert not server.log

@@ -1,0 +1,74 @@
+"""Moving from DuckDB to PostgreSQL: everything arrives, is compared, and the next sync goes on from there."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from flows import copying
+from flows.sandbox import World
+from tests.conftest import PostgresWarehouse, Warehouse
+
+FIRST = "1000001"
+COMMAND = str(Path(sys.executable).parent / "drip-flows")
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCES__DRIP__API_KEY"}
+    words = (COMMAND, "copy-to-postgres", *words)
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_all_of_it(sync: Any, warehouse: Warehouse, world: World, postgres: str, tmp_path: Path) -> None:
+    people = world.account(FIRST).records["subscribers"]
+    odd = {"lead_score": "high", "newField": {"b": 1e2, "a": [1.0, "1", None]}, "tags": ["x\0y", "😀"]}
+    people.update(people.all()[0]["id"], created_at="0001-01-01T00:00:00+14:00", **odd)
+    assert sync().exit_code == 0
+    there = PostgresWarehouse(warehouse.path, url=postgres)
+    result = run(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "not the same" not in result.stdout
+    for table in ("subscribers", "subscriber_tags", "tags", "_syncs", "users"):
+        assert there.value(f"SELECT count(*) FROM {table}") == warehouse.value(f"SELECT count(*) FROM {table}")
+    assert there.columns("subscribers")["custom_fields"] == "jsonb"
+    (row,) = there.rows(f"SELECT new_field, lead_score__v_json FROM subscribers WHERE id = '{people.all()[0]['id']}'")
+    assert row == ('{"a": [1.0, "1", null], "b": 100.0}', '"high"')
+
+    refused = run(tmp_path)
+    assert refused.returncode == 2
+    assert "--replace" in refused.stderr
+    there.execute("DELETE FROM drip.tags; INSERT INTO drip.tags SELECT '1', 'mine', 'x'")
+    assert run(tmp_path, "--replace").returncode == 0
+    assert sorted(there.rows("SELECT account_id, tag FROM tags")) == sorted(
+        warehouse.rows("SELECT account_id, tag FROM tags")
+    )
+
+    rows = there.value("SELECT count(*) FROM subscribers")
+    people.update(people.all()[1]["id"], new_field=1, newField=2)
+    people.delete([people.all()[2]["id"]])
+    assert sync(destination="postgres").exit_code == 0
+    assert there.value("SELECT count(*) FROM subscribers") == rows - 1
+    assert there.value(f"SELECT new_field::text FROM subscribers WHERE id = '{people.all()[1]['id']}'") == "2"
+
+
+def test_a_difference_is_found(sync: Any, warehouse: Warehouse, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync(resources=["tags", "webhooks", "subscribers"])
+    views = copying.make_views
+
+    def tampered(*args: Any) -> None:
+        views(*args)
+        with closing(psycopg2.connect(postgres)) as con, con, con.cursor() as cursor:
+            cursor.execute(
+                "UPDATE drip.webhooks SET events = events || '[1]' WHERE id = (SELECT min(id) FROM drip.webhooks)"
+            )
+            cursor.execute("DELETE FROM drip.tags WHERE tag = (SELECT min(tag) FROM drip.tags)")
+
+    monkeypatch.setattr(copying, "make_views", tampered)
+    compared = {one.table: one for one in copying.copy_to_postgres("drip", replace=False)}
+    assert {name for name, one in compared.items() if not one.same} == {"webhooks", "tags"}
+    assert compared["webhooks"].before[0] == compared["webhooks"].after[0]

@@ -1,0 +1,77 @@
+"""Every command of the operations page is run, in its order: against a Prefect server, the sandbox and PostgreSQL."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.sandbox import Server, World
+from tests.conftest import PROJECT, PostgresWarehouse
+from tests.deployment.test_deploy import RUN_SECONDS, checkout, client, finish, start
+
+PAGE = (PROJECT / "docs" / "operations.md").read_text()
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+INSTEAD = {
+    # The tests have a server, whose address is in the environment; nothing is installed anew.
+    ".venv/bin/prefect server start": ".venv/bin/prefect server start --help",
+    "make .venv/stamp": f"make --dry-run --directory {PROJECT} .venv/stamp",
+    ".venv/bin/prefect worker start --pool drip": ".venv/bin/prefect worker start --pool drip --run-once",
+}
+FIRST_RUN = ".venv/bin/prefect deployment run drip-sync/sync"
+WORKER = INSTEAD[".venv/bin/prefect worker start --pool drip"]
+
+
+__all__ = ["checkout", "client"]  # fixtures
+
+
+def run(command: str, folder: Path) -> str:
+    """What it printed; a secret that it asks for is the one in the environment."""
+    words = shlex.split(INSTEAD.get(command, command))
+    typed = os.environ[words[-1]] + "\n" if "secret" in words else ""
+    return finish(start(Path(words[0]).name, *words[1:], cwd=folder), RUN_SECONDS, typed)
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_every_command(
+    client: SyncPrefectClient,
+    checkout: Path,
+    server: Server,
+    warehouse: PostgresWarehouse,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    people = sum(len(world.account(one).subscribers) for one in world.account_ids)
+    assert len(COMMANDS) > 15
+    for command in COMMANDS:
+        if command.endswith("copy-to-postgres"):
+            warehouse.execute("DROP SCHEMA drip CASCADE")
+            run("drip-flows sync", checkout)
+        output = run(command, checkout)
+        if command == FIRST_RUN:
+            run(WORKER, checkout)
+        if command == FIRST_RUN or command.endswith("copy-to-postgres"):
+            assert warehouse.value("SELECT count(*) FROM subscribers") == people
+        if command.endswith("accounts"):
+            assert all(account in output for account in world.account_ids)
+    asked = [[one.parameters.get(name) for name in ("accounts", "resources")] for one in flow_runs(client)]
+    for wanted in ([None, None], [["1000001"], None], [["1000001"], ["tags"]]):
+        assert wanted in asked
+    for deployment in client.read_deployments():
+        client.delete_deployment(deployment.id)
+
+
+def flow_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """All there are, as Prefect has them."""
+    return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
