@@ -54,6 +54,10 @@ cassettes: .venv/stamp ## record the cassettes again: from the sandbox, or with 
 	@$(BIN)/python -m pytest tests/test_cassettes.py -k "test_resource or whole_flow" \
 		--record-mode=rewrite --quiet $(if $(RECORD_KEY),--allowed-hosts=.*)
 
+.PHONY: pictures
+pictures: demo ## draw the README's pictures again, from the demo's database
+	@DESTINATION__DUCKDB__CREDENTIALS=data/demo.duckdb $(BIN)/python -m tests.pictures
+
 .PHONY: lock
 lock: .venv/stamp ## pin the newest versions that the bounds in pyproject.toml allow
 	@$(INSTALL) uv

@@ -3,7 +3,19 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import LINE_HEIGHT, MOST_LINES, SHARE, WIDTH, bars, colours, heat, largest, sentence
+from flows.charts.drawing import (
+    LABEL_WIDTH,
+    LINE_HEIGHT,
+    MOST_LINES,
+    SHARE,
+    WIDTH,
+    bars,
+    colours,
+    few_accounts,
+    heat,
+    largest,
+    sentence,
+)
 from flows.metrics.audience import NO_SCORE, NO_VALUE, SCORE_EDGES, STATUSES, VALUE_EDGES, band_labels
 
 NOBODY = "No subscribers in these accounts yet, so there is nothing to draw."
@@ -49,7 +61,7 @@ def status_mix(mix: pd.DataFrame) -> alt.Chart:
         mix,
         title="Status of today's subscribers",
         x=alt.X("share:Q", title="Share of the account's people", stack="zero", axis=alt.Axis(format="%")),
-        y=alt.Y("account:N", title=None, sort=order, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        y=alt.Y("account:N", title=None, sort=order, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color("status:N", title="Status", scale=colours([*STATUSES, *others])),
         tooltip=[
             "account:N",
@@ -72,7 +84,7 @@ def cohorts(cohorts: pd.DataFrame) -> alt.Chart:
         cohorts,
         title="Who joined in a month and can still be reached",
         x=alt.X("yearmonth(month):O", title="Month of joining (UTC)"),
-        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color(
             "share:Q", title="Still active", legend=SHARE, scale=alt.Scale(domain=[0, 1], scheme="viridis")
         ),
@@ -103,7 +115,7 @@ def lifetime_values(bands: pd.DataFrame) -> alt.Chart:
 def _people_by(frame: pd.DataFrame, column: str, title: str, label: str) -> alt.Chart:
     if frame.empty:
         return sentence(NOBODY)
-    shown, subtitle = largest(frame, column, "people", label.lower() + "s")
+    shown, subtitle = largest(few_accounts(frame, "people"), column, "people", label.lower() + "s")
     order = list(shown.groupby(column)["people"].sum().sort_values(ascending=False).index)
     return bars(
         shown,
@@ -118,12 +130,13 @@ def _people_by(frame: pd.DataFrame, column: str, title: str, label: str) -> alt.
 def _banded(bands: pd.DataFrame, title: str, label: str, order: list[str]) -> alt.Chart:
     if bands.empty:
         return sentence(NOBODY)
+    shown = few_accounts(bands, "people")
     return bars(
-        bands,
+        shown,
         title=title,
         height=LINE_HEIGHT,
         x=alt.X("band:N", title=label, sort=order, axis=alt.Axis(labelAngle=-30)),
         y=alt.Y("people:Q", title="People"),
-        color=alt.Color("account:N", title="Account", scale=colours(sorted(bands["account"].unique()))),
+        color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
         tooltip=["account:N", "band:N", alt.Tooltip("people:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
     )

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import HISTORY_OFF, LINE_HEIGHT, MOST_LINES, WIDTH, bars, colours, largest, sentence
+from flows.charts.drawing import HISTORY_OFF, LINE_HEIGHT, MOST_LINES, UTC, WIDTH, bars, colours, largest, sentence
 from flows.metrics.changes import ARRIVED, LEFT, RETURNED, TAG_ADDED, TAG_REMOVED
 
 NOTHING_MOVED = "No change has been seen yet: two syncs are needed, with something different between them."
@@ -17,7 +17,7 @@ def movements(movements: pd.DataFrame | None) -> alt.Chart:
         movements,
         title="Arrivals and departures, by the sync that saw them",
         height=LINE_HEIGHT,
-        x=alt.X("yearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
+        x=alt.X("utcyearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
         y=alt.Y("sum(net):Q", title="People (departures below zero)"),
         color=alt.Color("change:N", title="Change", scale=colours([ARRIVED, LEFT, RETURNED])),
         tooltip=["change:N", alt.Tooltip("sum(people):Q", title="people")],
@@ -49,7 +49,7 @@ def series_over_time(sizes: pd.DataFrame | None) -> alt.Chart:
         alt.Chart(shown, title=alt.Title("People in the largest series", subtitle=f"At most {MOST_LINES} series"))
         .mark_line(interpolate="step-after", point=True)
         .encode(
-            x=alt.X("seen_at:T", title="Seen at (UTC)"),
+            x=alt.X("seen_at:T", title="Seen at (UTC)", scale=UTC),
             y=alt.Y("active:Q", title="Active people"),
             color=alt.Color("series:N", title="Series", scale=colours(sorted(shown["series"].dropna().unique()))),
         )

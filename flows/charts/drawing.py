@@ -11,13 +11,16 @@ alt.renderers.enable("mimetype")
 # Metrics are small, yet months times accounts may be more than the 5,000 rows that Altair takes by default.
 alt.data_transformers.disable_max_rows()
 
-WIDTH, LINE_HEIGHT, BAR_HEIGHT = 560, 320, 22
+WIDTH, LINE_HEIGHT, BAR_HEIGHT, LABEL_WIDTH = 560, 320, 22, 220
 MOST_LINES = 10
 """More lines than this cannot be told apart by their colour."""
 MOST_BARS = 15
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999", "#882255")
 """Okabe and Ito's colours, then two more."""
 SHARE = alt.Legend(format="%")
+UTC = alt.Scale(type="utc")
+"""A browser draws moments in its own time zone unless told otherwise."""
+OTHERS = "all other accounts"
 HISTORY_OFF = (
     "History is off for this database, so there is nothing to draw: only later syncs can be compared with earlier ones."
 )
@@ -35,6 +38,19 @@ def largest(
     sums = frame.groupby(column)[number].sum().sort_values(ascending=False, kind="stable")
     shown = frame[frame[column].isin(sums.index[:most])]
     return shown, f"The {most} largest of {len(sums):,} {what}" if len(sums) > most else f"All {what}"
+
+
+def moment(column: str) -> alt.Tooltip:
+    """A moment in UTC, to be read over a mark."""
+    return alt.Tooltip(f"{column}:T", timeUnit="utcyearmonthdatehoursminutes", title=f"{column} (UTC)")
+
+
+def few_accounts(frame: pd.DataFrame, number: str) -> pd.DataFrame:
+    """With the largest accounts by the sum of `number`, and the rest as one: as many as have colours of their own."""
+    sums = frame.groupby("account")[number].sum().sort_values(ascending=False, kind="stable")
+    if len(sums) <= MOST_LINES:
+        return frame
+    return frame.assign(account=frame["account"].where(frame["account"].isin(sums.index[: MOST_LINES - 1]), OTHERS))
 
 
 def heat(frame: pd.DataFrame, title: str | alt.Title, **encoding: Any) -> alt.Chart:

@@ -3,7 +3,19 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import BAR_HEIGHT, SHARE, WIDTH, bars, colours, heat, largest, sentence
+from flows.charts.drawing import (
+    BAR_HEIGHT,
+    LABEL_WIDTH,
+    SHARE,
+    UTC,
+    WIDTH,
+    bars,
+    colours,
+    heat,
+    largest,
+    moment,
+    sentence,
+)
 
 NEVER_SYNCED = "No sync has been recorded yet, so there is nothing to draw."
 NO_ROWS = "The table has no rows in these accounts, so there is nothing to draw."
@@ -12,20 +24,24 @@ CLEAN = "Every record fitted its table: the quarantine is empty."
 PANEL_WIDTH, PANEL_HEIGHT, PANELS = 190, 90, 3
 
 
-def freshness(fresh: pd.DataFrame) -> alt.Chart:
+def freshness(fresh: pd.DataFrame) -> alt.Chart | alt.LayerChart:
     """Hours since each list last arrived whole. Args: `metrics.freshness`, with the column `account`."""
     if fresh.empty:
         return sentence(NEVER_SYNCED)
-    return heat(
+    places = {
+        "x": alt.X("resource:N", title=None, axis=alt.Axis(labelAngle=-45)),
+        "y": alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
+    }
+    title = alt.Title("Age of each list", subtitle="Hours since it last arrived whole; blank where there is no list")
+    squares = heat(
         fresh,
-        title=alt.Title(
-            "Age of each list", subtitle="Hours since it last arrived whole; a list without a colour never did"
-        ),
-        x=alt.X("resource:N", title=None, axis=alt.Axis(labelAngle=-45)),
-        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        title=title,
         color=alt.Color("hours:Q", title="Hours", scale=alt.Scale(scheme="viridis", reverse=True, domainMin=0)),
-        tooltip=["account:N", "resource:N", alt.Tooltip("hours:Q", format=".1f"), "finished:T"],
+        tooltip=["account:N", "resource:N", alt.Tooltip("hours:Q", format=".1f"), moment("finished")],
+        **places,
     )
+    never = alt.Chart(fresh[fresh["hours"].isna()]).mark_text(text="never").encode(**places)
+    return squares if fresh["hours"].notna().all() else alt.layer(squares, never, title=title)
 
 
 def table_growth(growth: pd.DataFrame) -> alt.Chart:
@@ -36,9 +52,9 @@ def table_growth(growth: pd.DataFrame) -> alt.Chart:
         alt.Chart(growth)
         .mark_line(point=True, color=colours(["rows"]).range[0])
         .encode(
-            x=alt.X("finished:T", title="Sync (UTC)"),
+            x=alt.X("finished:T", title="Sync (UTC)", scale=UTC),
             y=alt.Y("rows:Q", title="Rows", scale=alt.Scale(zero=False)),
-            tooltip=["resource:N", "finished:T", alt.Tooltip("rows:Q", format=",")],
+            tooltip=["resource:N", moment("finished"), alt.Tooltip("rows:Q", format=",")],
         )
         .properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
         .facet(facet=alt.Facet("resource:N", title=None), columns=PANELS, title="Rows of each table after each sync")
@@ -73,8 +89,10 @@ def custom_field_coverage(coverage: pd.DataFrame) -> alt.Chart:
         shown,
         title=alt.Title("Who has which custom field", subtitle=subtitle),
         x=alt.X("field:N", title="Custom field", axis=alt.Axis(labelAngle=-45)),
-        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
-        color=alt.Color("share:Q", title="People", legend=SHARE, scale=alt.Scale(domain=[0, 1], scheme="viridis")),
+        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
+        color=alt.Color(
+            "share:Q", title="Share of people", legend=SHARE, scale=alt.Scale(domain=[0, 1], scheme="viridis")
+        ),
         tooltip=["account:N", "field:N", "people:Q", alt.Tooltip("share:Q", format=".1%")],
     )
 

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import LINE_HEIGHT, WIDTH, bars, colours, heat, largest, sentence
+from flows.charts.drawing import LABEL_WIDTH, LINE_HEIGHT, bars, colours, heat, largest, sentence
 from flows.metrics.sending import BROADCAST_STATUSES, RUNNING_STATUSES, WEEKDAYS
 
 NOT_SENT = "No broadcast of these accounts was sent yet, so there is nothing to draw."
@@ -57,7 +57,7 @@ def running(numbers: pd.DataFrame) -> alt.Chart:
         numbers.assign(bar=numbers["account"] + ", " + numbers["kind"]),
         title="Series and workflows by status",
         x=alt.X("number:Q", title="Series or workflows"),
-        y=alt.Y("bar:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        y=alt.Y("bar:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color("status:N", title="Status", scale=colours([*RUNNING_STATUSES, *others])),
         tooltip=["bar:N", "status:N", "number:Q"],
     )
@@ -77,7 +77,7 @@ def series_sizes(sizes: pd.DataFrame) -> alt.Chart:
             "series:N",
             title=None,
             sort=alt.EncodingSortField("people", op="sum", order="descending"),
-            axis=alt.Axis(labelLimit=WIDTH // 2),
+            axis=alt.Axis(labelLimit=LABEL_WIDTH),
         ),
         color=alt.Color("state:N", title="In the series", scale=colours(["active", "unsubscribed"])),
         tooltip=["series:N", "state:N", "people:Q"],
@@ -92,7 +92,7 @@ def conversions(conversions: pd.DataFrame) -> alt.Chart:
         conversions,
         title="Conversions that are defined",
         x=alt.X("conversions:Q", title="Conversions"),
-        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=WIDTH // 2)),
+        y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color("status:N", title="Status", scale=colours(sorted(conversions["status"].unique()))),
         tooltip=["account:N", "status:N", "conversions:Q", alt.Tooltip("value:Q", title="sum of default values")],
     )

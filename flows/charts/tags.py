@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import SHARE, bars, colours, heat, largest, sentence
+from flows.charts.drawing import SHARE, bars, colours, few_accounts, heat, largest, sentence
 
 UNTAGGED = "Nobody in these accounts carries a tag, so there is nothing to draw."
 
@@ -12,7 +12,7 @@ def tag_sizes(sizes: pd.DataFrame) -> alt.Chart:
     """People by tag. Args: `metrics.tag_sizes`, with the column `account` of `metrics.name_accounts`."""
     if sizes.empty:
         return sentence(UNTAGGED)
-    shown, subtitle = largest(sizes, "tag", "people", "tags")
+    shown, subtitle = largest(few_accounts(sizes, "people"), "tag", "people", "tags")
     return bars(
         shown,
         title=alt.Title("People by tag", subtitle=subtitle),

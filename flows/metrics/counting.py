@@ -35,7 +35,7 @@ def month_of(moments: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def name_accounts(frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with a column `account`: the account's name and id, or its id alone where it has no name.
+    """`frame` with a first column `account`: the account's name and id, or its id alone where it has no name.
 
     Args:
         frame: any frame with `account_id`.
@@ -44,4 +44,6 @@ def name_accounts(frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     named = accounts.dropna(subset=["id", "name"]).drop_duplicates("id")
     labels = dict(zip(named["id"], named["name"] + " (" + named["id"] + ")", strict=True))
     ids = frame["account_id"]
-    return frame.assign(account=ids.map(labels).astype("string").fillna(ids))
+    named_frame = frame.drop(columns="account", errors="ignore")
+    named_frame.insert(0, "account", ids.map(labels).astype("string").fillna(ids))
+    return named_frame

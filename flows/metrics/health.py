@@ -49,13 +49,13 @@ def reconciliation(syncs: pd.DataFrame) -> pd.DataFrame:
     """The last try at each list against what the API has.
 
     Returns:
-        A row per list: `account_id`, `resource`, `finished`, `api_rows`, `loaded_rows`, `difference` (rows that the
-        API has and the table has not), `complete`, `note`.
+        A row per list, those that did not arrive whole first: `account_id`, `resource`, `finished`, `api_rows`,
+        `loaded_rows`, `difference` (rows that the API has and the table has not), `complete`, `note`.
     """
-    last = _owned(syncs).sort_values("finished").drop_duplicates(LIST, keep="last").sort_values(LIST, ignore_index=True)
+    last = _owned(syncs).sort_values("finished").drop_duplicates(LIST, keep="last")
     last = last.assign(
         difference=last["api_rows"] - last["loaded_rows"], complete=last["complete"].fillna(False).astype("boolean")
-    )
+    ).sort_values(["complete", *LIST], ignore_index=True)
     return last[[*LIST, "finished", "api_rows", "loaded_rows", "difference", "complete", "note"]]
 
 
