@@ -107,7 +107,7 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     _tag(resource, account)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
     part = bool(run.choice(resource, account).since)
-    if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound():
+    if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound() or unit.is_unproven():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
         return Landed(resource, account, outcome, 0.0, len(unit.files()), part)

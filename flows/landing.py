@@ -105,6 +105,11 @@ class Unit:
             return False
         return True
 
+    def is_unproven(self) -> bool:
+        """Whether the list was read to its end and not proven whole: there is nothing to go on from."""
+        outcome = self.outcome()
+        return outcome is not None and not outcome.complete
+
     def age(self) -> float:
         """Seconds since the first page landed; infinite where none did."""
         files = self.files()

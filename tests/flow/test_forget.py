@@ -1,6 +1,7 @@
 """Whoever is forgotten is nowhere any more, and everybody else still is."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from flows.forget import LANDING, Forgotten, forget
 from flows.sandbox import World
 from flows.source.errors import SettingsError
 from tests.conftest import Warehouse, both_destinations
+from tests.readme import README
 
 FIRST, SECOND = "1000001", "1000002"
 NEW, OLD = "Jo.Bloggs@example.com", "jo@old.example.com"
@@ -99,7 +101,8 @@ def test_the_command_says_what_it_removed_and_where_else_they_are(
     known: str, warehouse: Warehouse, world: World, tmp_path: Path
 ) -> None:
     warehouse.execute(f"UPDATE drip.campaigns SET bcc = 'x, {NEW}' WHERE id = (SELECT min(id) FROM drip.campaigns)")
-    command = [str(Path(sys.executable).parent / "drip-flows"), "forget", NEW.lower()]
+    (shown,) = re.findall(r"^\S*drip-flows (forget) \S+@\S+$", README.read_text(), re.MULTILINE)
+    command = [str(Path(sys.executable).parent / "drip-flows"), shown, NEW.lower()]
     result = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     for words in ("subscribers_history", FIRST, SECOND, "drip.campaigns still mentions", "with the next full sync"):

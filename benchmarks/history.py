@@ -1,0 +1,156 @@
+"""What history costs beside the mirror's load, and an incremental sync beside a full one.
+
+`python -m benchmarks.history 1000000`, or `... 200000 --destination postgres`. Real syncs of the sandbox over HTTP;
+the seconds are those of the load's own steps, taken while the sync runs.
+"""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import Place
+from flows.prefect_settings import DEFAULTS
+from flows.sandbox import Server, World, serve
+from tests.postgres import serve_postgres
+
+ACCOUNT = "1000001"
+CHANGED = 0.01
+DEAREST = 2.0
+"""Most seconds of the history step, as a share of the mirror's load."""
+ARRIVALS, MOST_REQUESTS = 1_000, 3
+MEANINGLESS = "UPDATE {subscribers} SET _row_hash = md5(_row_hash)"
+
+
+class Clock:
+    """Seconds of the steps of the last load: the mirror's, and the history's."""
+
+    def __init__(self) -> None:
+        from flows import load
+
+        self.mirror = self.history = self._began = 0.0
+        prepared, keep = load.pipeline_of, load.keep_history
+
+        @wraps(prepared)
+        def begin(run: Any) -> Any:
+            pipeline = prepared(run)
+            self._began = time.monotonic()
+            return pipeline
+
+        @wraps(keep)
+        def timed(pipeline: Any, run: Any) -> None:
+            started = time.monotonic()
+            keep(pipeline, run)
+            self.mirror, self.history = started - self._began, time.monotonic() - started
+
+        load.pipeline_of, load.keep_history = begin, timed  # type: ignore[assignment]
+
+
+def sync(destination: str, mode: str = "full") -> Any:
+    """The report of a sync of the subscribers."""
+    from flows.sync import sync as flow
+
+    state: Any = flow(resources=["subscribers"], destination=destination, mode=mode, return_state=True)  # type: ignore
+    report = state.result(raise_on_failure=False)
+    assert report.exit_code == 0, report.failures  # noqa: S101 - a benchmark of what failed says nothing
+    return report
+
+
+def versions(destination: str) -> int:
+    """Rows of the history."""
+    from flows.dataset import query
+
+    return int(query("SELECT count(*) AS versions FROM subscribers_history", destination)["versions"][0])  # type: ignore
+
+
+def again_without_meaning(destination: str) -> None:
+    """The history step alone, where every row's hash is another and nothing else has changed."""
+    from flows import load
+    from flows.run import clean_up, prepare
+
+    run = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
+    pipeline = load.pipeline_of(run)
+    pipeline.sync_destination()
+    with pipeline.sql_client() as client:
+        client.execute_sql(MEANINGLESS.format(subscribers=client.make_qualified_table_name("subscribers")))
+    load.keep_history(pipeline, run)
+    clean_up(run)
+
+
+def measure(size: int, destination: str, server: Server, world: World) -> Iterator[tuple[str, ...]]:
+    """A line per step: what, seconds of the mirror's load and of the history, versions added, whether it holds."""
+    clock, people = Clock(), world.account(ACCOUNT).subscribers
+    sync(destination)
+    yield "first sync", f"{clock.mirror:.1f}", f"{clock.history:.1f}", f"{versions(destination):,}", ""
+    changed = people.sample(round(size * CHANGED))
+    for one in changed:
+        people.update(one, lead_score=1_000)
+    before = versions(destination)
+    sync(destination)
+    added = versions(destination) - before
+    holds = clock.history < DEAREST * clock.mirror and added == len(changed)
+    yield f"{CHANGED:.0%} changed", f"{clock.mirror:.1f}", f"{clock.history:.1f}", f"{added:,}", _word(holds)
+    again_without_meaning(destination)
+    added = versions(destination) - before - added
+    yield "every hash, nothing else", "", f"{clock.history:.1f}", f"{added:,}", _word(added == 0)
+    world.account(ACCOUNT).arrive(ARRIVALS)
+    server.log.clear()
+    before = versions(destination)
+    sync(destination, mode="incremental")
+    requests = sum(one.path.endswith("/subscribers") for one in server.log)
+    added = versions(destination) - before
+    what = f"incremental, {requests} requests"
+    holds = requests <= MOST_REQUESTS and added == ARRIVALS
+    yield what, f"{clock.mirror:.1f}", f"{clock.history:.1f}", f"{added:,}", _word(holds)
+
+
+def _word(holds: bool) -> str:
+    return "holds" if holds else "BROKEN"
+
+
+@contextmanager
+def settings(place: Place, server: Server, world: World, destination: str) -> Iterator[None]:
+    """Point syncs of this process to the place, or to a PostgreSQL server of their own."""
+    os.environ.update(place.environment(server, world))
+    if destination == "duckdb":
+        yield
+        return
+    with serve_postgres() as url:
+        os.environ["DESTINATION__POSTGRES__CREDENTIALS"] = url
+        yield
+
+
+def main(
+    size: Annotated[int, typer.Argument(help="Subscribers.")] = 1_000_000,
+    destination: Annotated[str, typer.Option(help="duckdb or postgres.")] = "duckdb",
+) -> None:
+    """Measure, and print a table; exit 1 where a promise is broken."""
+    os.environ.update(DEFAULTS)
+    title = f"{size:,} subscribers on {destination}; {platform.machine()}, {os.cpu_count()} cores"
+    table = Table("sync", "mirror, s", "history, s", "versions added", "", title=title, title_justify="left")
+    world = World(seed=1, sizes={ACCOUNT: size})
+    with (
+        prefect_test_harness(server_startup_timeout=180),
+        tempfile.TemporaryDirectory(prefix="drip-history-") as folder,
+        serve(world) as server,
+        settings(Place(Path(folder)), server, world, destination),
+    ):
+        lines = list(measure(size, destination, server, world))
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+    raise SystemExit(int(any("BROKEN" in line for line in lines)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
