@@ -24,7 +24,7 @@ CLEAN = "Every record fitted its table: the quarantine is empty."
 PANEL_WIDTH, PANEL_HEIGHT, PANELS = 190, 90, 3
 
 
-def freshness(fresh: pd.DataFrame) -> alt.Chart | alt.LayerChart:
+def freshness(fresh: pd.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Hours since each list last arrived whole. Args: `metrics.freshness`, with the column `account`."""
     if fresh.empty:
         return sentence(NEVER_SYNCED)
