@@ -103,20 +103,25 @@ class Running:
         self._process.kill()
 
     def wait(self) -> Cost:
-        """Until it has ended, or has taken too long and is ended with its children."""
+        """Until it has ended. It is ended with its children where it takes too long, or the wait is interrupted."""
         timer = threading.Timer(LONGEST, self._end)
         timer.start()
-        output, _ = self._process.communicate()
-        timer.cancel()
+        try:
+            output, _ = self._process.communicate()
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            timer.cancel()
         seconds = time.monotonic() - self._started
         self._watcher.join()
         used = _children_seconds() - self._before
         return Cost(self._process.returncode, seconds, used, self._peak / MEGABYTE, output)
 
     def _end(self) -> None:
-        process = psutil.Process(self._process.pid)
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self._process.pid)
+            for one in [*process.children(recursive=True), process]:
                 one.kill()
 
     def _watch(self) -> None:

@@ -5,6 +5,7 @@ all take turns. One Prefect server serves them all, and stands apart.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,6 +187,7 @@ def main(
         raise typer.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if write and "beside" not in chosen:
         raise typer.BadParameter("--write shows all contenders side by side: measure the part `beside` too")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started here as Ctrl-C does
     os.environ.update(DEFAULTS)
     bench = Bench(runs, sizes, sorted(growth), sorted(accounts), slow, peers)
     findings = measure(bench, chosen)
