@@ -8,6 +8,7 @@ from flows.charts.drawing import (
     LINE_HEIGHT,
     MOST_LINES,
     SHARE,
+    WHOLE,
     WIDTH,
     bars,
     colours,
@@ -38,7 +39,7 @@ def audience_growth(growth: pd.DataFrame) -> alt.Chart:
         .mark_line(interpolate="step-after", point=alt.OverlayMarkDef(size=14))
         .encode(
             x=alt.X("month:T", title="Month (UTC)"),
-            y=alt.Y("total:Q", title="People who had arrived by then"),
+            y=alt.Y("total:Q", title="People who had arrived by then", axis=WHOLE),
             color=alt.Color("account:N", title="Account", scale=colours(accounts)),
             tooltip=["account:N", alt.Tooltip("month:T", format="%B %Y"), "arrived:Q", "total:Q"],
         )
@@ -120,7 +121,7 @@ def _people_by(frame: pd.DataFrame, column: str, title: str, label: str) -> alt.
     return bars(
         shown,
         title=alt.Title(title, subtitle=subtitle),
-        x=alt.X("people:Q", title="People"),
+        x=alt.X("people:Q", title="People", axis=WHOLE),
         y=alt.Y(f"{column}:N", title=label, sort=order),
         color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
         tooltip=["account:N", f"{column}:N", alt.Tooltip("people:Q", format=",")],
@@ -136,7 +137,7 @@ def _banded(bands: pd.DataFrame, title: str, label: str, order: list[str]) -> al
         title=title,
         height=LINE_HEIGHT,
         x=alt.X("band:N", title=label, sort=order, axis=alt.Axis(labelAngle=-30)),
-        y=alt.Y("people:Q", title="People"),
+        y=alt.Y("people:Q", title="People", axis=WHOLE),
         color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
         tooltip=["account:N", "band:N", alt.Tooltip("people:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
     )

@@ -3,7 +3,18 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import HISTORY_OFF, LINE_HEIGHT, MOST_LINES, UTC, WIDTH, bars, colours, largest, sentence
+from flows.charts.drawing import (
+    HISTORY_OFF,
+    LINE_HEIGHT,
+    MOST_LINES,
+    UTC,
+    WHOLE,
+    WIDTH,
+    bars,
+    colours,
+    largest,
+    sentence,
+)
 from flows.metrics.changes import ARRIVED, LEFT, RETURNED, TAG_ADDED, TAG_REMOVED
 
 NOTHING_MOVED = "No change has been seen yet: two syncs are needed, with something different between them."
@@ -18,7 +29,7 @@ def movements(movements: pd.DataFrame | None) -> alt.Chart:
         title="Arrivals and departures, by the sync that saw them",
         height=LINE_HEIGHT,
         x=alt.X("utcyearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
-        y=alt.Y("sum(net):Q", title="People (departures below zero)"),
+        y=alt.Y("sum(net):Q", title="People (departures below zero)", axis=WHOLE),
         color=alt.Color("change:N", title="Change", scale=colours([ARRIVED, LEFT, RETURNED])),
         tooltip=["change:N", alt.Tooltip("sum(people):Q", title="people")],
     )
@@ -32,7 +43,7 @@ def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
     return bars(
         shown,
         title=alt.Title("Tags given and taken away", subtitle=subtitle),
-        x=alt.X("net:Q", title="People (taken away below zero)"),
+        x=alt.X("net:Q", title="People (taken away below zero)", axis=WHOLE),
         y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
         color=alt.Color("change:N", title="Change", scale=colours([TAG_ADDED, TAG_REMOVED])),
         tooltip=["tag:N", "change:N", "people:Q"],
@@ -50,7 +61,7 @@ def series_over_time(sizes: pd.DataFrame | None) -> alt.Chart:
         .mark_line(interpolate="step-after", point=True)
         .encode(
             x=alt.X("seen_at:T", title="Seen at (UTC)", scale=UTC),
-            y=alt.Y("active:Q", title="Active people"),
+            y=alt.Y("active:Q", title="Active people", axis=WHOLE),
             color=alt.Color("series:N", title="Series", scale=colours(sorted(shown["series"].dropna().unique()))),
         )
         .properties(width=WIDTH, height=LINE_HEIGHT)

@@ -8,6 +8,7 @@ from flows.charts.drawing import (
     LABEL_WIDTH,
     SHARE,
     UTC,
+    WHOLE,
     WIDTH,
     bars,
     colours,
@@ -53,7 +54,7 @@ def table_growth(growth: pd.DataFrame) -> alt.Chart:
         .mark_line(point=True, color=colours(["rows"]).range[0])
         .encode(
             x=alt.X("finished:T", title="Sync (UTC)", scale=UTC),
-            y=alt.Y("rows:Q", title="Rows", scale=alt.Scale(zero=False)),
+            y=alt.Y("rows:Q", title="Rows", axis=WHOLE, scale=alt.Scale(zero=False)),
             tooltip=["resource:N", moment("finished"), alt.Tooltip("rows:Q", format=",")],
         )
         .properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
@@ -104,7 +105,7 @@ def quarantined(records: pd.DataFrame) -> alt.Chart:
     return bars(
         records,
         title="Records that fit no table",
-        x=alt.X("records:Q", title="Records"),
+        x=alt.X("records:Q", title="Records", axis=WHOLE),
         y=alt.Y("resource:N", title="List"),
         color=alt.Color("reason:N", title="Reason", scale=colours(sorted(records["reason"].unique()))),
         tooltip=["account_id:N", "resource:N", "reason:N", "records:Q"],

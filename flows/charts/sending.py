@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import LABEL_WIDTH, LINE_HEIGHT, bars, colours, heat, largest, sentence
+from flows.charts.drawing import LABEL_WIDTH, LINE_HEIGHT, WHOLE, bars, colours, heat, largest, sentence
 from flows.metrics.sending import BROADCAST_STATUSES, RUNNING_STATUSES, WEEKDAYS
 
 NOT_SENT = "No broadcast of these accounts was sent yet, so there is nothing to draw."
@@ -27,7 +27,9 @@ def calendar(sent: pd.DataFrame) -> alt.Chart:
             axis=alt.Axis(labelAngle=0),
         ),
         y=alt.Y("weekday:N", title=None, scale=alt.Scale(domain=list(WEEKDAYS))),
-        color=alt.Color("broadcasts:Q", title="Broadcasts", scale=alt.Scale(scheme="viridis")),
+        color=alt.Color(
+            "broadcasts:Q", title="Broadcasts", legend=alt.Legend(tickMinStep=1), scale=alt.Scale(scheme="viridis")
+        ),
         tooltip=["weekday:N", "hour:O", "broadcasts:Q"],
     )
 
@@ -42,7 +44,7 @@ def broadcast_fates(fates: pd.DataFrame) -> alt.Chart:
         title="What became of the broadcasts of each month",
         height=LINE_HEIGHT,
         x=alt.X("yearmonth(month):T", title="Month of creation (UTC)"),
-        y=alt.Y("broadcasts:Q", title="Broadcasts"),
+        y=alt.Y("broadcasts:Q", title="Broadcasts", axis=WHOLE),
         color=alt.Color("status:N", title="Status today", scale=colours([*BROADCAST_STATUSES, *others])),
         tooltip=[alt.Tooltip("month:T", format="%B %Y"), "status:N", "broadcasts:Q"],
     )
@@ -56,7 +58,7 @@ def running(numbers: pd.DataFrame) -> alt.Chart:
     return bars(
         numbers.assign(bar=numbers["account"] + ", " + numbers["kind"]),
         title="Series and workflows by status",
-        x=alt.X("number:Q", title="Series or workflows"),
+        x=alt.X("number:Q", title="Series or workflows", axis=WHOLE),
         y=alt.Y("bar:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color("status:N", title="Status", scale=colours([*RUNNING_STATUSES, *others])),
         tooltip=["bar:N", "status:N", "number:Q"],
@@ -72,7 +74,7 @@ def series_sizes(sizes: pd.DataFrame) -> alt.Chart:
     return bars(
         shown,
         title=alt.Title("People in each series today", subtitle=subtitle),
-        x=alt.X("people:Q", title="People"),
+        x=alt.X("people:Q", title="People", axis=WHOLE),
         y=alt.Y(
             "series:N",
             title=None,
@@ -91,7 +93,7 @@ def conversions(conversions: pd.DataFrame) -> alt.Chart:
     return bars(
         conversions,
         title="Conversions that are defined",
-        x=alt.X("conversions:Q", title="Conversions"),
+        x=alt.X("conversions:Q", title="Conversions", axis=WHOLE),
         y=alt.Y("account:N", title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         color=alt.Color("status:N", title="Status", scale=colours(sorted(conversions["status"].unique()))),
         tooltip=["account:N", "status:N", "conversions:Q", alt.Tooltip("value:Q", title="sum of default values")],

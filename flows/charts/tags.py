@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import SHARE, bars, colours, few_accounts, heat, largest, sentence
+from flows.charts.drawing import SHARE, WHOLE, bars, colours, few_accounts, heat, largest, sentence
 
 UNTAGGED = "Nobody in these accounts carries a tag, so there is nothing to draw."
 
@@ -16,7 +16,7 @@ def tag_sizes(sizes: pd.DataFrame) -> alt.Chart:
     return bars(
         shown,
         title=alt.Title("People by tag", subtitle=subtitle),
-        x=alt.X("people:Q", title="People"),
+        x=alt.X("people:Q", title="People", axis=WHOLE),
         y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
         color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
         tooltip=["account:N", "tag:N", alt.Tooltip("people:Q", format=",")],

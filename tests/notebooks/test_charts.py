@@ -42,7 +42,7 @@ def test_moments_are_in_utc_wherever_the_reader_is() -> None:
 def test_a_list_that_never_arrived_says_so() -> None:
     tries = {
         "account": "1",
-        "resource": "tags",
+        "resource": ["tags", "events"],
         "finished": datetime(2026, 1, 1, tzinfo=UTC),
         "complete": [True, False],
     }
