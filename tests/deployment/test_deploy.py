@@ -74,7 +74,8 @@ def test_what_is_deployed(deployment: DeploymentResponse) -> None:
     assert deployment.work_pool_name == POOL
     assert deployment.tags == ["drip"]
     assert deployment.description
-    assert deployment.parameters == {"accounts": None, "resources": None, "destination": "duckdb", "dataset": "drip"}
+    narrow = {"accounts": None, "resources": None, "history": None}
+    assert deployment.parameters == narrow | {"destination": "duckdb", "dataset": "drip", "mode": "auto"}
     assert set(deployment.parameter_openapi_schema["properties"]) == set(deployment.parameters)
     (schedule,) = deployment.schedules
     assert schedule.active
