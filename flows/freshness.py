@@ -90,6 +90,7 @@ def freshness(
     Returns:
         A state with a `FreshnessReport` in it.
     """
+    use_secret_blocks(destination)
     report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
     create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=escaped(report.summary()))
     return (Failed if report.problems else Completed)(message=report.summary(), data=report)

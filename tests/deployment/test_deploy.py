@@ -33,6 +33,7 @@ from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
 SCHEDULES = {"sync": [("17 * * * *", True)], "full-refresh": [("37 2 * * *", True)], "sync-account": []}
+CHECK, CHECKED_AT = "drip-freshness/freshness", [("47 * * * *", True)]
 CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
 WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
 SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
@@ -97,6 +98,7 @@ def deployments(client: SyncPrefectClient, checkout: Path) -> Iterator[dict[str,
     drip_flows("deploy", cwd=checkout)
     prefect("--no-prompt", "deploy", "--all", cwd=checkout)
     deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
+    deployed[CHECK] = client.read_deployment_by_name(CHECK)
     yield deployed
     for one in deployed.values():
         client.delete_deployment(one.id)
@@ -108,6 +110,16 @@ def deployment(deployments: dict[str, DeploymentResponse]) -> DeploymentResponse
     return deployments["sync"]
 
 
+def test_the_freshness_check_is_deployed(deployments: dict[str, DeploymentResponse]) -> None:
+    one = deployments[CHECK]
+    assert one.entrypoint == "flows/freshness.py:freshness"
+    assert one.work_pool_name == POOL
+    assert one.work_queue_name != QUEUE  # it has to tell of a sync that hangs
+    assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
+    assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == CHECKED_AT
+    assert one.global_concurrency_limit.limit == 1
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str) -> None:
     one = deployments[name]
@@ -116,7 +128,9 @@ def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str)
     assert one.tags == ["drip"]
     assert one.version == version("drip-flows")
     assert one.description
-    assert one.parameters == {"accounts": None, "resources": None, "destination": "duckdb", "dataset": "drip"}
+    narrow = {"accounts": None, "resources": None, "history": None}
+    mode = "auto" if name == "sync" else "full"
+    assert one.parameters == narrow | {"destination": "duckdb", "dataset": "drip", "mode": mode}
     assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
     assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == SCHEDULES[name]
     assert not one.paused
