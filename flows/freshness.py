@@ -17,6 +17,7 @@ from flows.dataset import query
 from flows.destinations import DestinationName
 from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
+from flows.secret_blocks import use_secret_blocks
 from flows.source.drip import chosen_endpoints
 from flows.source.errors import SettingsError
 from flows.summary import MOST_NAMED, number
