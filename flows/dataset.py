@@ -18,7 +18,9 @@ import duckdb
 import msgspec
 import pandas as pd
 import pyarrow as pa
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.common.schema.utils import new_table
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
@@ -219,12 +221,24 @@ def _reading(destination: DestinationName, dataset: str) -> Iterator[_Reader]:
     """The dataset, open for as long as the block runs; what goes wrong becomes a DatasetError."""
     try:
         with ExitStack() as stack:
-            stack.enter_context(switched_run_context(RunContext(str(project_root()))))
+            stack.enter_context(_in_project())
             yield _open(resolve_target(destination, dataset), stack)
     except DestinationConnectionError as error:
         raise DatasetError(f"cannot connect to the database: {_first_line(error)}") from None
     except (SettingsError, duckdb.Error, DatabaseException) as error:
         raise DatasetError(str(error).strip()) from None
+
+
+@contextmanager
+def _in_project() -> Iterator[None]:
+    """dlt's configuration as the project has it, and from where else it was told to look, such as Prefect's blocks."""
+    before = Container()[PluggableRunContext].providers.providers
+    with switched_run_context(RunContext(str(project_root()))):
+        here = Container()[PluggableRunContext].providers
+        for provider in before:
+            if provider.name not in here:
+                here.add_provider(provider)
+        yield
 
 
 def _open(target: Target, stack: ExitStack) -> _Reader:

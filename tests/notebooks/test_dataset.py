@@ -11,6 +11,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from flows import dataset
 from flows.dataset import DatasetError, load, query
@@ -200,3 +203,16 @@ def test_the_demo_never_stands_in_for_a_database_that_was_asked_for(
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "data/mine.duckdb")
     with pytest.raises(DatasetError, match=r"mine\.duckdb yet: `drip-flows sync`"):
         load("tags")
+
+
+def test_settings_are_found_where_dlt_was_told_to_look(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a flow run, whose secrets stand in Prefect's blocks."""
+    monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS")
+    settings = {"destination": {"duckdb": {"credentials": str(tiny.path)}}}
+    providers = Container()[PluggableRunContext].providers
+    provider = CustomLoaderDocProvider("elsewhere", lambda: settings)
+    providers.add_provider(provider)
+    try:
+        assert load("tags")["tag"].to_list() == ["a"]
+    finally:
+        providers.providers.remove(provider)
