@@ -27,6 +27,7 @@ class Published(msgspec.Struct):
     Attributes:
         machine: and what runs on it.
         versions: of the packages, and of the peers or why there are none.
+        busy: processes that wanted the processor when it began.
         runs: whose medians the figures are.
         by_size: of all contenders, side by side.
         findings: of every part, as sentences.
@@ -34,6 +35,7 @@ class Published(msgspec.Struct):
 
     machine: str
     versions: list[str]
+    busy: float
     runs: int
     by_size: dict[int, dict[str, Run | str]]
     findings: list[Finding]
@@ -67,8 +69,10 @@ def section(found: Published) -> Iterator[str]:
     size = max(found.by_size)
     yield f"![Seconds for {size:,} subscribers](docs/benchmark.svg)"
     yield ""
-    yield f"{size:,} subscribers of one account, from the sandbox into a DuckDB file; medians of {found.runs} runs."
-    yield f"{found.machine}; {'; '.join(found.versions)}."
+    runs = f"{found.runs} run{'s' * (found.runs > 1)} of each, the medians"
+    yield f"{size:,} subscribers of one account, from the sandbox into a DuckDB file: {runs}."
+    yield f"{found.machine}; {found.busy:.1f} other processes wanted its processor when this began."
+    yield f"{'; '.join(found.versions)}."
     yield ""
     yield from _table(COLUMNS, (row for row in found.comparison.rows(size) if len(row) == len(COLUMNS)))
     yield ""

@@ -66,7 +66,7 @@ def test_ratios_are_of_work_without_what_starting_costs() -> None:
 
 
 def test_the_chart_and_the_section_show_everybody(found: dict[str, Run | str], tmp_path: Path) -> None:
-    figures = published.Published("a machine", ["dlt 1"], 1, {100: found, SIZE: found}, [Finding("a", "1", True)])
+    figures = published.Published("a machine", ["dlt 1"], 0.1, 1, {100: found, SIZE: found}, [Finding("a", "1", True)])
     copy = msgspec.json.decode(msgspec.json.encode(figures), type=published.Published)
     text = "\n".join(published.section(copy))
     assert all(f"| {one.name} |" in text for one in (LIMIT, SYNC, MENDED))
