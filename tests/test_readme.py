@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL
@@ -14,6 +15,7 @@ from prefect.settings import PREFECT_API_URL
 from flows.sandbox import World, serve
 from flows.source import ENDPOINTS
 from tests.conftest import PROJECT, Warehouse
+from tests.pictures import draw
 from tests.readme import README, setting_rows, setting_texts, with_tables
 
 TEXT = README.read_text()
@@ -90,7 +92,7 @@ def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, 
 
 
 @pytest.mark.parametrize(
-    "command", [words for words in commands("drip-flows") if not re.search("sandbox|forget", words)]
+    "command", [words for words in commands("drip-flows") if not re.search("sandbox|forget|freshness", words)]
 )
 def test_a_command_runs_as_shown(
     command: str, api: dict[str, str], tmp_path: Path, prefect_server: None, request: pytest.FixtureRequest
@@ -106,6 +108,24 @@ def test_a_command_runs_as_shown(
     assert "1000001" in result.stdout
 
 
+def test_the_freshness_is_checked_as_shown(sync: Any, tmp_path: Path) -> None:
+    sync(resources=["tags"])
+    (command,) = commands("freshness")
+    result = run([str(BIN / "drip-flows"), *shlex.split(command)[1:]], tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_pictures_are_drawn_by_one_command(sync: Any, tmp_path: Path) -> None:
+    sync()
+    shown = set(re.findall(r"\(docs/(\w+\.svg)\)", TEXT))
+    drawn = draw(tmp_path)
+    assert {path.name for path in drawn} == shown
+    for path in drawn:
+        committed = PROJECT / "docs" / path.name
+        assert committed.read_text().startswith("<svg")
+        assert committed.stat().st_size < 100_000
+
+
 def test_the_commands_that_are_shown_are_found() -> None:
     assert len(commands("drip-flows")) >= 4
-    assert len(commands("prefect ")) == 3
+    assert len(commands("prefect ")) == 4

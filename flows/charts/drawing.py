@@ -20,8 +20,9 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 SHARE = alt.Legend(format="%")
 UTC = alt.Scale(type="utc")
 """A browser draws moments in its own time zone unless told otherwise."""
-WHOLE = alt.Axis(format=",d", tickMinStep=1)
-"""There is no half of a person."""
+WHOLE_LABEL = "datum.value % 1 ? '' : format(datum.value, ',d')"
+WHOLE = alt.Axis(labelExpr=WHOLE_LABEL)
+"""There is no half of a person: between two whole numbers the axis has no labels."""
 OTHERS = "all other accounts"
 HISTORY_OFF = (
     "History is off for this database, so there is nothing to draw: only later syncs can be compared with earlier ones."

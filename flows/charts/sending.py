@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import LABEL_WIDTH, LINE_HEIGHT, WHOLE, bars, colours, heat, largest, sentence
+from flows.charts.drawing import LABEL_WIDTH, LINE_HEIGHT, WHOLE, WHOLE_LABEL, bars, colours, heat, largest, sentence
 from flows.metrics.sending import BROADCAST_STATUSES, RUNNING_STATUSES, WEEKDAYS
 
 NOT_SENT = "No broadcast of these accounts was sent yet, so there is nothing to draw."
@@ -28,7 +28,10 @@ def calendar(sent: pd.DataFrame) -> alt.Chart:
         ),
         y=alt.Y("weekday:N", title=None, scale=alt.Scale(domain=list(WEEKDAYS))),
         color=alt.Color(
-            "broadcasts:Q", title="Broadcasts", legend=alt.Legend(tickMinStep=1), scale=alt.Scale(scheme="viridis")
+            "broadcasts:Q",
+            title="Broadcasts",
+            legend=alt.Legend(labelExpr=WHOLE_LABEL),
+            scale=alt.Scale(scheme="viridis"),
         ),
         tooltip=["weekday:N", "hour:O", "broadcasts:Q"],
     )

@@ -37,6 +37,7 @@ def test_moments_are_in_utc_wherever_the_reader_is() -> None:
         labels = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
         assert re.search(r"\b0?9(:15|:30|:45| AM)", labels), labels
         assert not re.search(r"\b0?[56]:[14]5", labels), labels
+        assert not re.search(r"\d\.\d", labels), "there is no half of a person"
 
 
 def test_a_list_that_never_arrived_says_so() -> None:
