@@ -27,6 +27,8 @@ OWN_COLUMNS: list[Any] = [
     {"name": VALID_TO, "data_type": "timestamp"},
     {"name": OPENED_AS, "data_type": "text"},
 ]
+FINGERPRINT = {"duckdb": "hash({values})", "postgres": "md5(CAST(ROW({values}) AS text))"}
+"""By destination: of some columns. Joined by the columns themselves, a million wide rows would not fit in memory."""
 
 
 def history_table(resource: str) -> str:
@@ -41,7 +43,7 @@ def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
         known = accounts_with_history(pipeline, resource)
         with pipeline.sql_client() as client:
             table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
-            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known)
+            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known, run.target.name)
             with client.begin_transaction():
                 for statement in step.statements():
                     client.execute_sql(statement)
@@ -79,6 +81,7 @@ class Step:
         columns: dlt's columns of the mirror, by name.
         now: when the run began, with time zone.
         known: the accounts whose list was seen whole before, with history.
+        destination: dlt's name of it.
     """
 
     endpoint: Endpoint
@@ -87,14 +90,18 @@ class Step:
     columns: dict[str, Any]
     now: datetime
     known: Sequence[str]
+    destination: str
 
     def statements(self) -> Iterator[str]:
         """In their order, for one transaction."""
         yield self._find_moved()
-        yield self._refresh_versions_that_mean_the_same()
+        yield self._find_unchanged()
+        yield self._refresh_unchanged()
+        yield f"DELETE FROM moved WHERE EXISTS (SELECT 1 FROM unchanged WHERE {self._same('unchanged', 'moved')})"
         yield self._close()
         yield self._open()
         yield "DROP TABLE moved"
+        yield "DROP TABLE unchanged"
 
     def forget(self, days: float) -> str:
         """Remove the versions that were closed more than so many days ago."""
@@ -112,13 +119,28 @@ class Step:
             WHERE version.{ROW_HASH} IS DISTINCT FROM here.{ROW_HASH}
         """
 
-    def _refresh_versions_that_mean_the_same(self) -> str:
+    def _find_unchanged(self) -> str:
+        """The keys of those among them whose meaningful columns are the open version's."""
+
+        def printed(table: str, which: str) -> str:
+            moved = f"EXISTS (SELECT 1 FROM moved WHERE moved.was_open AND {self._same('moved', 'one')})"
+            columns = f"{', '.join(self._keys)}, {self._fingerprint()} AS print"
+            return f"(SELECT {columns} FROM {table} AS one WHERE {which}{moved})"
+
+        versions, rows = printed(self.history, f"{VALID_TO} IS NULL AND "), printed(self.mirror, "")
+        return f"""
+            CREATE TEMPORARY TABLE unchanged AS
+            SELECT {", ".join(f"here.{key}" for key in self._keys)}
+            FROM {versions} AS version JOIN {rows} AS here ON {self._same("version", "here")}
+            WHERE version.print = here.print
+        """
+
+    def _refresh_unchanged(self) -> str:
         taken = [ROW_HASH, *(name for name in self.columns if self._is_meaningless(name))]
         return f"""
             UPDATE {self.history} AS version SET {", ".join(f'"{name}" = here."{name}"' for name in taken)}
-            FROM {self.mirror} AS here JOIN moved ON {self._same("here", "moved")}
-            WHERE moved.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "moved")}
-            AND {" AND ".join(self._equal(name) for name in self._meaningful())}
+            FROM {self.mirror} AS here JOIN unchanged ON {self._same("here", "unchanged")}
+            WHERE version.{VALID_TO} IS NULL AND {self._same("version", "here")}
         """
 
     def _close(self) -> str:
@@ -127,12 +149,10 @@ class Step:
             UPDATE {self.history} AS version SET {VALID_TO} = {until}
             FROM moved
             WHERE moved.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "moved")}
-            AND NOT EXISTS (SELECT 1 FROM {self.mirror} AS here
-                            WHERE {self._same("here", "version")} AND here.{ROW_HASH} = version.{ROW_HASH})
         """
 
     def _open(self) -> str:
-        """A version of every row that has no open one, not before the end of the one before it."""
+        """A version of every row that moved, not before the end of the one before it."""
         names = ", ".join(f'"{name}"' for name in self.columns)
         keys = ", ".join(f"version.{key}" for key in self._keys)
         why = f"""
@@ -148,8 +168,6 @@ class Step:
                 SELECT {keys}, max(version.{VALID_TO}) AS {VALID_TO}
                 FROM {self.history} AS version JOIN moved ON {self._same("version", "moved")} GROUP BY {keys}
             ) AS past ON {self._same("past", "here")}
-            WHERE NOT EXISTS (SELECT 1 FROM {self.history} AS version
-                              WHERE version.{VALID_TO} IS NULL AND {self._same("version", "here")})
         """
 
     @property
@@ -159,16 +177,14 @@ class Step:
     def _same(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{key} = {right}.{key}" for key in self._keys)
 
-    def _meaningful(self) -> list[str]:
-        return [name for name in self.columns if name != ROW_HASH and not self._is_meaningless(name)]
-
     def _is_meaningless(self, column: str) -> bool:
         return column.removesuffix(MISFIT_SUFFIX) in self.endpoint.ignored_in_history
 
-    def _equal(self, column: str) -> str:
-        # PostgreSQL's json has no equality; both columns are of the same type, so their texts compare.
-        kind = "::text" if self.columns[column]["data_type"] == "json" else ""
-        return f'version."{column}"{kind} IS NOT DISTINCT FROM here."{column}"{kind}'
+    def _fingerprint(self) -> str:
+        # JSON goes by its text: PostgreSQL's json has no other equality, and the types on both sides are the same.
+        names = [name for name in self.columns if name != ROW_HASH and not self._is_meaningless(name)]
+        values = [f'"{name}"' + "::text" * (self.columns[name]["data_type"] == "json") for name in names]
+        return FINGERPRINT[self.destination].format(values=", ".join(values))
 
     def _is_known(self) -> str:
         return f"here.{ACCOUNT_ID} IN ({sql_list(self.known)})" if self.known else "FALSE"

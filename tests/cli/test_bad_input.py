@@ -57,6 +57,20 @@ def test_a_wrong_key_shows_no_accounts(cli: Run) -> None:
     assert_plain(cli("accounts", SOURCES__DRIP__API_KEY=SECRET), "401", "SOURCES__DRIP__API_KEY")
 
 
+def test_a_history_that_is_none(cli: Run) -> None:
+    result = cli("sync", SOURCES__DRIP__HISTORY='["subscribers", "campaing"]')
+    assert_plain(result, "SOURCES__DRIP__HISTORY", "'campaing'", "campaigns", "workflows")
+    assert_plain(cli("sync", SOURCES__DRIP__HISTORY="subscribers,"), "history")
+
+
+def test_a_mode_that_is_none(cli: Run) -> None:
+    assert_plain(cli("sync", "--mode", "fully"), "mode 'fully'", "auto, full, incremental")
+
+
+def test_nobody_to_forget(cli: Run) -> None:
+    assert_plain(cli("forget", "somebody"), "'somebody' is no email address")
+
+
 @pytest.mark.parametrize("url", ["nonsense", "ftp://example.com", "https://", "http://[::1", "http://x:99999"])
 def test_a_base_url_that_is_none(cli: Run, url: str) -> None:
     assert_plain(cli("sync", SOURCES__DRIP__BASE_URL=url), "SOURCES__DRIP__BASE_URL", url)
