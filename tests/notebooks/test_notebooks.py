@@ -1,12 +1,13 @@
 """The notebooks run unchanged on what several days of syncs left, and what they draw is what is there."""
 
+import time
 from typing import Any
 
 import duckdb
 import pytest
 
 from tests.conftest import Warehouse
-from tests.notebooks.conftest import DAYS, NOTEBOOKS, Kernel
+from tests.notebooks.conftest import CHART, DAYS, NOTEBOOKS, Kernel
 
 
 def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -34,11 +35,16 @@ def total(rows: list[dict[str, Any]], *by: str, number: str = "people") -> dict[
 
 
 def test_data_health(there: Warehouse, kernel: Kernel) -> None:
+    before = time.time()
     charts = drawn(kernel, "01-data-health.ipynb")
-    lists = "SELECT coalesce(account, 'the token'), resource FROM _syncs GROUP BY ALL"
-    fresh = charts["Age of each list"]
-    assert {(row["account_id"], row["resource"]) for row in fresh} == set(there.rows(lists))
-    assert all(row["hours"] >= 0 for row in fresh)
+    after = time.time()
+    lists = (
+        "SELECT coalesce(account, 'the token'), resource, epoch(max(finished)) FROM _syncs WHERE complete GROUP BY ALL"
+    )
+    arrived = {(account, resource): moment for account, resource, moment in there.rows(lists)}
+    ages = {(row["account_id"], row["resource"]): 3_600 * row["hours"] for row in charts["Age of each list"]}
+    assert ages.keys() == arrived.keys()
+    assert all(before - moment - 1 <= ages[name] <= after - moment + 1 for name, moment in arrived.items())
     grown = [row["rows"] for row in charts["Rows of each table after each sync"] if row["resource"] == "subscribers"]
     expected = "SELECT sum(loaded_rows) FROM _syncs WHERE resource = 'subscribers' GROUP BY finished ORDER BY finished"
     assert grown == there.column(expected)
@@ -48,6 +54,15 @@ def test_data_health(there: Warehouse, kernel: Kernel) -> None:
     plan = [row["people"] for row in charts["Who has which custom field"] if row["field"] == "plan"]
     assert sum(plan) == there.value("SELECT count(*) FROM subscribers WHERE custom_fields ->> 'plan' IS NOT NULL")
     assert any("quarantine is empty" in title for title in charts)
+    with duckdb.connect(there.path) as con:
+        columns = "account, resource, record_hash, reason, record, seen"
+        con.execute(
+            f"INSERT INTO drip._quarantine ({columns}) SELECT '1000002', 'tags', range::TEXT, 'no key', '{{}}', now() "
+            "FROM range(3)"
+        )
+    (output,) = kernel.run("charts.quarantined(metrics.quarantined(load('_quarantine')))")
+    (row,) = rows_of(output.data[CHART])
+    assert (row["account_id"], row["resource"], row["reason"], row["records"]) == ("1000002", "tags", "no key", 3)
 
 
 def test_audience(there: Warehouse, kernel: Kernel) -> None:
@@ -77,10 +92,15 @@ def test_audience(there: Warehouse, kernel: Kernel) -> None:
     assert bands["no purchases"] == there.value("SELECT count(*) FROM subscribers WHERE lifetime_value IS NULL")
     rich = "SELECT count(*) FROM subscribers WHERE lifetime_value BETWEEN 10000 AND 24999"
     assert bands["100 to 250"] == there.value(rich)
+    band = "CASE WHEN lead_score IS NULL THEN 'no score' WHEN lead_score < 20 THEN 'under 20' ELSE 'more' END"
     scores = total(charts["Lead scores"], "band")
-    assert scores["under 20"] == there.value("SELECT count(*) FROM subscribers WHERE lead_score < 20")
-    assert sum(total(charts["Where people came from"], "source").values()) == there.value(
-        "SELECT count(*) FROM subscribers"
+    expected = dict(there.rows(f"SELECT {band}, count(*) FROM subscribers GROUP BY 1"))
+    more = sum(scores.values()) - scores["no score"] - scores["under 20"]
+    assert {"no score": scores["no score"], "under 20": scores["under 20"], "more": more} == expected
+    host = "split_part(split_part(original_referrer, '//', 2), '/', 1)"
+    source = f"coalesce(nullif(regexp_replace(lower({host}), '^www[.]|:.*$', ''), ''), 'direct or unknown')"
+    assert total(charts["Where people came from"], "source") == dict(
+        there.rows(f"SELECT {source}, count(*) FROM subscribers GROUP BY 1")
     )
 
 
