@@ -111,9 +111,7 @@ def test_two_machines_at_once(
     assert [result.returncode for result in results] == [0, 0], results
     people = warehouse.column("SELECT id FROM subscribers")
     assert len(people) == len(set(people)) == sum(len(world.account(one).subscribers) for one in world.account_ids)
-    runs = warehouse.rows("SELECT run, min(started), max(finished) FROM _syncs GROUP BY run ORDER BY 2")
-    assert len(runs) == 2
-    assert runs[0][2] < runs[1][2]
+    assert warehouse.value("SELECT count(DISTINCT run) FROM _syncs WHERE complete") == 2
 
 
 @on_postgres
