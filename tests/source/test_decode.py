@@ -32,12 +32,17 @@ def decode(*items: Any, decoder: Decoder | None = None) -> Any:
     return (decoder or Decoder(SUBSCRIBERS)).decode(body, "1")
 
 
+def kept_in(row: dict[str, Any], column: str) -> str | None:
+    """The JSON text of a column of unknown fields, or what of it not every database can hold."""
+    text: str | None = row.get(column)
+    return row.get(column + MISFIT_SUFFIX) if text is None else text
+
+
 def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     """What a row says of a field of the API: its column, or the column of what does not fit."""
     if name not in FIELDS:
-        if name in columns and row[columns[name]] is not None:
-            return json.loads(row[columns[name]])
-        return json.loads(row.get("_other_fields") or "{}").get(name)
+        own = kept_in(row, columns[name]) if name in columns else None
+        return json.loads(own) if own is not None else json.loads(kept_in(row, "_other_fields") or "{}").get(name)
     misfit = row.get(name + MISFIT_SUFFIX)
     if misfit is not None:
         return json.loads(misfit)
