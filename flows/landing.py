@@ -29,6 +29,8 @@ PRIVATE = 0o700
 UNOWNED = "one"
 """Folder of a list that the token has one of. Account folders are digits, so the two never meet."""
 PARENTS = "parents"
+KEPT = "kept"
+"""Folder of what was loaded and is kept all the same; no resource has that name."""
 FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
 """Ids that go into a path of the API as they are; the reference says digits."""
 BATCH_ROWS = 10_000
@@ -259,6 +261,12 @@ class Landing:
     def remove(self) -> None:
         """Remove everything that landed for this purpose."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self, unit: Unit, run: str) -> None:
+        """Put a list that has been loaded aside, as what a run read, instead of removing it."""
+        place = self.folder / KEPT / run / unit.folder.relative_to(self.folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unit.folder.rename(place)
 
     def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> Unit:
         """The folder of one list of one account, or of its part since a moment, which never meets the whole.

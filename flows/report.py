@@ -107,13 +107,12 @@ def stopped_report(run: Run, reason: str) -> SyncReport:
 def report(
     run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
 ) -> SyncReport:
-    """Reconcile, compare with the last time, keep the result in `_syncs`, remove what is safely loaded."""
+    """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
     result = reconcile(run, accounts, landed, failures, loaded)
     with pipeline_of(run).sql_client() as client:
         compare(result, last_time(client, len(result.lists)))
     _keep(run, result)
-    if not tools_of(run).settings.keep_landing:
-        _remove_loaded(run, result)
+    _put_away(run, result)
     return result
 
 
@@ -222,10 +221,12 @@ def _keep(run: Run, result: SyncReport) -> None:
     pipeline_of(run).run(syncs, loader_file_format="parquet")
 
 
-def _remove_loaded(run: Run, result: SyncReport) -> None:
-    """What is reconciled has done its duty; what is not stays for the next run to go on from."""
+def _put_away(run: Run, result: SyncReport) -> None:
+    """What is reconciled is removed, or kept where no later run takes it for its own; the rest is gone on from."""
+    keep = tools_of(run).settings.keep_landing
     for line in result.lists:
         if line.complete:
-            run.unit(line.resource, line.account).clear()
-    if not result.failures:
+            unit = run.unit(line.resource, line.account)
+            run.landing.keep(unit, run.id) if keep else unit.clear()
+    if not (keep or result.failures):
         run.landing.remove()

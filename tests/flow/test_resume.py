@@ -137,3 +137,15 @@ def test_a_wait_that_is_too_long_keeps_what_landed(
     monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "3600")
     assert sync().exit_code == 0
     assert_exact(warehouse, world)
+
+
+def test_what_is_kept_is_never_loaded_again(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "true")
+    landing = warehouse.path.parent / "landing"
+    sync(resources=["tags"])
+    world.account(ACCOUNT).records["tags"].add("Brand new")
+    sync(resources=["tags"])
+    assert "Brand new" in warehouse.column("SELECT tag FROM tags")
+    assert len(list(landing.rglob("tags/*/*.parquet"))) == 2, "one of each run"

@@ -32,17 +32,17 @@ def decode(*items: Any, decoder: Decoder | None = None) -> Any:
     return (decoder or Decoder(SUBSCRIBERS)).decode(body, "1")
 
 
-def column_or_misfit(row: dict[str, Any], column: str) -> Any:
-    return row.get(column) if row.get(column) is not None else row.get(column + MISFIT_SUFFIX)
+def kept_in(row: dict[str, Any], column: str) -> str | None:
+    """The JSON text of a column of unknown fields, or what of it not every database can hold."""
+    text: str | None = row.get(column)
+    return row.get(column + MISFIT_SUFFIX) if text is None else text
 
 
 def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     """What a row says of a field of the API: its column, or the column of what does not fit."""
     if name not in FIELDS:
-        own = column_or_misfit(row, columns.get(name, ""))
-        if own is not None:
-            return json.loads(own)
-        return json.loads(column_or_misfit(row, "_other_fields") or "{}").get(name)
+        own = kept_in(row, columns[name]) if name in columns else None
+        return json.loads(own) if own is not None else json.loads(kept_in(row, "_other_fields") or "{}").get(name)
     misfit = row.get(name + MISFIT_SUFFIX)
     if misfit is not None:
         return json.loads(misfit)
