@@ -18,12 +18,13 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from flows import postgres
 from flows.dataset import lock_wait
 from flows.destinations import DUCKDB_SETTING, Target, open_duckdb, resolve_target
-from flows.landing import BATCH_ROWS, Landing
+from flows.landing import Landing
 from flows.load import PIPELINE, SCHEMA
 from flows.progress import tell
 from flows.run import Run
 from flows.source.errors import SettingsError
 from flows.source.settings import DripSettings
+from flows.source.units import BATCH_ROWS
 from flows.views import make_views
 
 STAGED = "insert-from-staging"

@@ -12,7 +12,6 @@ from prefect import task
 
 from flows.extract import Landed
 from flows.history import keep_history
-from flows.landing import BATCH_ROWS, Unit
 from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
@@ -26,6 +25,7 @@ from flows.source.schema import (
     extra_columns,
     mirror,
 )
+from flows.source.units import BATCH_ROWS, Unit
 from flows.views import make_views
 
 PIPELINE = "drip_flows"

@@ -12,11 +12,11 @@ import dlt
 from dlt.common.utils import chunks
 
 from flows.extract import Landed
-from flows.landing import Unit
 from flows.run import Choice, Run, tools_of
 from flows.source.endpoints import ACCOUNT_ID
 from flows.source.lists import ISO
 from flows.source.schema import texts
+from flows.source.units import Unit
 from flows.syncs import AUTO, FULL, INCREMENTAL, SYNCS_TABLE
 
 Mode = Literal["full", "incremental", "auto"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.destinations import DestinationName, Target, resolve_target
-from flows.landing import Landing, Unit
+from flows.landing import Landing
 from flows.progress import tell
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
@@ -21,6 +21,7 @@ from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
+from flows.source.units import Unit
 from flows.syncs import FULL
 
 # Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.

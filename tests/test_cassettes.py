@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.landing import Unit, unit_in
 from flows.sandbox import World, serve
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.families import land
 from flows.source.settings import load_settings
+from flows.source.units import Unit, unit_in
 from tests.conftest import Warehouse
 from tests.scrubbing import HOST, scrub_request, scrub_response
 

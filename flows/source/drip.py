@@ -12,7 +12,6 @@ import pyarrow as pa
 from dlt.common import logger
 from dlt.extract import DltResource
 
-from flows.landing import Unit, unit_in
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
@@ -21,6 +20,7 @@ from flows.source.families import land
 from flows.source.lists import ListReader
 from flows.source.schema import arrow_schema, column_hints, extra_columns, mirror, texts
 from flows.source.settings import load_settings
+from flows.source.units import Unit, unit_in
 
 # dlt says so for every page, because JSON columns are strings in Arrow: that is how they are meant to come.
 EXPECTED_WARNING = "several column hints were different"

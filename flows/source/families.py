@@ -7,7 +7,6 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from flows.landing import Family, Member, Unit
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
@@ -15,6 +14,7 @@ from flows.source.errors import RequestFailed, Stopped
 from flows.source.lists import ListReader, Page
 from flows.source.reading import Outcome
 from flows.source.schema import placing_columns, texts
+from flows.source.units import Family, Member, Unit
 
 GONE = 404
 MOST_NOTES = 3
