@@ -216,7 +216,7 @@ def assert_synced(client: SyncPrefectClient, run: UUID, warehouse: Warehouse, wo
         assert set(rows) == expected
 
 
-@pytest.mark.usefixtures("nothing_scheduled")
+@pytest.mark.usefixtures("nothing_scheduled", "no_block_left")
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
     client: SyncPrefectClient,

@@ -41,6 +41,7 @@ def run(command: str, folder: Path) -> str:
     return finish(start(Path(words[0]).name, *words[1:], cwd=folder), RUN_SECONDS, typed)
 
 
+@pytest.mark.usefixtures("no_block_left")
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_every_command(
     client: SyncPrefectClient,

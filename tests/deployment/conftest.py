@@ -1,0 +1,18 @@
+"""What tests of the deployment share: they leave no secret to the tests after them."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from prefect.blocks.system import Secret
+
+from flows.secret_blocks import SETTINGS, block_of
+
+
+@pytest.fixture
+def no_block_left(prefect_server: None) -> Iterator[None]:
+    """Every sync on the session's server would read the Secret blocks that a test made."""
+    yield
+    for setting in SETTINGS:
+        with suppress(ValueError):
+            Secret.delete(block_of(setting))
