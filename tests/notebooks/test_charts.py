@@ -45,6 +45,7 @@ def test_a_list_that_never_arrived_says_so() -> None:
         "account": "1",
         "resource": ["tags", "events"],
         "finished": datetime(2026, 1, 1, tzinfo=UTC),
+        "mode": "full",
         "complete": [True, False],
     }
     syncs = pd.DataFrame(tries)
