@@ -41,13 +41,17 @@ class Place:
 
     def start(self, url: str, api_key: str, words: Sequence[str] = (COMMAND, "sync")) -> "Running":
         """Start a sync, or another command, from the sandbox into this place."""
+        return Running(words, self.folder, self.environment(url, api_key))
+
+    def environment(self, url: str, api_key: str) -> dict[str, str]:
+        """The environment of a sync from the sandbox into this place."""
         ours = {
             "SOURCES__DRIP__BASE_URL": url,
             "SOURCES__DRIP__API_KEY": api_key,
             "SOURCES__DRIP__LANDING": str(self.folder / "landing"),
             "DESTINATION__DUCKDB__CREDENTIALS": str(self.warehouse),
         }
-        return Running(words, self.folder, os.environ | ours | dict(self.settings))
+        return os.environ | ours | dict(self.settings)
 
     def differing(self, world: World) -> int:
         """Subscribers that the database has and the sandbox has not, or the other way round, or twice."""

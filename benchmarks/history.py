@@ -121,7 +121,7 @@ def _word(holds: bool) -> str:
 @contextmanager
 def settings(place: Place, server: Server, world: World, destination: str) -> Iterator[None]:
     """Point syncs of this process to the place, or to a PostgreSQL server of their own."""
-    os.environ.update(place.environment(server, world))
+    os.environ.update(place.environment(server.url, world.api_key))
     if destination == "duckdb":
         yield
         return
