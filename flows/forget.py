@@ -10,6 +10,7 @@ import duckdb
 from flows.destinations import DestinationName
 from flows.history import history_table
 from flows.load import pipeline_of
+from flows.quarantine import TABLE as QUARANTINE
 from flows.run import Run, clean_up, prepare, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.errors import SettingsError
@@ -18,7 +19,6 @@ from flows.source.records import Subscriber
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
 PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
 """Tables whose rows are people, where they are there."""
-QUARANTINE = "_quarantine"
 LANDING = "landing zone"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables

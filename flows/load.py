@@ -77,10 +77,8 @@ def pipeline_of(run: Run) -> dlt.Pipeline:
     )
 
 
-def known_columns(run: Run) -> dict[str, dict[str, str]]:
-    """By table, the columns that earlier loads chose for fields the reference does not know."""
-    pipeline = pipeline_of(run)
-    pipeline.sync_destination()
+def known_columns(pipeline: dlt.Pipeline) -> dict[str, dict[str, str]]:
+    """By table of a pipeline in step with its destination, the columns of fields that the reference does not know."""
     if SCHEMA not in pipeline.schemas:
         return {}
     tables = pipeline.schemas[SCHEMA].tables

@@ -100,7 +100,6 @@ def _choose(run: Run, seen: Seen, mode: str) -> Choice:
 
 
 def _seen(pipeline: dlt.Pipeline) -> dict[str, Seen]:
-    pipeline.sync_destination()
     tables: set[str] = set(pipeline.default_schema.tables) if pipeline.default_schema_name else set()
     if not {SYNCS_TABLE, SUBSCRIBERS} <= tables:
         return {}

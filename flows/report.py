@@ -109,9 +109,10 @@ def report(
 ) -> SyncReport:
     """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
     result = reconcile(run, accounts, landed, failures, loaded)
-    with pipeline_of(run).sql_client() as client:
+    pipeline = pipeline_of(run)
+    with pipeline.sql_client() as client:
         compare(result, last_time(client, len(result.lists)))
-    _keep(run, result)
+    _keep(pipeline, run, result)
     _put_away(run, result)
     return result
 
@@ -198,7 +199,7 @@ def _empty_report(run: Run, **known: Any) -> SyncReport:
     )
 
 
-def _keep(run: Run, result: SyncReport) -> None:
+def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
     """Append one row per list to `_syncs`."""
     head = {"run": result.run, "started": result.started, "finished": result.finished}
     rows = [
@@ -218,7 +219,7 @@ def _keep(run: Run, result: SyncReport) -> None:
         for line in result.lists
     ]
     syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=COLUMNS)
-    pipeline_of(run).run(syncs, loader_file_format="parquet")
+    pipeline.run(syncs, loader_file_format="parquet")
 
 
 def _put_away(run: Run, result: SyncReport) -> None:

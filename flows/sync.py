@@ -92,9 +92,11 @@ def _reported(run: Run, accounts: list[str] | None, mode: Mode) -> SyncReport:
 
 def _sync(run: Run, wanted: list[str] | None, mode: Mode) -> SyncReport:
     discovered = discover(run)
-    run = replace(run, columns=known_columns(run))
+    pipeline = pipeline_of(run)
+    pipeline.sync_destination()
+    run = replace(run, columns=known_columns(pipeline))
     accounts = chosen_accounts(visible(run), wanted)
-    run = with_modes(run, pipeline_of(run), accounts, mode)
+    run = with_modes(run, pipeline, accounts, mode)
     patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
     futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
     emit(ListsPlanned(len(futures), len(accounts)))
