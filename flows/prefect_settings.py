@@ -4,6 +4,7 @@ Prefect's stand in `pyproject.toml` too, for everything else that is run in the 
 """
 
 import os
+import sys
 
 DEFAULTS = {
     # The first start of Prefect's own server builds its database: 20 to 28 s on a small machine.
@@ -15,7 +16,13 @@ DEFAULTS = {
 }
 
 
+SLOW_TO_IMPORT = "rfc3987_syntax"
+"""Builds a grammar for 1.9 s, more than half of what importing Prefect takes where JupyterLab brought it along. It
+checks `iri`, a JSON schema format that neither Prefect nor this project uses; jsonschema does without it."""
+
+
 def apply_prefect_settings() -> None:
     """Set what the environment does not set already. Call it before Prefect is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    sys.modules.setdefault(SLOW_TO_IMPORT, None)  # type: ignore[arg-type]

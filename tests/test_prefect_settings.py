@@ -1,11 +1,13 @@
 """The settings of Prefect stand in two places, for the command line and for all else; they are the same."""
 
+import subprocess
+import sys
 import tomllib
 from typing import Any
 
 from prefect.settings import Settings
 
-from flows.prefect_settings import DEFAULTS
+from flows.prefect_settings import DEFAULTS, SLOW_TO_IMPORT
 from tests.conftest import PROJECT
 
 
@@ -34,3 +36,17 @@ def test_prefect_knows_every_setting_and_takes_its_value() -> None:
     taken = Settings().to_environment_variables()
     for name, value in in_pyproject().items():
         assert as_text(taken[name]).lower() == value, name
+
+
+def test_the_command_line_does_without_what_is_slow_to_import() -> None:
+    """The parameters of flows are still checked: the formats that jsonschema has for them do not need it."""
+    code = """
+from flows.prefect_settings import apply_prefect_settings
+apply_prefect_settings()
+import sys, prefect, jsonschema
+print([name for name in sys.modules if name.startswith(sys.argv[1]) and sys.modules[name]])
+print("date-time" in jsonschema.FormatChecker.checkers)
+"""
+    words = [sys.executable, "-c", code, SLOW_TO_IMPORT]
+    said = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["[]", "True"]
