@@ -5,12 +5,13 @@ import os
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import requests
@@ -30,6 +31,7 @@ BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunke
 REMAINING = "X-RateLimit-Remaining"
 CHUNK_BYTES = 1 << 18
 SNIPPET_CHARS = 80
+T = TypeVar("T")
 FAULT = "drip_fault"
 """Attribute of a response that says why its body cannot be used; empty where it can."""
 
@@ -52,6 +54,33 @@ class Reply:
     url: str
     body: bytes
     server_time: datetime
+
+
+class Ahead(Generic[T]):
+    """Calls that have begun before their turn. What is under way when it is closed is dropped.
+
+    Args:
+        function: takes the number of a page.
+        pool: to call it in; None: in the caller's thread, when it is its turn.
+    """
+
+    def __init__(self, function: Callable[[int], T], pool: Executor | None) -> None:
+        self.function, self.pool = function, pool
+        self._begun: deque[Future[T]] = deque()
+
+    def next(self, numbers: Sequence[int]) -> T:
+        """The result of the first of the numbers, which follow each other and the last one taken; all are begun."""
+        if self.pool is None or (len(numbers) == 1 and not self._begun):
+            return self.function(numbers[0])
+        self._begun += [self.pool.submit(self.function, number) for number in numbers[len(self._begun) :]]
+        return self._begun.popleft().result()
+
+    def __enter__(self) -> "Ahead[T]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._begun:
+            future.cancel()
 
 
 class DripClient:
@@ -106,13 +135,11 @@ class DripClient:
                 return self._checked(response)
             self.budget.spent()
 
-    def map(self, function: Callable[[int], Any], numbers: Sequence[int]) -> Iterator[Any]:
-        """`function` of each number, in order, with as many under way at once as the settings allow."""
-        if len(numbers) == 1 or self.settings.parallel == 1:
-            return map(function, numbers)
-        if self._pool is None:
+    def ahead(self, function: Callable[[int], T]) -> "Ahead[T]":
+        """Calls of `function`, as many under way at once as are asked for, in threads that all lists share."""
+        if self._pool is None and self.settings.parallel > 1:
             self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
-        return self._pool.map(function, numbers)
+        return Ahead(function, self._pool)
 
     def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
         url = self.settings.base_url + path
@@ -199,20 +226,21 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
     """Read the streamed body once; note on the response why it cannot be used, if it cannot."""
     if hasattr(response, FAULT):
         return
-    body, fault, deadline = bytearray(), "", time.monotonic() + seconds
+    chunks, size, fault, deadline = [], 0, "", time.monotonic() + seconds
     try:
         # As much as is there, not a whole block: a reply that trickles must not outlast the deadline.
         response.raw.decode_content = True
         while not fault and (chunk := response.raw.read1(CHUNK_BYTES)):
-            body += chunk
-            if len(body) > max_bytes:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
                 fault = "a reply larger than SOURCES__DRIP__MAX_REPLY_MB"
             elif time.monotonic() > deadline:
                 fault = "a reply that did not end within SOURCES__DRIP__REPLY_TIMEOUT"
     except HTTPError as error:
         fault = f"a reply that was cut short ({type(error).__name__})"
     response.close()
-    response._content = bytes(body)
+    response._content = b"".join(chunks)
     response._content_consumed = True  # type: ignore[attr-defined]
     setattr(response, FAULT, fault or _json_fault(response._content))
 

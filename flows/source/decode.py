@@ -61,12 +61,14 @@ class Decoded:
 
     Attributes:
         table: one row per distinct key, the last one where a key repeats; declared columns, then extra ones.
+        keys: of its rows.
         received: records in the reply.
         repeated: records whose key came again in the same page.
         meta: the API's own counts; None where the reply had none.
     """
 
     table: pa.Table
+    keys: list[str]
     received: int
     repeated: int
     meta: Meta | None
@@ -110,15 +112,16 @@ class Decoder:
     def _decode(self, body: bytes, account_id: str | None, url: str, quarantine: list[Quarantined]) -> Decoded:
         envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         raw = envelope.get(self.endpoint.selector)
-        if raw is None or not bytes(raw).lstrip().startswith(b"["):
+        if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}")
         rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)
         last = dict(keyed)
-        table = to_table(self.endpoint, list(last.values()), list(last), account_id, self.names)
+        keys = list(last)
+        table = to_table(self.endpoint, list(last.values()), keys, account_id, self.names)
         table = portable(table, self.endpoint, raw)
-        return Decoded(table, received, len(keyed) - len(last), _meta(envelope), quarantine)
+        return Decoded(table, keys, received, len(keyed) - len(last), _meta(envelope), quarantine)
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
         """A list of strings as records of one field."""

@@ -12,7 +12,6 @@ from flows.source.client import DripClient, Reply
 from flows.source.decode import Decoded, Decoder, Quarantined
 from flows.source.endpoints import Endpoint
 from flows.source.reading import Outcome, PageFacts, Reading
-from flows.source.schema import texts
 
 PAGE_METADATA = b"drip_page"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -76,9 +75,7 @@ class ListReader:
             RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`.
         """
         while self.outcome is None:
-            while numbers := self._reading.next_pages(self._at_once()):
-                yield from self._fetch(numbers)
-                self._plan()
+            yield from self._attempt()
             self._judge()
 
     def rows(self) -> int:
@@ -102,15 +99,21 @@ class ListReader:
             name = f"{self.endpoint.resource} of {self.account_id or 'the token'}"
             self.client.budget.plan(name, self._reading.pages_left())
 
-    def _fetch(self, numbers: list[int]) -> Iterator[Page]:
-        for number, (reply, decoded) in zip(numbers, self.client.map(self._get, numbers), strict=True):
-            facts = _facts(number, decoded)
-            if number == 1:
-                self._freeze(reply.server_time)
-            belongs = self._reading.add(facts, texts(decoded.table, self.endpoint.key))
-            mark = PageMark(self.attempt, facts, self._frozen_before, reply.server_time)
-            if number == 1 or (belongs and facts.received):
-                yield Page(mark, _marked(decoded.table, mark), decoded.quarantine)
+    def _attempt(self) -> Iterator[Page]:
+        """The pages of one attempt in order, as many asked for ahead of the one that is due as may be under way."""
+        with self.client.ahead(self._get) as ahead:
+            while numbers := self._reading.next_pages(self._at_once()):
+                yield from self._take(numbers[0], *ahead.next(numbers))
+                self._plan()
+
+    def _take(self, number: int, reply: Reply, decoded: Decoded) -> Iterator[Page]:
+        facts = _facts(number, decoded)
+        if number == 1:
+            self._freeze(reply.server_time)
+        belongs = self._reading.add(facts, decoded.keys)
+        mark = PageMark(self.attempt, facts, self._frozen_before, reply.server_time)
+        if number == 1 or (belongs and facts.received):
+            yield Page(mark, _marked(decoded.table, mark), decoded.quarantine)
 
     def _get(self, number: int) -> tuple[Reply, Decoded]:
         reply = self.client.get(self.endpoint.url_path(self.account_id), self._params(number))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
 from flows.source.budget import Budget
-from flows.source.client import Reply
+from flows.source.client import Ahead, Reply
 from flows.source.decode import Decoder
 from flows.source.keys import KeySet
 from flows.source.lists import ListReader, Page
@@ -28,6 +29,15 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 class Settings:
     parallel: int = 1
     max_scans: int = 3
+
+
+class AtOnce(Executor):
+    """Calls in the order in which they are begun, so that a test can tell which page was asked for when."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **words: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **words))
+        return future
 
 
 @dataclass
@@ -67,8 +77,8 @@ class FakeClient:
             body["meta"] = meta  # type: ignore[assignment]
         return Reply("http://test", json.dumps(body).encode(), NOW)
 
-    def map(self, function: Callable[[int], Any], numbers: Sequence[int]) -> Any:
-        return map(function, numbers)
+    def ahead(self, function: Callable[[int], Any]) -> Ahead[Any]:
+        return Ahead(function, AtOnce())
 
 
 def read(client: FakeClient, resource: str = "subscribers") -> tuple[ListReader, list[str]]:
