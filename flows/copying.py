@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -23,6 +22,7 @@ from flows.load import PIPELINE, SCHEMA
 from flows.progress import tell
 from flows.run import Run
 from flows.source.errors import SettingsError
+from flows.source.folders import folder_at
 from flows.source.settings import DripSettings
 from flows.source.units import BATCH_ROWS
 from flows.views import make_views
@@ -102,7 +102,7 @@ def _refuse_what_is_there(target: Target, replace: bool) -> None:
 def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> None:
     """Replace the target's tables, with the names that unknown fields have, and make the views over them."""
     with tempfile.TemporaryDirectory(prefix="drip-copy-") as folder:
-        run = Run(target, tuple(schema), Landing(Path(folder), ()))
+        run = Run(target, tuple(schema), Landing(folder_at(folder), ()))
         pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=folder,

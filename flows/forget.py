@@ -1,19 +1,19 @@
 """Forgetting a person: out of every table, every version, what was quarantined and what landed, in every account."""
 
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
 from flows.destinations import DestinationName
 from flows.history import history_table
+from flows.landing import Landing
 from flows.load import pipeline_of
 from flows.quarantine import TABLE as QUARANTINE
 from flows.run import Run, clean_up, prepare, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.errors import SettingsError
+from flows.source.folders import Folder, local_copies, remove
 from flows.source.records import Subscriber
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
@@ -74,7 +74,7 @@ def _forget(run: Run, address: str) -> Forgotten:
         with client.begin_transaction():
             people = place.people()
             removed = [one for table in place.tables for one in place.remove(table, people)]
-        removed += _remove_landed(run.landing.root, [address, *(one for _, one in people)])
+        removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
         return Forgotten(removed, [one for table in place.tables for one in place.mentions(table)])
 
 
@@ -127,18 +127,20 @@ def _shown(table: tuple[str, str]) -> str:
     return ".".join(table)
 
 
-def _remove_landed(root: Path, texts: Sequence[str]) -> list[Removed]:
+def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
     """Remove each list, and what dlt made of it, that landed with one of the texts in it, for whatever token.
 
     A list goes as a whole: one that missed a page would be taken for one that is shorter.
     """
-    folders = [folder for folder in root.glob("*/*/*") if folder.is_dir() and _holds(folder, texts)]
+    roots: set[Folder] = {landing.root, landing.work.parent}
+    places = [place for root in roots for place in root.glob("*/*/*")]
+    folders = [folder for folder in places if folder.is_dir() and _holds(folder, texts)]
     for folder in folders:
-        shutil.rmtree(folder)
+        remove(folder)
     return [Removed(LANDING, "", len(folders))] if folders else []
 
 
-def _holds(folder: Path, texts: Sequence[str]) -> bool:
+def _holds(folder: Folder, texts: Sequence[str]) -> bool:
     lowered = [text.lower() for text in texts]
     for path in folder.rglob("*"):
         if path.suffix == ".parquet" and _parquet_holds(path, lowered):
@@ -148,8 +150,8 @@ def _holds(folder: Path, texts: Sequence[str]) -> bool:
     return False
 
 
-def _parquet_holds(path: Path, texts: Sequence[str]) -> bool:
+def _parquet_holds(path: Folder, texts: Sequence[str]) -> bool:
     anywhere = " OR ".join(["contains(lower(CAST(page AS VARCHAR)), ?)"] * len(texts))
-    with duckdb.connect() as con:
+    with local_copies([path]) as paths, duckdb.connect() as con:
         query = f"SELECT count(*) FROM read_parquet(?) AS page WHERE {anywhere}"
-        return con.execute(query, [str(path), *texts]).fetchall() != [(0,)]
+        return con.execute(query, [*paths, *texts]).fetchall() != [(0,)]

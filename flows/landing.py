@@ -1,4 +1,4 @@
-"""The landing zone: a folder where every page of every list lands as a Parquet file before it is loaded.
+"""The landing zone: a folder, local or in a bucket, where every page of every list lands as a Parquet file.
 
 `<landing>/<what it is for>/<resource>/<account>/a01-p000001.parquet`. It is personal data: private to the user, and
 removed when its load is reconciled.
@@ -6,12 +6,15 @@ removed when its load is reconciled.
 
 import hashlib
 import re
-import shutil
-from pathlib import Path
+
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from flows.source.endpoints import Endpoint
-from flows.source.units import PRIVATE, UNOWNED, Unit, unit_in
+from flows.source.folders import Folder, appear, folder_at, is_local, make_private, move, remove
+from flows.source.units import UNOWNED, Unit, unit_in
 
+PROBE = "probe"
+WORK = "drip-flows"
 KEPT = "kept"
 """Folder of what was loaded and is kept all the same; no resource has that name."""
 
@@ -24,26 +27,35 @@ class Landing:
         purpose: what tells this part from others; only a hash of it shows.
     """
 
-    def __init__(self, root: Path, purpose: tuple[str, ...]) -> None:
+    def __init__(self, root: Folder, purpose: tuple[str, ...]) -> None:
         digest = hashlib.blake2b("\0".join(purpose).encode(), digest_size=10).hexdigest()
         self.root = root
         self.folder = root / digest
 
+    @property
+    def work(self) -> Folder:
+        """The local folder beside it, for what dlt makes of what landed."""
+        return self.folder if is_local(self.folder) else folder_at(get_dlt_pipelines_dir()) / WORK / self.folder.name
+
     def prepare(self) -> None:
-        """Make the folders, private to the user. Raises OSError where that is impossible."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.root, self.folder):
-            folder.chmod(PRIVATE)
+        """Make the folders, private to the user, or try whether the bucket can be written to.
+
+        Raises:
+            Exception: it cannot be; each kind of bucket has errors of its own.
+        """
+        if not is_local(self.root):
+            appear(self.folder / PROBE, b"")
+        for folder in (self.root, self.folder, self.work):
+            make_private(folder)
 
     def remove(self) -> None:
         """Remove everything that landed for this purpose."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
+        remove(self.work)
 
     def keep(self, unit: Unit, run: str) -> None:
         """Put a list that has been loaded aside, as what a run read, instead of removing it."""
-        place = self.folder / KEPT / run / unit.folder.relative_to(self.folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unit.folder.rename(place)
+        move(unit.folder, self.folder / KEPT / run / unit.folder.parent.name / unit.folder.name)
 
     def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> Unit:
         """The folder of one list of one account, or of its part since a moment, which never meets the whole.

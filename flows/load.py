@@ -6,7 +6,6 @@ from typing import Any
 import dlt
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 from dlt.extract import DltResource
 from prefect import task
 
@@ -16,6 +15,7 @@ from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
 from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
+from flows.source.folders import parquet
 from flows.source.names import ColumnNames
 from flows.source.schema import (
     FIELD_HINT,
@@ -121,7 +121,7 @@ def table_schema(endpoint: Endpoint, units: Iterable[Unit], names: ColumnNames) 
     extras: dict[str, pa.Field[Any]] = {}
     for unit in units:
         for path in unit.files():
-            for field in extra_columns(endpoint, pq.read_schema(path)):
+            for field in extra_columns(endpoint, parquet(path).schema_arrow):
                 extras[_column(field, names)] = field.with_name(_column(field, names))
     return pa.schema([*arrow_schema(endpoint), *(extras[name] for name in sorted(extras))])
 

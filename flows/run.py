@@ -1,14 +1,12 @@
 """What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks."""
 
 import os
-import shutil
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -20,6 +18,7 @@ from flows.source.decode import Decoder
 from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
+from flows.source.folders import Folder, folder_at, remove
 from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
 from flows.source.units import Unit
 from flows.syncs import FULL
@@ -82,9 +81,9 @@ class Run:
         return self.choices.get(account_id or "", WHOLE) if ENDPOINTS[resource].freezable else WHOLE
 
     @property
-    def pipeline_folder(self) -> Path:
+    def pipeline_folder(self) -> Folder:
         """dlt's working folder of this run alone: a package that failed to load never meets another run."""
-        return self.landing.folder / "pipelines" / self.id
+        return self.landing.work / "pipelines" / self.id
 
 
 class Tools:
@@ -155,7 +154,7 @@ def clean_up(run: Run) -> None:
     """Forget the tools and dlt's working folder of a run that has ended, well or not."""
     with _making:
         _tools.pop(run.id, None)
-    shutil.rmtree(run.pipeline_folder, ignore_errors=True)
+    remove(run.pipeline_folder)
 
 
 def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
@@ -169,10 +168,11 @@ def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, set
 
 
 def _landing(settings: DripSettings, target: Target) -> Landing:
-    root = Path(settings.landing).expanduser().absolute()
-    landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset))
     try:
+        root = folder_at(settings.landing)
+        landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset))
         landing.prepare()
-    except OSError as error:
-        raise SettingsError(f"cannot write to {root} ({error.strerror}): change SOURCES__DRIP__LANDING") from None
+    except Exception as error:  # a bucket's own errors are of no common kind
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise SettingsError(f"cannot write to {settings.landing} ({reason}): change SOURCES__DRIP__LANDING") from None
     return landing

@@ -4,7 +4,6 @@ import functools
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -17,6 +16,7 @@ from flows.source.decode import Decoder
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import SettingsError, unknown
 from flows.source.families import land
+from flows.source.folders import folder_at
 from flows.source.lists import ListReader
 from flows.source.schema import arrow_schema, column_hints, extra_columns, mirror, texts
 from flows.source.settings import load_settings
@@ -116,7 +116,7 @@ def _whole_lists(
     decoder_of = functools.cache(lambda name: Decoder(ENDPOINTS[name]))
     for account_id in accounts.ids if endpoint.per_account else [None]:
         with tempfile.TemporaryDirectory(prefix="drip-") as folder:
-            unit = unit_in(Path(folder), endpoint, account_id)
+            unit = unit_in(folder_at(folder), endpoint, account_id)
             for _ in land(client, unit, decoder_of):  # out of memory, whole: it may have to be read again
                 pass
             _judge(unit, whole)

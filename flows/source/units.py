@@ -6,10 +6,7 @@ from the pages that are there.
 
 import hashlib
 import re
-import shutil
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -19,11 +16,11 @@ import pyarrow.parquet as pq
 
 from flows.source.decode import Quarantined
 from flows.source.endpoints import ENDPOINTS, Endpoint
+from flows.source.folders import Folder, age, appear, local_copies, parquet, remove
 from flows.source.lists import Page, PageMark, page_mark
 from flows.source.reading import Outcome
 from flows.source.schema import texts
 
-PRIVATE = 0o700
 UNOWNED = "one"
 """Folder of a list that the token has one of. Account folders are digits, so the two never meet."""
 PARENTS = "parents"
@@ -41,25 +38,21 @@ class Unit:
         account_id: of which account; None for a list that the token has one of.
     """
 
-    def __init__(self, folder: Path, endpoint: Endpoint, account_id: str | None) -> None:
+    def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
         self.folder, self.endpoint, self.account_id = folder, endpoint, account_id
 
     def write(self, page: Page) -> None:
         """Land a page; pages of earlier attempts at the list are void and removed."""
-        self.folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         stem = f"a{page.mark.attempt:02}-p{page.mark.facts.page:06}"
         if page.quarantine:
-            self._appear(f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
-        path = self.folder / f".{stem}.part"
-        # A page is too small for dictionaries and statistics to be worth their time.
-        pq.write_table(page.table, path, compression="snappy", use_dictionary=False, write_statistics=False)
-        path.rename(self.folder / f"{stem}.parquet")
+            appear(self.folder / f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
+        appear(self.folder / f"{stem}.parquet", _parquet(page.table))
         if page.mark.facts.page == 1:
             self._remove_other_attempts(page.mark.attempt)
 
     def finish(self, outcome: Outcome) -> None:
         """Write down the verdict: the list has been read."""
-        self._appear("outcome.json", msgspec.json.encode(outcome))
+        appear(self.folder / "outcome.json", msgspec.json.encode(outcome))
 
     def outcome(self) -> Outcome | None:
         """The verdict, None while the list has not been read to its end."""
@@ -69,14 +62,15 @@ class Unit:
     def landed(self) -> Iterator[tuple[PageMark, list[str]]]:
         """The pages from the first up to the first gap: their marks and the keys of their rows."""
         for number, path in enumerate(self.files(), start=1):
-            mark = page_mark(pq.read_schema(path))
+            file = parquet(path)
+            mark = page_mark(file.schema_arrow)
             if mark.facts.page != number:
                 return
-            yield mark, texts(pq.read_table(path, columns=[self.endpoint.key]), self.endpoint.key)
+            yield mark, texts(file.read(columns=[self.endpoint.key]), self.endpoint.key)
 
-    def files(self) -> list[Path]:
+    def files(self) -> list[Folder]:
         """The Parquet files of the newest attempt, in page order."""
-        paths = sorted(self.folder.glob("a*.parquet"))
+        paths = sorted(self.folder.glob("a*.parquet"), key=str)
         return [path for path in paths if path.name[:3] == paths[-1].name[:3]]
 
     def tables(self) -> Iterator[pa.Table]:
@@ -86,7 +80,7 @@ class Unit:
             yield from self._without_overlap()
             return
         for path in self.files():
-            yield pq.ParquetFile(path).read(use_threads=False)  # threads cost more than a page takes
+            yield parquet(path).read(use_threads=False)  # threads cost more than a page takes
 
     def quarantine(self) -> Iterator[Quarantined]:
         """The records that fit no table."""
@@ -97,7 +91,7 @@ class Unit:
         """Whether all that landed can be read; not so where the machine lost power, or after an upgrade."""
         try:
             for path in self.files():
-                page_mark(pq.read_schema(path))
+                page_mark(parquet(path).schema_arrow)
             self.outcome()
         except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
             return False
@@ -111,16 +105,11 @@ class Unit:
     def age(self) -> float:
         """Seconds since the first page landed; infinite where none did."""
         files = self.files()
-        return time.time() - files[0].stat().st_mtime if files else float("inf")
+        return age(files[0]) if files else float("inf")
 
     def clear(self) -> None:
         """Remove everything that landed of this list."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _appear(self, name: str, content: bytes) -> None:
-        part = self.folder / f".{name}.part"
-        part.write_bytes(content)
-        part.rename(self.folder / name)
+        remove(self.folder)
 
     def _remove_other_attempts(self, attempt: int) -> None:
         for path in self.folder.glob("a*"):
@@ -134,14 +123,14 @@ class Unit:
             "SELECT * EXCLUDE filename FROM read_parquet(?, union_by_name=true, filename=true) "
             f'QUALIFY filename = max(filename) OVER (PARTITION BY "{key}")'
         )
-        with duckdb.connect() as con:
-            con.execute(query, [[str(path) for path in self.files()]])
+        with local_copies(self.files()) as paths, duckdb.connect() as con:
+            con.execute(query, [paths])
             while batch := con.fetchmany(BATCH_ROWS):
                 yield self._table(con.description or [], batch)
 
     def _table(self, description: list[Any], rows: list[Any]) -> pa.Table:
         """Rows from DuckDB in the columns of the pages."""
-        fields = {f.name: f for path in self.files() for f in pq.read_schema(path)}
+        fields = {f.name: f for path in self.files() for f in parquet(path).schema_arrow}
         schema = pa.schema([fields[column[0]] for column in description])
         columns = [pa.array(values, type=f.type) for f, values in zip(schema, zip(*rows, strict=True), strict=True)]
         return pa.Table.from_arrays(columns, schema=schema)
@@ -166,7 +155,7 @@ class Family(Unit):
     It reads like the one list that the table is made of. Pages are written to its members.
     """
 
-    def __init__(self, folder: Path, endpoint: Endpoint, account_id: str | None) -> None:
+    def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
         super().__init__(folder, endpoint, account_id)
         self.parents = Unit(folder / PARENTS, ENDPOINTS[endpoint.parent], account_id)
 
@@ -194,7 +183,7 @@ class Family(Unit):
             f"{kind}: the id {one[:40]!r} fits no path" for one in self.parent_ids() if not FIT_ID.fullmatch(one)
         ]
 
-    def files(self) -> list[Path]:
+    def files(self) -> list[Folder]:
         """The Parquet files of all members."""
         return [path for member in self.members() for path in member.unit.files()]
 
@@ -221,8 +210,7 @@ class Family(Unit):
 
     def age(self) -> float:
         """Seconds since the first page of any member landed; infinite where none did."""
-        stamps = [path.stat().st_mtime for path in self.folder.rglob("*.parquet")]
-        return time.time() - min(stamps) if stamps else float("inf")
+        return max(map(age, self.folder.rglob("*.parquet")), default=float("inf"))
 
     def _member(self, parent_id: str, status: str | None) -> Member:
         digest = hashlib.blake2b(parent_id.encode(), digest_size=10).hexdigest()
@@ -230,6 +218,13 @@ class Family(Unit):
         return Member(parent_id, status, Unit(folder, self.endpoint.child(parent_id, status), self.account_id))
 
 
-def unit_in(folder: Path, endpoint: Endpoint, account_id: str | None) -> Unit:
+def unit_in(folder: Folder, endpoint: Endpoint, account_id: str | None) -> Unit:
     """What landed of one endpoint for one account, in `folder`."""
     return (Family if endpoint.parent else Unit)(folder, endpoint, account_id)
+
+
+def _parquet(table: pa.Table) -> pa.Buffer:
+    """A page as a file; it is too small for dictionaries and statistics to be worth their time."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy", use_dictionary=False, write_statistics=False)
+    return sink.getvalue()

@@ -1,0 +1,90 @@
+"""The landing zone in a bucket: the same rows, gone on from after an interruption, nothing left behind."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from upath import UPath
+
+from flows.run import prepare
+from flows.sandbox import World, serve
+from flows.source.errors import SettingsError
+from flows.source.folders import folder_at
+from tests.conftest import Warehouse
+from tests.flow.test_mirror import assert_mirrors
+
+KEY = "testing"
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The URL of a bucket on a server that speaks S3; fsspec finds it and its keys in the environment."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (
+            ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+            ("AWS_ACCESS_KEY_ID", KEY),
+            ("AWS_SECRET_ACCESS_KEY", KEY),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ):
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="drip-landing")
+        yield "s3://drip-landing"
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def landing(request: pytest.FixtureRequest, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> UPath:
+    root = "memory:/" if request.param == "memory" else request.getfixturevalue("bucket")
+    url = f"{root}/{uuid.uuid4().hex}"
+    monkeypatch.setenv("SOURCES__DRIP__LANDING", url)
+    monkeypatch.setenv("DLT_DATA_DIR", str(warehouse.path.parent / "dlt"))
+    return folder_at(url)
+
+
+def landed(landing: UPath, pattern: str = "**/*.parquet") -> list[str]:
+    return [path.path for path in landing.glob(pattern)]
+
+
+def test_a_sync_lands_in_a_bucket_and_clears_it(landing: UPath, sync: Any, warehouse: Warehouse, world: World) -> None:
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert not landed(landing)
+    assert not list((warehouse.path.parent / "dlt").rglob("*.parquet"))
+
+
+def test_a_list_that_broke_off_goes_on_from_the_bucket(landing: UPath, sync: Any, warehouse: Warehouse) -> None:
+    world = World(seed=7, sizes={"1000001": 2_500})
+    third_page = {"match": {"resource": "subscribers", "page": 3}, "action": {"kind": "status", "status": 404}}
+    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        world.faults = [third_page]
+        assert sync().exit_code == 1
+        assert len(landed(landing, "*/subscribers/*/*.parquet")) == 2
+        world.faults = None
+        server.log.clear()
+        assert sync().exit_code == 0
+        assert [request.query["page"] for request in server.log if "subscribers" in request.path] == ["3"]
+    assert_mirrors(warehouse, world)
+
+
+def test_what_is_kept_is_put_aside(landing: UPath, sync: Any, monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "true")
+    assert sync(resources=["tags"]).exit_code == 0
+    assert len(landed(landing, "*/kept/*/tags/*/*.parquet")) == len(world.account_ids)
+    assert not landed(landing, "*/tags/*/*.parquet")
+
+
+@pytest.mark.parametrize("url", ["s3://no-such-bucket/landing", "nonsense://landing"])
+def test_a_bucket_that_cannot_be_written_to_is_named(
+    url: str, bucket: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", "key")
+    monkeypatch.setenv("SOURCES__DRIP__LANDING", url)
+    with pytest.raises(SettingsError, match="change SOURCES__DRIP__LANDING"):
+        prepare(None, "duckdb", "drip")
