@@ -12,7 +12,7 @@ from prefect import task
 from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, Runs, tools_of
-from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
 from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, LastTime, last_time, list_name
 
@@ -225,7 +225,7 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
         head
         | {
             "mode": line.mode,
-            "connection": line.connection or None,
+            CONNECTION: line.connection or None,
             "account": line.account,
             "resource": line.resource,
             "api_rows": line.api_rows,

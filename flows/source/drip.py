@@ -62,7 +62,7 @@ def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> lis
     for account_id in wanted or ():
         if account_id not in visible:
             raise SettingsError(
-                f"account {account_id!r} is not visible to this key; it sees {', '.join(visible) or 'none'}"
+                f"account {account_id!r} is not visible with your keys; visible are {', '.join(visible) or 'none'}"
             )
     return [account_id for account_id in visible if not wanted or account_id in wanted]
 

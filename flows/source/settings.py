@@ -6,14 +6,14 @@ A named connection has a section of its own within, `SOURCES__DRIP__<CONNECTION>
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.specs import BaseConfiguration
-from dlt.common.configuration.specs.base_configuration import NotResolved
+from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
 
 from flows.source.endpoints import HISTORIC
@@ -141,7 +141,7 @@ def common_settings() -> DripSettings:
     Raises:
         SettingsError: a setting is wrong; the message names it and holds no secret.
     """
-    return _resolved(SECTION, None)
+    return _resolved()
 
 
 def load_settings(connection: str = "") -> DripSettings:
@@ -150,13 +150,7 @@ def load_settings(connection: str = "") -> DripSettings:
     Raises:
         SettingsError: one is missing or wrong; the message names it and holds no secret.
     """
-    if not connection:
-        settings = common_settings()
-    else:
-        try:
-            settings = _resolved((*SECTION, connection), _own(connection))
-        except SettingsError as error:
-            raise SettingsError(f"connection {connection}: {error}") from error
+    settings = _resolved(connection)
     if not (settings.api_key or settings.access_token):
         raise SettingsError(_no_token(settings))
     return settings
@@ -179,7 +173,9 @@ def every_settings() -> list[DripSettings]:
     tokens = {(one.base_url, one.token): one.connection for one in reversed(each)}
     for one in each:
         if (first := tokens[one.base_url, one.token]) != one.connection:
-            raise SettingsError(f"the connections {first} and {one.connection} have the same {one.token_setting}")
+            raise SettingsError(
+                f"the connections {first} and {one.connection} have one token: change {one.token_setting}"
+            )
     return each
 
 
@@ -190,21 +186,28 @@ def check_history(resources: Iterable[str], origin: str) -> None:
             raise unknown(f"resource in {origin}", name, HISTORIC)
 
 
-def _resolved(sections: tuple[str, ...], explicit: dict[str, str | None] | None) -> DripSettings:
+def _resolved(connection: str = "") -> DripSettings:
+    section = ".".join([*SECTION, *([connection] if connection else [])])
     try:
-        return resolve_configuration(DripSettings(), sections=sections, explicit_value=explicit)
+        own = _own(connection) if connection else None
+        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=own)
     except ConfigurationException as error:
-        raise SettingsError(f"a setting of [{'.'.join(sections)}] is wrong: {_first_line(error)}") from error
+        raise SettingsError(f"a setting of [{section}] is wrong: {_first_line(error)}") from error
+    except SettingsError as error:
+        raise SettingsError(f"connection {connection}: {error}" if connection else str(error)) from None
 
 
-def _own(connection: str) -> dict[str, str | None]:
-    """A connection's name and credentials, from its own section alone.
+def _own(connection: str) -> dict[str, Any]:
+    """A connection's name, and what stands in its own section: credentials, or none, and whatever else is there.
 
-    dlt asks the environment for the common ones before it asks the files for a connection's own.
+    Asked for here, since dlt would find a common setting in the environment before a connection's own in a file.
     """
-    found: dict[str, object] = {name: dlt.secrets.get(".".join([*SECTION, connection, name])) for name in CREDENTIALS}
-    own = {name: None if value is None else str(value) for name, value in found.items()}
-    return {**own, "password": own["password"] or "", "connection": connection}
+    place = ".".join([*SECTION, connection, ""])
+    credentials = {name: dlt.secrets.get(place + name, str) for name in CREDENTIALS}
+    hints = {name: hint for name, hint in DripSettings.get_resolvable_fields().items() if name not in CREDENTIALS}
+    others = {name: dlt.config.get(place + name, extract_inner_hint(hint)) for name, hint in hints.items()}
+    own = {name: value for name, value in others.items() if value is not None}
+    return {**own, **credentials, "password": credentials["password"] or "", "connection": connection}
 
 
 def _no_token(settings: DripSettings) -> str:
