@@ -24,16 +24,12 @@ access_token = "of zenith"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with a connection in its secrets, which dlt has not read yet."""
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A project with the connections in its secrets."""
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text(SECRETS)
-    return tmp_path
-
-
-@pytest.fixture
-def in_project(project: Path) -> Iterator[None]:
-    with switched_run_context(RunContext(str(project))):
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    with switched_run_context(RunContext(str(tmp_path))):
         yield
 
 
@@ -84,7 +80,7 @@ def test_what_is_wrong_in_one_connection_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError, match=r"connection acme: .*PARALLEL"):
         every_settings()
     monkeypatch.setenv("SOURCES__DRIP__ACME__PARALLEL", "many")
-    with pytest.raises(SettingsError, match=r"connection acme: .*parallel"):
+    with pytest.raises(SettingsError, match=r"sources\.drip\.acme.*parallel"):
         every_settings()
 
 
