@@ -78,13 +78,14 @@ def again_without_meaning(destination: str) -> None:
     from flows import load
     from flows.run import clean_up, prepare
 
-    run = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
+    runs = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
+    run = runs.common
     pipeline = load.pipeline_of(run)
     pipeline.sync_destination()
     with pipeline.sql_client() as client:
         client.execute_sql(MEANINGLESS.format(subscribers=client.make_qualified_table_name("subscribers")))
     load.keep_history(pipeline, run)
-    clean_up(run)
+    clean_up(runs)
 
 
 def measure(size: int, destination: str, server: Server, world: World) -> Iterator[tuple[str, ...]]:

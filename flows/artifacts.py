@@ -12,6 +12,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from flows.markdown import escaped, stopped_markdown, summary_markdown
 from flows.report import ListReport, SyncReport
+from flows.source.endpoints import CONNECTION
 from flows.summary import change
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def _publish_summary(text: str, description: str) -> None:
 
 def _row(line: ListReport) -> dict[str, Any]:
     """A line of the table. Nothing in it is NaN, and no text is taken for Markdown: Prefect shows neither as it is."""
-    return {
+    return ({CONNECTION: line.connection} if line.connection else {}) | {
         "account": line.account or "",
         "resource": line.resource,
         "API has": line.api_rows,

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -92,12 +92,14 @@ def limit_name(settings: DripSettings) -> str:
 
 
 @contextmanager
-def budget_in_prefect(client: DripClient) -> Iterator[None]:
-    """Share and show the client's budget while the block, in a flow run, lasts."""
+def budgets_in_prefect(clients: Sequence[DripClient]) -> Iterator[None]:
+    """Share and show each client's budget while the block, in a flow run, lasts."""
     with get_client(sync_client=True) as prefect:
-        client.budget.lease = SharedBudget(prefect, client.settings).lease
-        client.budget.waiting = ShownWait(prefect, UUID(flow_run.id)).show
+        for client in clients:
+            client.budget.lease = SharedBudget(prefect, client.settings).lease
+            client.budget.waiting = ShownWait(prefect, UUID(flow_run.id)).show
         try:
             yield
         finally:
-            client.budget.lease = None
+            for client in clients:
+                client.budget.lease = None

@@ -74,11 +74,14 @@ def forget(
 
 @app.command()
 def accounts() -> None:
-    """Show the accounts that your API key sees."""
+    """Show the accounts that your API key sees, or those of all connections.
+
+    Exit codes: 0 all is shown; 1 some connection could not be asked, and is named; 2 none could.
+    """
     from flows.terminal import show_accounts
 
     with _plain_errors():
-        show_accounts()
+        raise typer.Exit(show_accounts())
 
 
 @app.command()

@@ -141,6 +141,16 @@ def query(sql: str, destination: DestinationName = "duckdb", dataset: str = "dri
     return to_pandas(rows)
 
 
+def has_column(table: str, column: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> bool:
+    """Whether a table has a column, which one from before an upgrade may not.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        return column in reader.table(table).columns
+
+
 def project_root() -> Path:
     """Where relative paths and `.dlt/` are looked for.
 

@@ -6,10 +6,10 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
 from flows.destinations import DestinationName
-from flows.run import Run, prepare
+from flows.run import Runs, prepare
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import SettingsError
-from flows.source.settings import load_settings
+from flows.source.settings import common_settings
 
 LASTING = "process"
 """The type of work pool whose runs share the file system of their worker. Those of others end with their container."""
@@ -20,21 +20,22 @@ def prepare_in_prefect(
     destination: DestinationName,
     dataset: str,
     history: bool | Sequence[str] | None = None,
-) -> Run:
+) -> Runs:
     """As `prepare`, in a flow run: secrets may stand in Prefect's blocks, and a file must not vanish with the run.
 
     Raises:
         SettingsError: naming the setting to change.
     """
     use_secret_blocks(destination)
-    run = prepare(resources, destination, dataset, history)
-    kind = LASTING if run.target.path is None or load_settings().file_lasts else _pool_type()
+    runs = prepare(resources, destination, dataset, history)
+    target = runs.common.target
+    kind = LASTING if target.path is None or common_settings().file_lasts else _pool_type()
     if kind != LASTING:
         raise SettingsError(
-            f"a work pool of type {kind} runs the sync in a container, and {run.target.location} would be lost with "
+            f"a work pool of type {kind} runs the sync in a container, and {target.location} would be lost with "
             "it: sync to PostgreSQL (destination: postgres), or mount a volume there and set SOURCES__DRIP__FILE_LASTS"
         )
-    return run
+    return runs
 
 
 def _pool_type() -> str:

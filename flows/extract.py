@@ -1,7 +1,7 @@
 """Extraction: one Prefect task per account and resource, from the API into the landing zone."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,9 +18,8 @@ from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsE
 from flows.source.families import land
 from flows.source.reading import Outcome
 from flows.source.settings import DripSettings
+from flows.syncs import NO_ACCOUNT, ListName
 
-ListName = tuple[str, str | None]
-"""A resource and an account; None for a list that the token has one of."""
 TASK_RETRIES = 1
 ACCOUNTS_MAX_AGE = 180.0
 """Seconds; as long as Prefect may take to start, before which the command line asks for the accounts."""
@@ -35,6 +34,7 @@ class Landed(msgspec.Struct):
     seconds: float
     resumed_pages: int = 0
     part: bool = False
+    connection: str = ""
 
     @property
     def whole(self) -> bool:
@@ -49,6 +49,7 @@ class Failure(msgspec.Struct):
     account: str | None
     message: str
     status: int | None = None
+    connection: str = ""
 
 
 def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
@@ -78,17 +79,18 @@ def own_error(raised: BaseException) -> BaseException:
 
 def _task_run_name() -> str:
     parameters = task_run_runtime.parameters
-    return f"extract {parameters['resource']} of {parameters['account'] or 'the token'}"
+    owner = parameters["account"] or parameters["run"].connection or NO_ACCOUNT
+    return f"extract {parameters['resource']} of {owner}"
 
 
-def _tag(resource: str, account: str | None) -> None:
-    """Tag the task run from within, so that it is found by account and resource.
+def _tag(**names: str | None) -> None:
+    """Tag the task run from within, so that it is found by account, resource and connection.
 
     Tags given to Prefect beforehand make it ask the server for a concurrency slot per task: measured, 20 tasks
     took 8 s instead of 1 s. Set here, they reach the server with the next change of state.
     """
     if context := TaskRunContext.get():
-        context.task_run.tags += [f"resource:{resource}", *([f"account:{account}"] if account else [])]
+        context.task_run.tags += [f"{kind}:{name}" for kind, name in names.items() if name]
 
 
 @task(
@@ -104,20 +106,20 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    _tag(resource, account)
+    _tag(resource=resource, account=account, connection=run.connection)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
     part = bool(run.choice(resource, account).since)
     if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound() or unit.is_unproven():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
-        return Landed(resource, account, outcome, 0.0, len(unit.files()), part)
+        return Landed(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
     resumed = len(unit.files())
     for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
-        emit(PageLanded(resource, account, *progress))
+        emit(PageLanded(resource, account, *progress, run.connection))
     outcome = unit.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")
-    return Landed(resource, account, outcome, time.monotonic() - started, resumed, part)
+    return Landed(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
 
 
 def _max_age(resource: str, settings: DripSettings) -> float:
@@ -129,17 +131,46 @@ def gather(futures: Mapping[ListName, Any]) -> tuple[list[Landed], list[Failure]
     """Wait for all extractions. One that failed costs its own list only."""
     landed: list[Landed] = []
     failures: list[Failure] = []
-    for (resource, account), future in futures.items():
+    for (connection, resource, account), future in futures.items():
         future.wait()
         state = future.state
         if state.is_completed():
             landed.append(state.result())
         else:
-            failures.append(_failure(resource, account, root_cause(state)))
-        emit(ListRead(resource, account, failed=not state.is_completed()))
+            failures.append(failure_of(resource, account, root_cause(state), connection))
+        emit(ListRead(resource, account, not state.is_completed(), connection))
     return landed, failures
 
 
-def _failure(resource: str, account: str | None, error: BaseException) -> Failure:
+def failure_of(resource: str, account: str | None, error: BaseException, connection: str) -> Failure:
+    """A list that could not be read, with the error in a line."""
     message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
-    return Failure(resource, account, message, getattr(error, "status", None))
+    return Failure(resource, account, message, getattr(error, "status", None), connection)
+
+
+def without_refused(
+    landed: Sequence[Landed], failures: Sequence[Failure], connections: Sequence[str]
+) -> tuple[list[Landed], list[Failure]]:
+    """All lists of a connection whose token was refused in mid-run fail: nothing of them is loaded.
+
+    Args:
+        landed: the lists that came.
+        failures: the lists that did not.
+        connections: those that were asked.
+
+    Raises:
+        SettingsError: none of them is left.
+    """
+    words = "the API key was refused in mid-run: {}; what landed is kept"
+    refused = {one.connection: words.format(one.message) for one in failures if one.status == 401}
+    if refused and refused.keys() >= set(connections):
+        raise SettingsError("; ".join(refused.values()))
+    kept = [one for one in landed if one.connection not in refused]
+    rest = [one for one in failures if one.connection not in refused]
+    lists: list[Landed | Failure] = [*landed, *failures]
+    lost = [
+        Failure(one.resource, one.account, refused[one.connection], 401, one.connection)
+        for one in lists
+        if one.connection in refused
+    ]
+    return kept, [*rest, *lost]

@@ -10,11 +10,12 @@ from flows.history import history_table
 from flows.landing import Landing
 from flows.load import pipeline_of
 from flows.quarantine import TABLE as QUARANTINE
-from flows.run import Run, clean_up, prepare, tools_of
+from flows.run import Run, clean_up, prepare
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.folders import Folder, local_copies, remove
 from flows.source.records import Subscriber
+from flows.source.settings import common_settings
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
 PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
@@ -58,14 +59,15 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     address = email.strip()
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
-    run = prepare(None, destination, dataset)
+    runs = prepare(None, destination, dataset)
+    run = runs.common
     if run.target.path is not None and not run.target.path.exists():
         raise SettingsError(f"no data in {run.target.path}: nobody to forget")
     try:
-        with run.target.lock(tools_of(run).settings.lock_wait):
+        with run.target.lock(common_settings().lock_wait):
             return _forget(run, address)
     finally:
-        clean_up(run)
+        clean_up(runs)
 
 
 def _forget(run: Run, address: str) -> Forgotten:

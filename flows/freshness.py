@@ -13,20 +13,20 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.dataset import query
+from flows.dataset import has_column, query
 from flows.destinations import DestinationName
 from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
 from flows.secret_blocks import use_secret_blocks
 from flows.source.drip import chosen_endpoints
+from flows.source.endpoints import CONNECTION
 from flows.source.errors import SettingsError
 from flows.summary import MOST_NAMED, number
-from flows.syncs import LISTS, LOOK_BACK_DAYS, SYNCS_TABLE, ListTimes, lists_of
+from flows.syncs import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
 
 HOURS, SHRINK = 3.0, 0.2
 ARTIFACT_KEY = "drip-freshness"
 HOUR_SECONDS = 3_600
-NO_ACCOUNT = "the token"
 
 
 class Limits(msgspec.Struct):
@@ -114,17 +114,21 @@ def check_freshness(
     known = _lists(destination, dataset)
     lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
     now = datetime.now(UTC)
-    problems = [
-        Problem(one.account or NO_ACCOUNT, one.resource, text) for one in lists for text in _wrong(one, limits, now)
-    ]
+    problems = [Problem(_owner(one), one.resource, text) for one in lists for text in _wrong(one, limits, now)]
     ages = [_age(one.whole, now) for one in lists if one.whole]
     missing = _never_tried(lists, accounts, resources)
     return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None))
 
 
 def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
-    frame = query(LISTS.format(table=SYNCS_TABLE), destination, dataset)
+    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset)
+    frame = query(lists_query(SYNCS_TABLE, has_connections), destination, dataset)
     return lists_of(list(frame.astype(object).where(frame.notna(), None).itertuples(index=False)))
+
+
+def _owner(one: ListTimes) -> str:
+    """Whose list it is: an account's, or a token's, by the name of its connection if it has one."""
+    return one.account or one.connection or NO_ACCOUNT
 
 
 def _wrong(one: ListTimes, limits: Limits, now: datetime) -> list[str]:
@@ -166,7 +170,7 @@ def _markdown(report: FreshnessReport) -> str:
             table(["account", "resource", "what is wrong"], [msgspec.structs.astuple(p) for p in report.problems])
         ]
     rows = [
-        (one.account or NO_ACCOUNT, one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
+        (_owner(one), one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
          number(one.rows_before), number(one.rows))
         for one in report.lists
     ]  # fmt: skip

@@ -13,9 +13,10 @@ from typing import Any
 import dlt
 from dlt.common.schema.utils import new_table
 
-from flows.run import Run, tools_of
+from flows.run import Run
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS, ROW_HASH, Endpoint
 from flows.source.schema import MISFIT_SUFFIX, sql_list
+from flows.source.settings import common_settings
 from flows.syncs import accounts_with_history
 
 SUFFIX = "_history"
@@ -47,7 +48,7 @@ def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
             with client.begin_transaction():
                 for statement in step.statements():
                     client.execute_sql(statement)
-                if days := tools_of(run).settings.history_days:
+                if days := common_settings().history_days:
                     client.execute_sql(step.forget(days))
 
 

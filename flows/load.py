@@ -13,7 +13,7 @@ from flows.extract import Landed
 from flows.history import keep_history
 from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
-from flows.run import Run, tools_of
+from flows.run import Run, Runs
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
 from flows.source.folders import parquet
 from flows.source.names import ColumnNames
@@ -24,14 +24,14 @@ from flows.source.schema import (
     column_hints,
     extra_columns,
     mirror,
+    texts,
 )
+from flows.source.settings import common_settings
 from flows.source.units import BATCH_ROWS, Unit
 from flows.views import make_views
 
 PIPELINE = "drip_flows"
 SCHEMA = "drip"
-OWNER = {"accounts": "id", "users": "NULL"}
-"""What tells whose a row is, in the tables that have no `account_id`."""
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRIES = 1
@@ -42,7 +42,7 @@ class Loaded(msgspec.Struct):
     """What the destination holds after a load.
 
     Attributes:
-        rows: by resource and account (None: of the token).
+        rows: by resource and account; by key in the tables whose rows no account owns.
         arrived: by account, how many of the subscribers that an incremental sync read are there.
     """
 
@@ -51,13 +51,14 @@ class Loaded(msgspec.Struct):
 
 
 @task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
-def load(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Loaded:
+def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
     """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there."""
+    run = runs.common
     pipeline = pipeline_of(run)
-    pipeline.run(landed_source(run, landed, accounts), loader_file_format="parquet")
+    pipeline.run(landed_source(runs, landed), loader_file_format="parquet")
     keep_history(pipeline, run)
     make_views(pipeline, run)
-    return Loaded(count_rows(pipeline, run), count_arrived(pipeline, run, landed))
+    return Loaded(count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
 
 
 def pipeline_of(run: Run) -> dlt.Pipeline:
@@ -66,7 +67,7 @@ def pipeline_of(run: Run) -> dlt.Pipeline:
     Raises:
         SettingsError: the destination cannot be opened, for somebody reads it and does not end.
     """
-    settings = tools_of(run).settings
+    settings = common_settings()
     run.target.check(settings)
     dlt.config[NO_COPY_LEFT] = True
     return dlt.pipeline(
@@ -89,24 +90,26 @@ def known_columns(pipeline: dlt.Pipeline) -> dict[str, dict[str, str]]:
 
 
 @dlt.source(name=SCHEMA, section=SCHEMA)
-def landed_source(run: Run, landed: Sequence[Landed], accounts: Sequence[str]) -> Any:
+def landed_source(runs: Runs, landed: Sequence[Landed]) -> Any:
     """The landing zone as a dlt source: a resource per table, whatever account its rows are of."""
+    run = runs.common
     for resource in run.resources:
+        endpoint = ENDPOINTS[resource].of(run.connection)
         lists = [one for one in landed if one.resource == resource]
-        names = ColumnNames(arrow_schema(ENDPOINTS[resource]).names, run.columns.get(resource))
-        yield table_resource(run, ENDPOINTS[resource], lists, accounts, names)
-    yield quarantine_resource(run, landed)
+        yield table_resource(
+            runs, endpoint, lists, ColumnNames(arrow_schema(endpoint).names, run.columns.get(resource))
+        )
+    yield quarantine_resource(runs, landed)
 
 
-def table_resource(
-    run: Run, endpoint: Endpoint, lists: Sequence[Landed], accounts: Sequence[str], names: ColumnNames
-) -> DltResource:
+def table_resource(runs: Runs, endpoint: Endpoint, lists: Sequence[Landed], names: ColumnNames) -> DltResource:
     """One table from all its lists; rows of accounts whose list was proven whole, and did not come, go."""
-    units = [run.unit(one.resource, one.account) for one in lists]
+    of_run = [runs.of(one.connection) for one in lists]
+    units = [run.unit(one.resource, one.account) for run, one in zip(of_run, lists, strict=True)]
     whole = [one.account for one in lists if one.whole and one.account]
     schema = table_schema(endpoint, units, names)
     resource: DltResource = dlt.resource(
-        _rows(endpoint, units, schema, names, accounts),
+        _rows(endpoint, zip(of_run, units, strict=True), schema, names),
         name=endpoint.resource,
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint, extra_columns(endpoint, schema)),
@@ -132,14 +135,15 @@ def _column(field: "pa.Field[Any]", names: ColumnNames) -> str:
 
 
 def _rows(
-    endpoint: Endpoint, units: Iterable[Unit], schema: pa.Schema, names: ColumnNames, accounts: Sequence[str]
+    endpoint: Endpoint, lists: Iterable[tuple[Run, Unit]], schema: pa.Schema, names: ColumnNames
 ) -> Iterator[pa.Table]:
-    """The rows of all units in the columns of the table, in batches, after the stand-in row."""
+    """The rows of all lists in the columns of the table, in batches, after the stand-in row."""
     yield stand_in(endpoint.primary_key, schema)
     batch: list[pa.Table] = []
-    for unit in units:
+    taken: set[str] = set()
+    for run, unit in lists:
         for table in unit.tables():
-            batch.append(_conformed(_synced(endpoint, table, accounts), schema, names))
+            batch.append(_conformed(_own(run, endpoint, table, taken), schema, names))
             if sum(part.num_rows for part in batch) >= BATCH_ROWS:
                 yield pa.concat_tables(batch)
                 batch = []
@@ -153,11 +157,17 @@ def stand_in(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist([row], schema=schema)
 
 
-def _synced(endpoint: Endpoint, table: pa.Table, accounts: Sequence[str]) -> pa.Table:
-    """Only the accounts that this run syncs, in the table that the accounts themselves are in."""
-    if endpoint is not ACCOUNTS:
+def _own(run: Run, endpoint: Endpoint, table: pa.Table, taken: set[str]) -> pa.Table:
+    """Only what is this run's of a list that each token has one of: what no run before it has `taken`.
+
+    Of the accounts themselves, those that it syncs.
+    """
+    if endpoint.per_account:
         return table
-    return table.filter(pa.compute.is_in(table[ACCOUNTS.key], pa.array(accounts, pa.string())))
+    keys = texts(table, endpoint.key)
+    theirs = {*keys} - {*(run.accounts or ())} if endpoint.resource == ACCOUNTS.resource else {*taken}
+    taken.update(keys)
+    return table.filter(pa.array([key not in theirs for key in keys], pa.bool_()))
 
 
 def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Table:
@@ -168,11 +178,11 @@ def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Tab
 
 
 def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, int]]:
-    """Rows in the destination by table and account."""
+    """Rows in the destination by table and account, or key where no account owns them."""
     counts: dict[str, dict[str | None, int]] = {}
     with pipeline.sql_client() as client:
         for resource in run.resources:
-            owner = OWNER.get(resource, ACCOUNT_ID)
+            owner = ACCOUNT_ID if ENDPOINTS[resource].per_account else ENDPOINTS[resource].key
             table = client.make_qualified_table_name(resource)
             rows = client.execute_sql(f"SELECT {owner}, count(*) FROM {table} GROUP BY 1") or []
             counts[resource] = {row[0]: row[1] for row in rows}

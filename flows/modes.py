@@ -12,7 +12,7 @@ import dlt
 from dlt.common.utils import chunks
 
 from flows.extract import Landed
-from flows.run import Choice, Run, tools_of
+from flows.run import Choice, Run, Runs, tools_of
 from flows.source.endpoints import ACCOUNT_ID
 from flows.source.lists import ISO
 from flows.source.schema import texts
@@ -55,22 +55,27 @@ class Seen(NamedTuple):
     newest: datetime | None = None
 
 
-def with_modes(run: Run, pipeline: dlt.Pipeline, accounts: Sequence[str], mode: str) -> Run:
-    """The run, with what is decided for each account's subscribers. One query, and none for full syncs."""
-    if mode == FULL or SUBSCRIBERS not in run.resources:
-        return run
+def with_modes(runs: Runs, pipeline: dlt.Pipeline, mode: str) -> Runs:
+    """The runs, with what is decided for each account's subscribers. One query, and none for full syncs."""
+    if mode == FULL or SUBSCRIBERS not in runs.common.resources:
+        return runs
     seen = _seen(pipeline)
-    return replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in accounts})
+    return Runs(
+        tuple(
+            replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
+            for run in runs.each
+        )
+    )
 
 
-def count_arrived(pipeline: dlt.Pipeline, run: Run, landed: Sequence[Landed]) -> dict[str, int]:
+def count_arrived(pipeline: dlt.Pipeline, runs: Runs, landed: Sequence[Landed]) -> dict[str, int]:
     """By account, how many rows of the part that landed are in the destination: the API's count is of that part."""
     counts: dict[str, int] = {}
     with pipeline.sql_client() as client:
         for one in landed:
             if one.part and one.account:
                 table = client.make_qualified_table_name(one.resource)
-                unit = run.unit(one.resource, one.account)
+                unit = runs.of(one.connection).unit(one.resource, one.account)
                 keys = {key for page in unit.tables() for key in texts(page, unit.endpoint.key)}
                 found = (_count(client, table, unit, some) for some in chunks(keys, AT_ONCE))
                 counts[one.account] = sum(found)

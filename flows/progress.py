@@ -16,6 +16,7 @@ class PageLanded(msgspec.Struct):
     account: str | None
     rows: int
     of: int | None
+    connection: str = ""
 
 
 class ListsPlanned(msgspec.Struct):
@@ -31,6 +32,7 @@ class ListRead(msgspec.Struct):
     resource: str
     account: str | None
     failed: bool
+    connection: str = ""
 
 
 class Said(msgspec.Struct):

@@ -11,6 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.artifacts import FAILURES
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening
+from flows.syncs import ListName
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ class Progress:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._parts: dict[tuple[str, str | None], float] = {}
-        self._rows: dict[tuple[str, str | None], int] = {}
+        self._parts: dict[ListName, float] = {}
+        self._rows: dict[ListName, int] = {}
         self._planned = 0
         self._said = ""
 
@@ -38,11 +39,12 @@ class Progress:
             match event:
                 case ListsPlanned(lists):
                     self._planned = lists
-                case PageLanded(resource, account, rows, of):
-                    self._rows[resource, account] = rows
-                    self._parts[resource, account] = min(rows / of, 1.0) if of else 1.0  # without pages: all of it
-                case ListRead(resource, account):
-                    self._parts[resource, account] = 1.0
+                case PageLanded(resource, account, rows, of, connection):
+                    self._rows[connection, resource, account] = rows
+                    # Without pages: all of it.
+                    self._parts[connection, resource, account] = min(rows / of, 1.0) if of else 1.0
+                case ListRead(resource, account, connection=connection):
+                    self._parts[connection, resource, account] = 1.0
                 case Said(text):
                     self._said = text
 

@@ -1,6 +1,7 @@
 """Records that fit no table, kept as they came in `_quarantine` until the API sends them whole."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from flows.extract import Landed
-from flows.run import Run
+from flows.run import Runs
 from flows.source.schema import sql_list
 
 TABLE = "_quarantine"
@@ -20,9 +21,13 @@ SCHEMA = pa.schema(
 LIST = "account || '/' || resource"
 
 
-def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
-    """The table of quarantined records; those of lists that were proven whole, and did not come again, go."""
-    whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
+def quarantine_resource(runs: Runs, landed: Sequence[Landed]) -> DltResource:
+    """The table of quarantined records; those of lists that were proven whole, and did not come again, go.
+
+    The lists that each token has one of count as one here, whole if all are.
+    """
+    times = Counter(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
+    whole = sql_list(name for name, found in times.items() if not name.startswith("/") or found == len(runs.each))
     disposition: Any = {
         "disposition": "merge",
         "strategy": "cdc",
@@ -32,7 +37,7 @@ def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
         "source_filter": "record_hash <> ''",
     }
     resource: DltResource = dlt.resource(
-        [pa.Table.from_pylist(_rows(run, landed), schema=SCHEMA)],
+        [pa.Table.from_pylist(_rows(runs, landed), schema=SCHEMA)],
         name=TABLE,
         primary_key=KEYS,
         columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
@@ -42,15 +47,16 @@ def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
     return resource
 
 
-def _rows(run: Run, landed: Sequence[Landed]) -> list[dict[str, Any]]:
+def _rows(runs: Runs, landed: Sequence[Landed]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")}
     for one in landed:
-        for bad in run.unit(one.resource, one.account).quarantine() if one.outcome.quarantined else ():
+        unit = runs.of(one.connection).unit(one.resource, one.account)
+        for bad in unit.quarantine() if one.outcome.quarantined else ():
             digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()
             key = (one.account or "", one.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
                 "reason": bad.reason,
                 "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL has no such character
-                "seen": run.started,
+                "seen": runs.common.started,
             }
     return list(rows.values())

@@ -1,7 +1,7 @@
 """The report: what the API has, what landed, what is in the destination now, and what to do where they differ."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,10 @@ from prefect import task
 
 from flows.extract import Failure, Landed
 from flows.load import Loaded, pipeline_of
-from flows.run import Run, tools_of
-from flows.source.endpoints import ACCOUNTS, ENDPOINTS
-from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, LastTime, last_time
+from flows.run import Run, Runs, tools_of
+from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
+from flows.source.schema import texts
+from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, LastTime, last_time, list_name
 
 
 class ListReport(msgspec.Struct):
@@ -29,6 +30,7 @@ class ListReport(msgspec.Struct):
         mode: full, or incremental: then all counts are of the part that was asked for.
         why: it was read so, where that was chosen.
         saved: requests that reading all of it would have cost more.
+        connection: that it was read by; empty where none is named.
     """
 
     account: str | None
@@ -45,15 +47,25 @@ class ListReport(msgspec.Struct):
     mode: str = FULL
     why: str = ""
     saved: int = 0
+    connection: str = ""
+
+
+class Spent(msgspec.Struct):
+    """The requests of one token: `spent` in the run, and `left` by the API, None where it did not say."""
+
+    connection: str
+    spent: int
+    left: int | None
 
 
 class SyncReport(msgspec.Struct):
     """What a run did.
 
     Attributes:
-        requests_left: of the token's budget, by the API; None where it did not say.
+        budgets: of each token.
         seconds_before: that the last sync of as many lists took; None where there was none.
         stopped: why, in a line, the run could not do its work at all; empty where it could.
+        shared: a sentence for each account that several connections see.
     """
 
     run: str
@@ -62,10 +74,15 @@ class SyncReport(msgspec.Struct):
     location: str
     dataset: str
     lists: list[ListReport] = []
-    requests: int = 0
-    requests_left: int | None = None
+    budgets: list[Spent] = []
     seconds_before: float | None = None
     stopped: str = ""
+    shared: list[str] = []
+
+    @property
+    def requests(self) -> int:
+        """Spent, by all tokens."""
+        return sum(budget.spent for budget in self.budgets)
 
     @property
     def seconds(self) -> float:
@@ -98,51 +115,45 @@ class SyncReport(msgspec.Struct):
         return f"{text}; {bad} of {len(self.lists)} lists did not arrive whole" if bad else text
 
 
-def stopped_report(run: Run, reason: str) -> SyncReport:
+def stopped_report(runs: Runs, reason: str) -> SyncReport:
     """The report of a run that could not do its work."""
-    return _empty_report(run, stopped=reason)
+    return _empty_report(runs, stopped=reason)
 
 
 @task(name="report", persist_result=False)
 def report(
-    run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
+    runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
 ) -> SyncReport:
     """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
-    result = reconcile(run, accounts, landed, failures, loaded)
-    pipeline = pipeline_of(run)
-    with pipeline.sql_client() as client:
-        compare(result, last_time(client, len(result.lists)))
-    _keep(pipeline, run, result)
-    _put_away(run, result)
+    result = reconcile(runs, landed, failures, loaded)
+    result.shared = list(shared)
+    pipeline = pipeline_of(runs.common)
+    compare(result, last_time(pipeline, len(result.lists)))
+    _keep(pipeline, runs.common, result)
+    for run in runs.each:
+        _put_away(run, [line for line in result.lists if line.connection == run.connection])
     return result
 
 
-def reconcile(
-    run: Run, accounts: Sequence[str], landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded
-) -> SyncReport:
+def reconcile(runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
     """Compare, list by list, what the API said with what came and with what the destination holds now."""
-    lists = [_line(run, one, accounts, loaded) for one in landed if one.resource in run.resources]
-    lists += [
-        ListReport(
-            failure.account,
-            failure.resource,
-            note=failure.message,
-            mode=run.choice(failure.resource, failure.account).mode,
-        )
-        for failure in failures
-        if failure.resource in run.resources
-    ]
-    order = list(ENDPOINTS)
-    lists.sort(key=lambda line: (line.account or "", order.index(line.resource)))
-    return _empty_report(run, lists=lists)
+    resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
+    lists = [_line(runs.of(one.connection), one, loaded) for one in landed if one.resource in runs.common.resources]
+    lists += [_failed_line(runs.of(failure.connection), failure) for failure in failures]
+    lists.sort(key=lambda one: (connections.index(one.connection), one.account or "", resources.index(one.resource)))
+    return _empty_report(runs, lists=lists)
 
 
-def _line(run: Run, one: Landed, accounts: Sequence[str], loaded: Loaded) -> ListReport:
+def _failed_line(run: Run, failure: Failure) -> ListReport:
+    mode = run.choice(failure.resource, failure.account).mode
+    return ListReport(failure.account, failure.resource, note=failure.message, mode=mode, connection=run.connection)
+
+
+def _line(run: Run, one: Landed, loaded: Loaded) -> ListReport:
     outcome, choice = one.outcome, run.choice(one.resource, one.account)
-    expected = len(accounts) if one.resource == ACCOUNTS.resource else outcome.rows
-    count = _count(one, accounts, loaded)
-    # Another token may have put its user beside ours: more rows than came are no difference there.
-    differs = count != expected and (ENDPOINTS[one.resource].per_account or count < expected)
+    expected = len(run.accounts or ()) if one.resource == ACCOUNTS.resource else outcome.rows
+    count = _count(run, one, loaded)
+    differs = count != expected
     note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
     return ListReport(
         account=one.account,
@@ -158,6 +169,7 @@ def _line(run: Run, one: Landed, accounts: Sequence[str], loaded: Loaded) -> Lis
         mode=choice.mode,
         why=choice.why,
         saved=_saved(run, one, loaded) if one.part else 0,
+        connection=run.connection,
     )
 
 
@@ -165,17 +177,24 @@ def compare(result: SyncReport, last: LastTime) -> None:
     """Note beside the result what was there the last time."""
     result.seconds_before = last.seconds
     for line in result.lists:
-        line.before = last.rows.get((line.account, line.resource))
+        line.before = last.rows.get(list_name(line.connection, line.resource, line.account))
 
 
-def _count(one: Landed, accounts: Sequence[str], loaded: Loaded) -> int:
+def _count(run: Run, one: Landed, loaded: Loaded) -> int:
     """Rows in the destination that can be compared with those that came."""
     rows = loaded.rows[one.resource]
     if one.part:
         return loaded.arrived.get(one.account or "", 0)
-    if one.resource == ACCOUNTS.resource:
-        return sum(rows.get(account, 0) for account in accounts)
-    return rows.get(one.account, 0)
+    if ENDPOINTS[one.resource].per_account:
+        return rows.get(one.account, 0)
+    return sum(rows.get(key, 0) for key in _keys(run, one.resource))
+
+
+def _keys(run: Run, resource: str) -> Iterable[str]:
+    """The rows that a run has of a list that each token has one of: another token may have put its own beside them."""
+    if resource == ACCOUNTS.resource:
+        return run.accounts or ()
+    return {key for table in run.unit(resource, None).tables() for key in texts(table, ENDPOINTS[resource].key)}
 
 
 def _saved(run: Run, one: Landed, loaded: Loaded) -> int:
@@ -185,16 +204,16 @@ def _saved(run: Run, one: Landed, loaded: Loaded) -> int:
     return max(0, math.ceil(whole) - pages)
 
 
-def _empty_report(run: Run, **known: Any) -> SyncReport:
-    budget = tools_of(run).client.budget
+def _empty_report(runs: Runs, **known: Any) -> SyncReport:
+    run = runs.common
+    budgets = [(one.connection, tools_of(one).client.budget) for one in runs.each]
     return SyncReport(
         run=run.id,
         started=run.started,
         finished=datetime.now(UTC),
         location=run.target.location,
         dataset=run.target.dataset,
-        requests=budget.requests,
-        requests_left=budget.remaining,
+        budgets=[Spent(connection, budget.requests, budget.remaining) for connection, budget in budgets],
         **known,
     )
 
@@ -206,6 +225,7 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
         head
         | {
             "mode": line.mode,
+            CONNECTION: line.connection or None,
             "account": line.account,
             "resource": line.resource,
             "api_rows": line.api_rows,
@@ -222,12 +242,12 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
     pipeline.run(syncs, loader_file_format="parquet")
 
 
-def _put_away(run: Run, result: SyncReport) -> None:
+def _put_away(run: Run, lists: Sequence[ListReport]) -> None:
     """What is reconciled is removed, or kept where no later run takes it for its own; the rest is gone on from."""
     keep = tools_of(run).settings.keep_landing
-    for line in result.lists:
+    for line in lists:
         if line.complete:
             unit = run.unit(line.resource, line.account)
             run.landing.keep(unit, run.id) if keep else unit.clear()
-    if not (keep or result.failures):
+    if not keep and all(line.complete for line in lists):
         run.landing.remove()

@@ -1,12 +1,16 @@
-"""What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks."""
+"""What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks.
+
+A sync has a run for each named connection, all of them in one flow run and one load; one run where none is named.
+"""
 
 import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 
@@ -19,7 +23,14 @@ from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.folders import Folder, folder_at, remove
-from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
+from flows.source.settings import (
+    DEFAULT_HISTORY,
+    DripSettings,
+    check_history,
+    common_settings,
+    every_settings,
+    load_settings,
+)
 from flows.source.units import Unit
 from flows.syncs import FULL
 
@@ -50,7 +61,7 @@ WHOLE = Choice()
 
 @dataclass(frozen=True)
 class Run:
-    """Names and places of one run. It travels to every task as a parameter, so it holds no secret.
+    """Names and places of what one token syncs. It travels to every task as a parameter, so it holds no secret.
 
     Attributes:
         target: where to.
@@ -61,6 +72,8 @@ class Run:
         started: when, with time zone.
         history: names of those resources whose history is kept.
         choices: by account, how its subscribers are read; whole where nothing is said.
+        connection: the name of the connection; empty where none is named.
+        accounts: ids of those that are synced; None until they are known, and where the API did not tell.
     """
 
     target: Target
@@ -71,6 +84,8 @@ class Run:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: tuple[str, ...] = ()
     choices: dict[str, Choice] = field(default_factory=dict)
+    connection: str = ""
+    accounts: tuple[str, ...] | None = None
 
     def unit(self, resource: str, account_id: str | None) -> Unit:
         """Where the list of one account lands."""
@@ -86,12 +101,44 @@ class Run:
         return self.landing.work / "pipelines" / self.id
 
 
-class Tools:
-    """What the tasks of a run share within a process: the client with its budget, the decoders."""
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one sync: one for each connection, in the order of the setting; a single one where none is named.
 
-    def __init__(self) -> None:
-        self.settings = load_settings()
-        self.client = DripClient(self.settings, say=tell)
+    All have the same id, start, target, resources, columns and history.
+    """
+
+    each: tuple[Run, ...]
+
+    @property
+    def common(self) -> Run:
+        """Any of them, for what is the same in all."""
+        return self.each[0]
+
+    @property
+    def known(self) -> list[Run]:
+        """Those whose accounts are known."""
+        return [run for run in self.each if run.accounts is not None]
+
+    def of(self, connection: str) -> Run:
+        """The run of one connection."""
+        return next(run for run in self.each if run.connection == connection)
+
+    def with_columns(self, columns: dict[str, dict[str, str]]) -> "Runs":
+        """The same, with the columns that the destination has."""
+        return Runs(tuple(replace(run, columns=columns) for run in self.each))
+
+
+class Tools:
+    """What the tasks of a run share within a process: the client with its budget, the decoders.
+
+    Args:
+        connection: whose; empty where none is named.
+    """
+
+    def __init__(self, connection: str) -> None:
+        self.settings = load_settings(connection)
+        self.client = DripClient(self.settings, say=partial(_tell, connection))
         self._decoders: dict[str, Decoder] = {}
         self._making = threading.Lock()
 
@@ -99,20 +146,22 @@ class Tools:
         """The decoder of a resource, which has learned from all its lists so far, and starts with `known` fields."""
         with self._making:
             if resource not in self._decoders:
-                self._decoders[resource] = Decoder(ENDPOINTS[resource], known=known)
+                endpoint = ENDPOINTS[resource].of(self.settings.connection)
+                self._decoders[resource] = Decoder(endpoint, known=known)
             return self._decoders[resource]
 
 
-_tools: dict[str, Tools] = {}
+_tools: dict[tuple[str, str], Tools] = {}
 _making = threading.Lock()
 
 
 def tools_of(run: Run) -> Tools:
     """The tools of a run in this process, made when first asked for."""
+    name = (run.id, run.connection)
     with _making:
-        if run.id not in _tools:
-            _tools[run.id] = Tools()
-        return _tools[run.id]
+        if name not in _tools:
+            _tools[name] = Tools(run.connection)
+        return _tools[name]
 
 
 def prepare(
@@ -120,7 +169,7 @@ def prepare(
     destination: DestinationName,
     dataset: str,
     history: bool | Sequence[str] | None = None,
-) -> Run:
+) -> Runs:
     """Check everything that can be checked without a request.
 
     Args:
@@ -132,12 +181,19 @@ def prepare(
     Raises:
         SettingsError: naming the setting to change.
     """
-    settings = load_settings()
+    each = every_settings()
     chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
     target = resolve_target(destination, dataset)
-    landing = _landing(settings, target)
-    target.check(settings)
-    return Run(target, chosen, landing, history=_historic(chosen, history, settings))
+    landings = [_landing(settings, target) for settings in each]
+    common = common_settings()
+    target.check(common)
+    first = Run(target, chosen, landings[0], history=_historic(chosen, history, common))
+    return Runs(
+        tuple(
+            replace(first, landing=landing, connection=settings.connection)
+            for settings, landing in zip(each, landings, strict=True)
+        )
+    )
 
 
 @contextmanager
@@ -150,11 +206,17 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def clean_up(run: Run) -> None:
-    """Forget the tools and dlt's working folder of a run that has ended, well or not."""
+def clean_up(runs: Runs) -> None:
+    """Forget the tools and dlt's working folder of runs that have ended, well or not."""
     with _making:
-        _tools.pop(run.id, None)
-    remove(run.pipeline_folder)
+        for run in runs.each:
+            _tools.pop((run.id, run.connection), None)
+    remove(runs.common.pipeline_folder)
+
+
+def _tell(connection: str, text: str) -> None:
+    """Say a sentence of the client, with the connection's name before it if it has one."""
+    tell(f"{connection}: {text}" if connection else text)
 
 
 def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
@@ -168,9 +230,10 @@ def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, set
 
 
 def _landing(settings: DripSettings, target: Target) -> Landing:
+    named = (settings.connection,) if settings.connection else ()
     try:
         root = folder_at(settings.landing)
-        landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset))
+        landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset, *named))
         landing.prepare()
     except Exception as error:  # a bucket's own errors are of no common kind
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]

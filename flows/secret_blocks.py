@@ -9,19 +9,30 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from flows.source.errors import unknown
+from flows.source.errors import SettingsError, unknown
+from flows.source.settings import CREDENTIALS, common_settings, variable
 
-OF_THE_API = ("SOURCES__DRIP__API_KEY", "SOURCES__DRIP__ACCESS_TOKEN", "SOURCES__DRIP__PASSWORD")
 OF_POSTGRES = ("DESTINATION__POSTGRES__CREDENTIALS",)
-SETTINGS = OF_THE_API + OF_POSTGRES
-"""The settings that are secret. What stands in the environment or in `.dlt/` goes before the block."""
 PROVIDER = "Prefect Secret blocks"
+
+
+def of_the_api(connection: str = "") -> tuple[str, ...]:
+    """The settings of a token that are secret. What is in the environment or in `.dlt/` goes before the block."""
+    return tuple(variable(name, connection) for name in CREDENTIALS)
+
+
+def secret_settings() -> tuple[str, ...]:
+    """All settings that are secret. Raises SettingsError where the names of the connections are wrong."""
+    names = ["", *common_settings().connections]
+    return (*(setting for name in names for setting in of_the_api(name)), *OF_POSTGRES)
 
 
 def block_of(setting: str) -> str:
     """The name of the block that holds a setting: small letters, dashes. Raises SettingsError for one not secret."""
-    if setting not in SETTINGS:
-        raise unknown("secret setting", setting, SETTINGS)
+    known = secret_settings()
+    if setting not in known:
+        hint = f"those of a connection are secret once {variable('connections')} names it"
+        raise SettingsError(f"{unknown('secret setting', setting, known)}; {hint}")
     return setting.replace("__", "-").replace("_", "-").lower()
 
 
@@ -36,9 +47,9 @@ def use_secret_blocks(destination: str) -> None:
     Args:
         destination: of the run; the secrets of others are not asked for.
     """
-    wanted: tuple[str, ...] = () if any(map(_is_set, OF_THE_API)) else OF_THE_API
-    if destination == "postgres" and not _is_set(*OF_POSTGRES):
-        wanted += OF_POSTGRES
+    groups = [of_the_api(name) for name in common_settings().connections or [""]]
+    groups += [OF_POSTGRES] * (destination == "postgres")
+    wanted = [setting for group in groups if not any(map(_is_set, group)) for setting in group]
     secrets: dict[str, Any] = {}
     for setting, value in _values(wanted):
         *sections, name = setting.lower().split("__")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from flows.report import ListReport, SyncReport
-from flows.source.endpoints import ENDPOINTS
-from flows.syncs import FULL
+from flows.report import ListReport, Spent, SyncReport
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.syncs import FULL, NO_ACCOUNT
 
 MOST_NAMED = 3
 """Failed lists that a line names; the report has all of them."""
@@ -41,6 +41,7 @@ def facts(report: SyncReport) -> dict[str, str]:
         "Changed": changed(report),
         "Requests": requests(report),
         "Took": took(report),
+        **({"Seen by several": "; ".join(report.shared)} if report.shared else {}),
     }
 
 
@@ -67,9 +68,8 @@ def changed(report: SyncReport) -> str:
 
 
 def requests(report: SyncReport) -> str:
-    """Requests spent and left."""
-    left = "it is not known how many are left" if report.requests_left is None else f"{report.requests_left:,} left"
-    return f"{report.requests:,} spent, {left}"
+    """Requests spent and left, of each token."""
+    return "; ".join(map(_budget, report.budgets))
 
 
 def took(report: SyncReport) -> str:
@@ -90,13 +90,16 @@ def again(report: SyncReport) -> str:
     accounts = sorted({line.account for line in report.failures if line.account})
     resources = list(dict.fromkeys(line.resource for line in report.failures))
     words = [f"--account {one}" for one in accounts] + [f"--resource {one}" for one in resources]
-    narrow = " ".join(words) if len(words) <= MOST_WORDS else ""
+    all_is_missing = any(line.resource == ACCOUNTS.resource and line.landed is None for line in report.failures)
+    narrow = " ".join(words) if len(words) <= MOST_WORDS and not all_is_missing else ""
     return f"No row of theirs was deleted. To try again: {f'drip-flows sync {narrow}'.strip()}"
 
 
 def title(line: ListReport) -> str:
     """A list by its name."""
-    return f"{line.resource} of {line.account or 'the token'}"
+    if line.account and line.connection:
+        return f"{line.resource} of {line.account} ({line.connection})"
+    return f"{line.resource} of {line.account or line.connection or NO_ACCOUNT}"
 
 
 def number(value: int | None) -> str:
@@ -107,6 +110,11 @@ def number(value: int | None) -> str:
 def signed(value: int | None) -> str:
     """A change, with its sign; empty where there is nothing to compare."""
     return "" if value is None else f"{value:+,}" if value else "0"
+
+
+def _budget(budget: Spent) -> str:
+    left = "it is not known how many are left" if budget.left is None else f"{budget.left:,} left"
+    return f"{budget.connection} {budget.spent:,} spent, {left}".lstrip()
 
 
 def _table(resource: str, lines: Sequence[ListReport]) -> TableSummary:

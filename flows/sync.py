@@ -1,6 +1,6 @@
 """The sync: accounts, then every list of every account at once into the landing zone, then one load."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from prefect import flow
@@ -9,28 +9,29 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.artifacts import failures_published, publish
-from flows.budget import budget_in_prefect
+from flows.budget import budgets_in_prefect
 from flows.deployed import prepare_in_prefect
 from flows.destinations import DestinationName
-from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
+from flows.discovery import discover, seen_by_several, with_accounts
+from flows.extract import extract, gather, without_refused
 from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
 from flows.progress_artifact import progress_shown
 from flows.report import SyncReport, report, stopped_report
-from flows.run import DEFAULT_DATASET, Run, clean_up, private_files, tools_of
-from flows.source.drip import chosen_accounts
+from flows.run import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
-from flows.source.errors import DripError, SettingsError
-from flows.source.schema import texts
+from flows.source.errors import DripError
+from flows.source.settings import common_settings
 from flows.summary import state_message
+from flows.syncs import ListName
 
 THREADS = 8
 """Lists read at once. How many requests are under way at once is a setting of the source."""
 
 AccountIds = Annotated[
     list[Annotated[str, Field(pattern=r"^\d+$")]] | None,
-    Field(description="Ids of the accounts to sync. All that the API key sees where empty."),
+    Field(description="Ids of the accounts to sync. All that the API keys see where empty."),
 ]
 Resources = Annotated[
     list[str] | None,
@@ -65,7 +66,7 @@ def sync(
     history: History = None,
     mode: SyncMode = "full",
 ) -> Any:
-    """Mirror every account that the API key sees into the destination.
+    """Mirror every account that the API key sees, or the keys of all connections see, into the destination.
 
     The flow run fails, naming each, where a list did not arrive whole; everything else has arrived then.
 
@@ -78,74 +79,59 @@ def sync(
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 
 
-def _reported(run: Run, accounts: list[str] | None, mode: Mode) -> SyncReport:
+def _reported(runs: Runs, accounts: list[str] | None, mode: Mode) -> SyncReport:
     try:
-        settings, client = tools_of(run).settings, tools_of(run).client
-        lock = run.target.lock(settings.lock_wait)
-        with private_files(), lock, budget_in_prefect(client), progress_shown():
-            return _sync(run, accounts, mode)
+        clients = [tools_of(run).client for run in runs.each]
+        lock = runs.common.target.lock(common_settings().lock_wait)
+        with private_files(), lock, budgets_in_prefect(clients), progress_shown():
+            return _sync(runs, accounts, mode)
     except DripError as error:
-        return stopped_report(run, str(error))
+        return stopped_report(runs, str(error))
     finally:
-        clean_up(run)
+        clean_up(runs)
 
 
-def _sync(run: Run, wanted: list[str] | None, mode: Mode) -> SyncReport:
-    discovered = discover(run)
-    pipeline = pipeline_of(run)
+def _sync(runs: Runs, wanted: list[str] | None, mode: Mode) -> SyncReport:
+    found = discover(runs)
+    pipeline = pipeline_of(runs.common)
     pipeline.sync_destination()
-    run = replace(run, columns=known_columns(pipeline))
-    accounts = chosen_accounts(visible(run), wanted)
-    run = with_modes(run, pipeline, accounts, mode)
-    patient = extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
-    futures = {name: patient.submit(run, *name) for name in plan(run, accounts)}
-    emit(ListsPlanned(len(futures), len(accounts)))
-    landed, failures = gather(futures)
-    if refused := next((failure for failure in failures if failure.status == 401), None):
-        raise SettingsError(f"the API key was refused in mid-run: {refused.message}; what landed is kept")
+    runs = with_accounts(runs.with_columns(known_columns(pipeline)), found, wanted)
+    runs = with_modes(runs, pipeline, mode)
+    landed, failures = gather(submitted(runs))
+    connections = [run.connection for run in runs.known]
+    landed, failures = without_refused([*found.landed, *landed], failures, connections)
     tell("loading")
-    landed.append(discovered)
-    loaded = load(run, landed, accounts)
-    return report(run, accounts, landed, failures, loaded)
+    loaded = load(runs, landed)
+    return report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs))
 
 
-def discover(run: Run) -> Landed:
-    """Read the list of accounts. Nothing can start without it: its error is the run's."""
-    state = extract(run, ACCOUNTS.resource, None, return_state=True)
-    if not state.is_completed():
-        raise root_cause(state)
-    landed: Landed = state.result()
-    return landed
+def submitted(runs: Runs) -> dict[ListName, Any]:
+    """A future for each list that is to be read."""
+    patient = {
+        run.connection: extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
+        for run in runs.known
+    }
+    futures = {
+        (run.connection, resource, account): patient[run.connection].submit(run, resource, account)
+        for run, resource, account in plan(runs)
+    }
+    emit(ListsPlanned(len(futures), sum(len(run.accounts or ()) for run in runs.known)))
+    return futures
 
 
-def check_accounts(run: Run, wanted: list[str] | None) -> None:
-    """Ask for the accounts before Prefect starts, which takes long; the flow finds the answer where it landed.
+def plan(runs: Runs) -> list[tuple[Run, str, str | None]]:
+    """The lists to read, by run, resource and account: the longest kinds first so that none is left over at the end.
 
-    Raises:
-        DripError: nobody answers, the token is refused, or a wanted account is not visible to it.
+    Within a kind the connections take turns, since each has a budget of its own.
     """
-    try:
-        with private_files(), run.target.lock(tools_of(run).settings.lock_wait):
-            extract.fn(run, ACCOUNTS.resource, None)
-            if not set(wanted or ()) <= set(visible(run)):  # what landed a minute ago may not know it yet
-                run.unit(ACCOUNTS.resource, None).clear()
-                extract.fn(run, ACCOUNTS.resource, None)
-            chosen_accounts(visible(run), wanted)
-    except Exception as error:
-        raise own_error(error) from None
-    finally:
-        clean_up(run)
-
-
-def visible(run: Run) -> list[str]:
-    """The ids of the accounts that landed."""
-    return [key for table in run.unit(ACCOUNTS.resource, None).tables() for key in texts(table, ACCOUNTS.key)]
-
-
-def plan(run: Run, accounts: list[str]) -> list[ListName]:
-    """The lists to read, the longest kinds first so that none is left over at the end."""
-    names: list[ListName] = []
-    for resource in sorted(run.resources, key=lambda name: not ENDPOINTS[name].paginated):
+    names: list[tuple[Run, str, str | None]] = []
+    for resource in sorted(runs.common.resources, key=lambda name: not ENDPOINTS[name].paginated):
         if resource != ACCOUNTS.resource:
-            names += [(resource, a) for a in (accounts if ENDPOINTS[resource].per_account else [None])]
+            turns = [(turn, run, a) for run in runs.known for turn, a in enumerate(_owners(run, resource))]
+            names += [(run, resource, a) for _, run, a in sorted(turns, key=lambda one: one[0])]
     return names
+
+
+def _owners(run: Run, resource: str) -> Sequence[str | None]:
+    """Whose lists of a resource there are: each account's, or None for the one of the token."""
+    return (run.accounts or ()) if ENDPOINTS[resource].per_account else (None,)

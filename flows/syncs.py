@@ -10,7 +10,8 @@ from typing import Any
 import dlt
 import msgspec
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
-from dlt.destinations.sql_client import SqlClientBase
+
+from flows.source.endpoints import CONNECTION
 
 SYNCS_TABLE = "_syncs"
 FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
@@ -21,6 +22,7 @@ COLUMNS: Any = {
     "started": {"data_type": "timestamp"},
     "finished": {"data_type": "timestamp"},
     "mode": {"data_type": "text"},
+    CONNECTION: {"data_type": "text"},
     "account": {"data_type": "text"},
     "resource": {"data_type": "text", "nullable": False},
     "api_rows": {"data_type": "bigint"},
@@ -32,22 +34,35 @@ COLUMNS: Any = {
     "note": {"data_type": "text"},
 }
 
+NO_ACCOUNT = "the token"
+"""Whose the lists are that no account has one of, where no connection is named."""
+ListName = tuple[str, str, str | None]
+"""A connection, empty where none is named; a resource; an account, None for a list that the token has one of."""
 LOOK_BACK_DAYS = 7
 """Days before the newest sync. A list that was last tried earlier is given up: its account or resource is gone."""
 
 LISTS = f"""
-    SELECT account, resource,
+    SELECT token, account, resource,
         max(finished) FILTER (WHERE complete) AS whole,
         max(counted) FILTER (WHERE nth = 1) AS rows_now,
         max(counted) FILTER (WHERE nth = 2) AS rows_before
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY account, resource, counted IS NULL ORDER BY finished DESC) AS nth
-        FROM (SELECT *, CASE WHEN mode = '{FULL}' THEN loaded_rows END AS counted FROM {{table}}) AS counts
+        SELECT *, row_number() OVER (
+            PARTITION BY token, account, resource, counted IS NULL ORDER BY finished DESC
+        ) AS nth
+        FROM (
+            SELECT *, CASE WHEN account IS NULL THEN {{connection}} END AS token,
+                CASE WHEN mode = '{FULL}' THEN loaded_rows END AS counted
+            FROM {{table}}
+        ) AS counts
         WHERE finished >= (SELECT max(finished) FROM {{table}}) - INTERVAL '{LOOK_BACK_DAYS} days'
     ) AS tries
-    GROUP BY account, resource ORDER BY account, resource
+    GROUP BY token, account, resource ORDER BY token, account, resource
 """
-"""A row per list: when it last arrived, its rows after the last sync that read all of it, and after the one before."""
+"""A row per list: when it last arrived, its rows after the last sync that read all of it, and after the one before.
+
+An account's list is the same whichever connection reads it.
+"""
 
 RUNS = """
     SELECT started, finished FROM {table}
@@ -59,11 +74,13 @@ class ListTimes(msgspec.Struct):
     """One list of one account in the syncs until now; None where there is none.
 
     Attributes:
+        connection: of a list that each token has one of, if it is named.
         whole: when it last arrived whole.
         rows: in the destination, after the last sync that loaded it.
         rows_before: after the sync before that one.
     """
 
+    connection: str | None
     account: str | None
     resource: str
     whole: datetime | None
@@ -75,24 +92,35 @@ class LastTime(msgspec.Struct):
     """What a run is compared with.
 
     Attributes:
-        rows: of each list (account and resource) after the sync that last loaded it.
+        rows: of each list, by its name, after the sync that last loaded it.
         seconds: that the last sync of as many lists took; None where there was none.
     """
 
-    rows: dict[tuple[str | None, str], int] = {}
+    rows: dict[ListName, int] = {}
     seconds: float | None = None
 
 
-def last_time(client: SqlClientBase[Any], lists: int) -> LastTime:
+def list_name(connection: str | None, resource: str, account: str | None) -> ListName:
+    """A list by its name, without the connection where it is an account's: that is the same whoever reads it."""
+    return ("" if account else connection or "", resource, account)
+
+
+def lists_query(table: str, has_connections: bool) -> str:
+    """`LISTS` of a table, which may be from a time when it had no column with the connection."""
+    return LISTS.format(table=table, connection=CONNECTION if has_connections else "CAST(NULL AS VARCHAR)")
+
+
+def last_time(pipeline: dlt.Pipeline, lists: int) -> LastTime:
     """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
-    table = client.make_qualified_table_name(SYNCS_TABLE)
-    try:
-        known = lists_of(client.execute_sql(LISTS.format(table=table)) or [])
-        runs = client.execute_sql(RUNS.format(table=table, lists=lists)) or []
-    except DatabaseUndefinedRelation:
-        return LastTime()
+    with pipeline.sql_client() as client:
+        table = client.make_qualified_table_name(SYNCS_TABLE)
+        try:
+            known = lists_of(client.execute_sql(lists_query(table, _has(pipeline, CONNECTION))) or [])
+            runs = client.execute_sql(RUNS.format(table=table, lists=lists)) or []
+        except DatabaseUndefinedRelation:
+            return LastTime()
     seconds = [(finished - started).total_seconds() for started, finished in runs]
-    rows = {(one.account, one.resource): one.rows for one in known if one.rows is not None}
+    rows = {list_name(one.connection, one.resource, one.account): one.rows for one in known if one.rows is not None}
     return LastTime(rows, seconds[0] if seconds else None)
 
 
@@ -103,10 +131,15 @@ def lists_of(rows: Sequence[Sequence[Any]]) -> list[ListTimes]:
 
 def accounts_with_history(pipeline: dlt.Pipeline, resource: str) -> list[str]:
     """The accounts whose list an earlier run proved whole and kept the history of."""
-    if "history" not in pipeline.default_schema.tables.get(SYNCS_TABLE, {}).get("columns", {}):
+    if not _has(pipeline, "history"):
         return []
     with pipeline.sql_client() as client:
         table = client.make_qualified_table_name(SYNCS_TABLE)
         seen = f"SELECT DISTINCT account FROM {table} WHERE resource = '{resource}' AND mode = '{FULL}'"
         rows = client.execute_sql(f"{seen} AND complete AND history AND account IS NOT NULL") or []
     return [account for (account,) in rows]
+
+
+def _has(pipeline: dlt.Pipeline, column: str) -> bool:
+    """Whether the table, as the last sync left it, has a column."""
+    return column in pipeline.default_schema.tables.get(SYNCS_TABLE, {}).get("columns", {})

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from flows.destinations import DestinationName, resolve_target
+from flows.discovery import check_accounts
 from flows.forget import forget
 from flows.modes import MODES, Mode
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
@@ -23,13 +24,13 @@ from flows.sandbox import World, serve
 from flows.sandbox.timeline import AS_OF
 from flows.source.client import DripClient
 from flows.source.decode import Decoder, is_account_id
-from flows.source.endpoints import ACCOUNTS
-from flows.source.errors import SettingsError, unknown
+from flows.source.endpoints import ACCOUNTS, CONNECTION
+from flows.source.errors import DripError, SettingsError, unknown
 from flows.source.lists import ListReader
-from flows.source.settings import load_settings
+from flows.source.settings import DripSettings, every_settings
 from flows.summary import again, change, facts, number, signed, title
-from flows.sync import check_accounts, sync
-from flows.syncs import FULL
+from flows.sync import sync
+from flows.syncs import FULL, ListName
 
 DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
@@ -51,7 +52,7 @@ def run_sync(
     name = checked_destination(destination, accounts)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    check_accounts(prepare(resources, name, dataset, history), list(accounts or []))
+    check_accounts(prepare(resources, name, dataset, history), accounts)
     if not verbose:
         _only_our_own_words()
     with listening(ProgressLine(console).on):
@@ -91,15 +92,37 @@ def run_forget(email: str, destination: str, dataset: str) -> None:
     console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
 
 
-def show_accounts() -> None:
-    """List the accounts that the API key sees."""
-    table = Table("account", "name", "url", "created", title="Accounts that this key sees", title_justify="left")
-    reader = ListReader(DripClient(load_settings(), say=console.print), ACCOUNTS, None, Decoder(ACCOUNTS))
-    for page in reader.pages():
-        for row in page.table.to_pylist():
-            created = row["created_at"]
-            table.add_row(row["id"], row["name"], row["url"], f"{created:%Y-%m-%d}" if created else "")
+def show_accounts() -> int:
+    """List the accounts that the API key sees, or the keys of all connections. Returns the exit code.
+
+    Raises:
+        DripError: of the one key, or of the last connection where none can be asked.
+    """
+    every = every_settings()
+    named = bool(every[0].connection)
+    title = "Accounts that the keys see" if named else "Accounts that this key sees"
+    table = Table(*[CONNECTION] * named, "account", "name", "url", "created", title=title, title_justify="left")
+    failed: list[str] = []
+    for settings in every:
+        try:
+            for row in _accounts(settings):
+                table.add_row(*[settings.connection] * named, *row)
+        except DripError as error:
+            failed.append(f"[red]accounts of {settings.connection}[/]: {escape(str(error))}")
+            if len(failed) == len(every):
+                raise
     console.print(table)
+    for line in failed:
+        console.print(line, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _accounts(settings: DripSettings) -> list[tuple[str, ...]]:
+    """Id, name, URL and day of each account that a token sees."""
+    reader = ListReader(DripClient(settings, say=console.print), ACCOUNTS, None, Decoder(ACCOUNTS))
+    rows = [row for page in reader.pages() for row in page.table.to_pylist()]
+    days = [f"{row['created_at']:%Y-%m-%d}" if row["created_at"] else "" for row in rows]
+    return [(row["id"], row["name"], row["url"], day) for row, day in zip(rows, days, strict=True)]
 
 
 def run_copy(dataset: str, replace: bool) -> int:
@@ -126,6 +149,7 @@ def run_demo(database: Path) -> int:
         os.environ.update(
             SOURCES__DRIP__BASE_URL=server.url,
             SOURCES__DRIP__API_KEY=world.api_key,
+            SOURCES__DRIP__CONNECTIONS="[]",
             DESTINATION__DUCKDB__CREDENTIALS=str(database),
         )
         console.print(f"Sandbox API with invented people at {server.url}")
@@ -156,7 +180,7 @@ class ProgressLine:
 
     def __init__(self, target: Console) -> None:
         self.console = target
-        self.rows: dict[tuple[str, str | None], int] = {}
+        self.rows: dict[ListName, int] = {}
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -176,8 +200,8 @@ class ProgressLine:
                 self.console.print(f"reading {lists} lists of {accounts} account{'s' * (accounts != 1)}")
                 self.progress.update(self.bar, total=lists)
                 self.progress.start()
-            case PageLanded(resource, account, rows):
-                self.rows[resource, account] = rows
+            case PageLanded(resource, account, rows, connection=connection):
+                self.rows[connection, resource, account] = rows
                 self.progress.update(self.bar, rows=sum(self.rows.values()))
             case ListRead():
                 self.progress.advance(self.bar)
@@ -205,12 +229,13 @@ def _show_result(result: object) -> int:
 def _show(result: SyncReport) -> int:
     if result.stopped:
         raise SettingsError(result.stopped)
-    table = Table("account", "resource", title="Sync", title_justify="left")
+    named = any(line.connection for line in result.lists)
+    table = Table(*[CONNECTION] * named, "account", "resource", title="Sync", title_justify="left")
     for heading in ("API has", "loaded", "change", "seconds"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in result.lists:
-        table.add_row(*_cells(line))
+        table.add_row(*[line.connection] * named, *_cells(line))
     console.print(table)
     for line in result.failures:
         console.print(f"[red]{title(line)}[/]: {escape(line.note)}", soft_wrap=True)

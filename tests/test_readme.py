@@ -76,6 +76,22 @@ def test_the_source_runs_alone_as_shown(api: dict[str, str], tmp_path: Path) -> 
     assert warehouse.value("SELECT count(*) FROM subscribers") == 40
 
 
+def test_several_keys_are_named_as_shown(api: dict[str, str], tmp_path: Path) -> None:
+    (settings,) = blocks("toml")
+    with serve(World(sizes={"2000001": 10}, api_key="of zenith")) as other:
+        for key in (api["SOURCES__DRIP__API_KEY"], "of zenith"):
+            settings = settings.replace('"..."', f'"{key}"', 1)
+        (tmp_path / ".dlt").mkdir()
+        (tmp_path / ".dlt" / "secrets.toml").write_text(settings)
+        places = {
+            "SOURCES__DRIP__BASE_URL": api["SOURCES__DRIP__BASE_URL"],
+            "SOURCES__DRIP__ZENITH__BASE_URL": other.url,
+        }
+        result = run([str(BIN / "drip-flows"), "accounts"], tmp_path, **places, DLT_PROJECT_DIR=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert re.search("acme.*1000001.*acme.*1000002.*zenith.*2000001", result.stdout, re.DOTALL)
+
+
 def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, prefect_server: None) -> None:
     (command,), (plan,) = commands("drip-flows sandbox"), blocks("json")
     (tmp_path / "plan.json").write_text(plan)

@@ -3,12 +3,11 @@
 import pandas as pd
 
 from flows.metrics.counting import count
-from flows.syncs import FULL
+from flows.source.endpoints import CONNECTION
+from flows.syncs import FULL, NO_ACCOUNT
 
 HOUR = 3_600
 LIST = ["account_id", "resource"]
-NO_ACCOUNT = "the token"
-"""Whose the lists are that no account has one of."""
 
 
 def last_whole_sync(syncs: pd.DataFrame, resource: str) -> pd.DataFrame:
@@ -127,5 +126,8 @@ def _whole(syncs: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _owned(syncs: pd.DataFrame) -> pd.DataFrame:
-    """With a column `account_id` that is never missing."""
-    return syncs.assign(account_id=syncs["account"].fillna(NO_ACCOUNT))
+    """With a column `account_id` that is never missing; a token's own lists go by the name of its connection."""
+    owner = syncs["account"]
+    if CONNECTION in syncs:  # not so in a dataset from before there were any
+        owner = owner.fillna(syncs[CONNECTION])
+    return syncs.assign(account_id=owner.fillna(NO_ACCOUNT))

@@ -173,7 +173,7 @@ class DripClient:
         url = str(response.url)
         if response.status_code == 401:
             self.stop.set()
-            raise Unauthorized(401, url, self._message(response))
+            raise Unauthorized(url, self._message(response), self.settings.token_setting)
         if response.status_code != 200:
             raise RequestFailed(response.status_code, url, self._message(response))
         if fault := getattr(response, FAULT):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
+from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
 from flows.source.names import ColumnNames
 from flows.source.records import Int, Json
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, field_types, link_column
@@ -38,11 +38,12 @@ def to_table(
     """
     fields = _by_field(endpoint, rows)
     columns: Columns = {ACCOUNT_ID: [account_id] * len(rows)} if account_id is not None else {}
+    columns |= {CONNECTION: [endpoint.connection] * len(rows)} if endpoint.connection else {}
     for name, kind in field_types(endpoint.record).items():
         columns |= _column(endpoint, name, kind, fields.pop(name), account_id)
     columns[endpoint.key] = keys
     columns.pop(endpoint.key + MISFIT_SUFFIX, None)
-    columns[ROW_HASH] = _fingerprints(rows, account_id)
+    columns[ROW_HASH] = _fingerprints(rows, account_id or endpoint.connection)
     return _arrow(endpoint, columns, {name: column for name, column in fields.items() if any(column)}, names)
 
 
@@ -163,9 +164,9 @@ def _array(values: list[Any], kind: Any) -> Any:
     return pa.array(values, pa.binary()).cast(kind) if isinstance(values, JsonValues) else pa.array(values, kind)
 
 
-def _fingerprints(rows: Sequence[msgspec.Struct], account_id: str | None) -> list[str]:
-    """A hash of each row's account and non-null values: a new column that is null in a row does not change its own."""
-    salt, blake2b = (account_id or "").encode(), hashlib.blake2b
+def _fingerprints(rows: Sequence[msgspec.Struct], owner: str) -> list[str]:
+    """A hash of each row's owner and non-null values: a new column that is null in a row does not change its own."""
+    salt, blake2b = owner.encode(), hashlib.blake2b
     return [blake2b(line, key=salt, digest_size=16).hexdigest() for line in _lines(rows)]
 
 

@@ -28,7 +28,9 @@ logging.getLogger("dlt").addFilter(lambda record: EXPECTED_WARNING not in record
 
 
 @dlt.source(name="drip", section="drip")
-def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] | None = None) -> Any:
+def drip_source(
+    accounts: Sequence[str] | None = None, resources: Sequence[str] | None = None, connection: str = ""
+) -> Any:
     """Everything that a Drip token sees, mirrored per account.
 
     Each resource yields Arrow tables, a page at a time, once its list was read whole; a list that could not
@@ -37,13 +39,14 @@ def drip_source(accounts: Sequence[str] | None = None, resources: Sequence[str] 
     Args:
         accounts: account ids; all that the token sees by default.
         resources: names from `ENDPOINTS`; all but the optional ones by default.
+        connection: the named connection whose token it is; the one token of the settings by default.
 
     Raises:
         SettingsError: a setting is missing or wrong, or a resource is unknown.
     """
-    client = DripClient(load_settings(), say=logger.warning)
+    client = DripClient(load_settings(connection), say=logger.warning)
     chosen = ChosenAccounts(client, accounts)
-    return [list_resource(endpoint, client, chosen) for endpoint in chosen_endpoints(resources)]
+    return [list_resource(endpoint.of(connection), client, chosen) for endpoint in chosen_endpoints(resources)]
 
 
 def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
@@ -59,7 +62,7 @@ def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> lis
     for account_id in wanted or ():
         if account_id not in visible:
             raise SettingsError(
-                f"account {account_id!r} is not visible to this key; it sees {', '.join(visible) or 'none'}"
+                f"account {account_id!r} is not visible with your keys; visible are {', '.join(visible) or 'none'}"
             )
     return [account_id for account_id in visible if not wanted or account_id in wanted]
 
@@ -73,7 +76,8 @@ class ChosenAccounts:
     @functools.cached_property
     def tables(self) -> list[pa.Table]:
         """All that the token sees, a page each."""
-        return [page.table for page in ListReader(self.client, ACCOUNTS, None, Decoder(ACCOUNTS)).pages()]
+        decoder = Decoder(ACCOUNTS.of(self.client.settings.connection))
+        return [page.table for page in ListReader(self.client, ACCOUNTS, None, decoder).pages()]
 
     @functools.cached_property
     def ids(self) -> list[str]:
@@ -103,8 +107,8 @@ def _tables(endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts) ->
     """Tables of all accounts, each with hints that name the accounts proven whole so far."""
     whole: list[str] = []
     yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
-    tables = accounts.rows() if endpoint is ACCOUNTS else _whole_lists(endpoint, client, accounts, whole)
-    for table in tables:
+    is_accounts = endpoint.resource == ACCOUNTS.resource
+    for table in accounts.rows() if is_accounts else _whole_lists(endpoint, client, accounts, whole):
         yield _hinted(endpoint, table, whole)
     yield _hinted(endpoint, arrow_schema(endpoint).empty_table(), whole)
 
@@ -113,7 +117,7 @@ def _whole_lists(
     endpoint: Endpoint, client: DripClient, accounts: ChosenAccounts, whole: list[str]
 ) -> Iterator[pa.Table]:
     """The rows of each account's list, once it was read to its end; `whole` learns the accounts proven whole."""
-    decoder_of = functools.cache(lambda name: Decoder(ENDPOINTS[name]))
+    decoder_of = functools.cache(lambda name: Decoder(ENDPOINTS[name].of(client.settings.connection)))
     for account_id in accounts.ids if endpoint.per_account else [None]:
         with tempfile.TemporaryDirectory(prefix="drip-") as folder:
             unit = unit_in(folder_at(folder), endpoint, account_id)

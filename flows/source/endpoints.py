@@ -8,6 +8,8 @@ from flows.source.records import Record
 
 ACCOUNT_ID = "account_id"
 ROW_HASH = "_row_hash"
+CONNECTION = "connection"
+"""The column, in tables whose rows no account owns, with the named connection that a row came by."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Endpoint:
         sweep_column: the column with the status by which a row was found.
         historic: a history of its rows can be kept.
         ignored_in_history: columns whose change alone makes no new version: they change without meaning.
+        connection: the named connection that marks the rows; empty where they are not marked.
     """
 
     resource: str
@@ -53,6 +56,7 @@ class Endpoint:
     sweep_column: str = ""
     historic: bool = False
     ignored_in_history: tuple[str, ...] = ()
+    connection: str = ""
 
     @property
     def per_account(self) -> bool:
@@ -78,6 +82,10 @@ class Endpoint:
     def since(self, moment: str) -> "Endpoint":
         """The part of a freezable list that was created after a moment (ISO 8601)."""
         return replace(self, params={**self.params, "subscribed_after": moment})
+
+    def of(self, connection: str) -> "Endpoint":
+        """The list as a named connection reads it: rows that no account owns are marked with its name."""
+        return self if self.per_account else replace(self, connection=connection)
 
     def url_path(self, account_id: str | None) -> str:
         """The path of the list of one account; `account_id` has been checked to be digits."""

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable
 
 ADVICE = {
-    401: "check SOURCES__DRIP__API_KEY: the API does not accept it",
     403: "ask an owner of the account to let this user see it",
     404: "the account or this list of it is gone for this token; check the account",
     422: "the API refused the request; please report this with the message above",
@@ -29,14 +28,17 @@ class RequestFailed(DripError):
         advice: what an operator can do.
     """
 
-    def __init__(self, status: int, url: str, message: str) -> None:
+    def __init__(self, status: int, url: str, message: str, advice: str = "") -> None:
         self.status = status
-        self.advice = ADVICE.get(status, SERVER_ADVICE)
+        self.advice = advice or ADVICE.get(status, SERVER_ADVICE)
         super().__init__(f"HTTP {status} at {url}: {message}; {self.advice}")
 
 
 class Unauthorized(RequestFailed):
-    """The token is not accepted (any more): nothing else can succeed."""
+    """The token, which is in this `setting`, is not accepted (any more): nothing else can succeed."""
+
+    def __init__(self, url: str, message: str, setting: str) -> None:
+        super().__init__(401, url, message, f"check {setting}: the API does not accept it")
 
 
 class Unreachable(DripError):

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from flows.source import records
-from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
+from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
 
 ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Text, pa.string()),
@@ -38,11 +38,12 @@ def arrow_type(annotation: Any) -> Any:
 
 @functools.cache
 def arrow_schema(endpoint: Endpoint) -> pa.Schema:
-    """The declared columns: the account first where there is one, then its parent, `_row_hash` last.
+    """The declared columns: the account, or the named connection, first where there is one, `_row_hash` last.
 
     `links` is not a column: `links.account` is the account, `links.forms` becomes `links__forms`.
     """
     fields = [pa.field(ACCOUNT_ID, pa.string())] if endpoint.per_account else []
+    fields += [pa.field(CONNECTION, pa.string())] if endpoint.connection else []
     fields += [pa.field(name, pa.string()) for name in placing_columns(endpoint)]
     for name, annotation in field_types(endpoint.record).items():
         if name != LINKS:

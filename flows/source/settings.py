@@ -1,12 +1,19 @@
-"""The settings of the source, found by dlt: `SOURCES__DRIP__<NAME>` in the environment, or `.dlt/`."""
+"""The settings of the source, found by dlt: `SOURCES__DRIP__<NAME>` in the environment, or `.dlt/`.
+
+A named connection has a section of its own within, `SOURCES__DRIP__<CONNECTION>__<NAME>`.
+"""
 
 import dataclasses
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import dlt
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
 
 from flows.source.endpoints import HISTORIC
@@ -14,6 +21,13 @@ from flows.source.errors import SettingsError, unknown
 
 SECTION = ("sources", "drip")
 DEFAULT_HISTORY = ("subscribers",)
+CREDENTIALS = ("api_key", "access_token", "password")
+"""Settings that a named connection has of its own, or not at all: no token may stand in for another."""
+SHARED = ("landing", "file_lasts", "lock_wait", "memory_limit", "work_mem", "history", "history_days")
+"""Settings of the sync as a whole, which are the same for every connection."""
+CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
+PARAMETERS = ("accounts", "resources", "connection")
+"""Of the dlt source. dlt looks for them in the section that connections are in too."""
 
 
 @configspec
@@ -26,6 +40,10 @@ class DripSettings(BaseConfiguration):
     """Password of HTTP Basic; Drip wants it empty."""
     access_token: TSecretStrValue | None = None
     """An OAuth token, sent as Bearer instead of the API key."""
+    connections: list[str] = dataclasses.field(default_factory=list)
+    """Names of connections, each with an API key of its own: `SOURCES__DRIP__<CONNECTION>__API_KEY`."""
+    connection: Annotated[str, NotResolved()] = ""
+    """The connection whose settings these are; empty where none is named."""
     base_url: str = "https://api.getdrip.com/v2"
     """Where the API is."""
     user_agent: str = "drip-flows (open-source sync, dlt and Prefect)"
@@ -82,10 +100,7 @@ class DripSettings(BaseConfiguration):
 
     def on_resolved(self) -> None:
         """Refuse what cannot work, naming the setting. Raises SettingsError."""
-        if not (self.api_key or self.access_token):
-            raise SettingsError(
-                "no API key: set SOURCES__DRIP__API_KEY, or api_key under [sources.drip] in .dlt/secrets.toml"
-            )
+        _check_names(self.connections)
         self.base_url = _checked_url(self.base_url)
         check_history(self.history, "SOURCES__DRIP__HISTORY")
         for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
@@ -109,17 +124,59 @@ class DripSettings(BaseConfiguration):
         """The secret that the requests carry."""
         return str(self.access_token or self.api_key)
 
+    @property
+    def token_setting(self) -> str:
+        """The setting that the token is in."""
+        return variable("access_token" if self.access_token else "api_key", self.connection)
 
-def load_settings() -> DripSettings:
-    """The settings as dlt finds them now.
+
+def variable(name: str, connection: str = "") -> str:
+    """The environment variable of a setting, of a named connection's own if there is one."""
+    return "__".join([*SECTION, *([connection] if connection else []), name]).upper()
+
+
+def common_settings() -> DripSettings:
+    """What holds for the sync as a whole, as dlt finds it now. There need be no token.
+
+    Raises:
+        SettingsError: a setting is wrong; the message names it and holds no secret.
+    """
+    return _resolved()
+
+
+def load_settings(connection: str = "") -> DripSettings:
+    """The settings of one token as dlt finds them now; those of a named connection fall back to the common ones.
 
     Raises:
         SettingsError: one is missing or wrong; the message names it and holds no secret.
     """
-    try:
-        return resolve_configuration(DripSettings(), sections=SECTION)
-    except ConfigurationException as error:
-        raise SettingsError(f"a setting of [sources.drip] is wrong: {_first_line(error)}") from error
+    settings = _resolved(connection)
+    if not (settings.api_key or settings.access_token):
+        raise SettingsError(_no_token(settings))
+    return settings
+
+
+def every_settings() -> list[DripSettings]:
+    """The settings of each named connection, in their order; those of the one token where none is named.
+
+    Raises:
+        SettingsError: one is missing or wrong, or two connections have the same token.
+    """
+    common = common_settings()
+    each = [load_settings(name) for name in common.connections or [""]]
+    for settings in each:
+        for name in SHARED:
+            if getattr(settings, name) != getattr(common, name):
+                raise SettingsError(
+                    f"{variable(name, settings.connection)}: this holds for all connections, set {variable(name)}"
+                )
+    tokens = {(one.base_url, one.token): one.connection for one in reversed(each)}
+    for one in each:
+        if (first := tokens[one.base_url, one.token]) != one.connection:
+            raise SettingsError(
+                f"the connections {first} and {one.connection} have one token: change {one.token_setting}"
+            )
+    return each
 
 
 def check_history(resources: Iterable[str], origin: str) -> None:
@@ -127,6 +184,52 @@ def check_history(resources: Iterable[str], origin: str) -> None:
     for name in resources:
         if name not in HISTORIC:
             raise unknown(f"resource in {origin}", name, HISTORIC)
+
+
+def _resolved(connection: str = "") -> DripSettings:
+    section = ".".join([*SECTION, *([connection] if connection else [])])
+    try:
+        own = _own(connection) if connection else None
+        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=own)
+    except ConfigurationException as error:
+        raise SettingsError(f"a setting of [{section}] is wrong: {_first_line(error)}") from error
+    except SettingsError as error:
+        raise SettingsError(f"connection {connection}: {error}" if connection else str(error)) from None
+
+
+def _own(connection: str) -> dict[str, Any]:
+    """A connection's name, and what stands in its own section: credentials, or none, and whatever else is there.
+
+    Asked for here, since dlt would find a common setting in the environment before a connection's own in a file.
+    """
+    place = ".".join([*SECTION, connection, ""])
+    credentials = {name: dlt.secrets.get(place + name, str) for name in CREDENTIALS}
+    hints = {name: hint for name, hint in DripSettings.get_resolvable_fields().items() if name not in CREDENTIALS}
+    others = {name: dlt.config.get(place + name, extract_inner_hint(hint)) for name, hint in hints.items()}
+    own = {name: value for name, value in others.items() if value is not None}
+    return {**own, **credentials, "password": credentials["password"] or "", "connection": connection}
+
+
+def _no_token(settings: DripSettings) -> str:
+    section = ".".join([*SECTION, settings.connection]).rstrip(".")
+    text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in .dlt/secrets.toml"
+    if settings.connection:
+        return f"no API key of connection {settings.connection}: {text}"
+    return f"no API key: {text}" + (", or name a connection" if settings.connections else "")
+
+
+def _check_names(connections: Sequence[str]) -> None:
+    """Refuse names that no section can have. Raises SettingsError."""
+    taken = {*PARAMETERS, *(one.name for one in dataclasses.fields(DripSettings))}
+    for name in connections:
+        if not CONNECTION_NAME.fullmatch(str(name)):
+            raise SettingsError(
+                f"{variable('connections')}: {name!r} is no name for a connection: use lower-case letters, digits and _"
+            )
+        if name in taken:
+            raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; take another")
+        if connections.count(name) > 1:
+            raise SettingsError(f"{variable('connections')}: {name!r} is there twice")
 
 
 def _checked_url(url: str) -> str:

@@ -6,13 +6,13 @@ from contextlib import suppress
 import pytest
 from prefect.blocks.system import Secret
 
-from flows.secret_blocks import SETTINGS, block_of
+from flows.secret_blocks import block_of, secret_settings
 
 
 @pytest.fixture
 def no_block_left(prefect_server: None) -> Iterator[None]:
     """Every sync on the session's server would read the Secret blocks that a test made."""
     yield
-    for setting in SETTINGS:
+    for setting in secret_settings():
         with suppress(ValueError):
             Secret.delete(block_of(setting))

@@ -69,7 +69,8 @@ def test_the_report_of_a_run_that_went_well(sync: Any, world: World, warehouse: 
     text = str(left[SUMMARY_KEY].data)
     assert f"All {len(rows)} lists arrived" in text
     assert "+1 tags since the last time" in text
-    assert f"{report.requests} spent, {report.requests_left:,} left" in text
+    (budget,) = report.budgets
+    assert f"{report.requests} spent, {budget.left:,} left" in text
     assert f"{report.seconds_before:.1f} s the last time" in text
     assert "What failed" not in text
     assert f"/artifacts/artifact/{left[SUMMARY_KEY].id}" in str(left[LINK_KEY].data)

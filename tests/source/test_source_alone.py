@@ -44,6 +44,21 @@ def test_it_narrows_to_accounts_and_resources(load: Any, warehouse: Warehouse) -
     assert not warehouse.column("SELECT table_name FROM duckdb_tables() WHERE table_name = 'subscribers'")
 
 
+def test_it_reads_by_a_named_connection(
+    load: Any, warehouse: Warehouse, world: World, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(resources=["accounts", "users"])
+    monkeypatch.setenv("SOURCES__DRIP__CONNECTIONS", '["acme"]')
+    monkeypatch.setenv("SOURCES__DRIP__ACME__API_KEY", world.api_key)
+    monkeypatch.delenv("SOURCES__DRIP__API_KEY")
+    load(resources=["accounts", "users", "tags"], connection="acme")
+    assert warehouse.rows("SELECT id, connection FROM accounts ORDER BY id") == [
+        (account, "acme") for account in world.account_ids
+    ]
+    assert warehouse.rows("SELECT email, connection FROM users") == [(world.user["email"], "acme")]
+    assert "connection" not in warehouse.columns("tags")
+
+
 def test_an_unknown_resource_names_the_nearest(server: Server) -> None:
     with pytest.raises(SettingsError, match="did you mean 'subscribers'"):
         drip_source(resources=["subscriber"])

@@ -1,0 +1,365 @@
+"""Several keys in one sync: every account of every connection, each with its own budget, none in another's way."""
+
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import LogSort
+from prefect.settings import PREFECT_API_URL
+
+from flows import metrics
+from flows.budget import limit_name
+from flows.dataset import load
+from flows.freshness import Limits, check_freshness
+from flows.report import SyncReport
+from flows.sandbox import Server, World, serve
+from flows.secret_blocks import block_of, use_secret_blocks
+from flows.source import DEFAULT_RESOURCES
+from flows.source.settings import load_settings
+from flows.summary import facts, title
+from flows.syncs import COLUMNS
+from tests.conftest import Warehouse, both_destinations
+from tests.flow.conftest import refused
+from tests.flow.test_mirror import LISTS, api_keys, rows_of, table_keys
+
+ACME, ZENITH = "acme", "zenith"
+ONE, SHARED, OTHER = "1000001", "1000002", "2000001"
+KEYS = {ACME: "acme-k3y-of-nobody", ZENITH: "zenith-k3y-of-nobody"}
+SUBSCRIBERS = ["subscribers"]
+MARKED = "SELECT id, connection FROM accounts ORDER BY id"
+
+
+def variable(connection: str, name: str) -> str:
+    return f"SOURCES__DRIP__{connection.upper()}__{name}"
+
+
+@pytest.fixture
+def worlds() -> dict[str, World]:
+    """By connection. One account is visible to both."""
+    worlds = {
+        ACME: World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME]),
+        ZENITH: World(seed=7, sizes={SHARED: 10, OTHER: 40}, api_key=KEYS[ZENITH]),
+    }
+    worlds[ZENITH].user["email"] = "zenith@example.com"
+    return worlds
+
+
+@pytest.fixture
+def server(worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Server]]:
+    """A sandbox for each connection, which the settings name; failing requests are retried at once."""
+    monkeypatch.setenv("SOURCES__DRIP__CONNECTIONS", f'["{ACME}", "{ZENITH}"]')
+    monkeypatch.setenv("SOURCES__DRIP__BACKOFF_FACTOR", "0.01")
+    monkeypatch.setenv("SOURCES__DRIP__TASK_RETRY_DELAY", "0")
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(serve(world)) for name, world in worlds.items()}
+        for name, running in servers.items():
+            monkeypatch.setenv(variable(name, "BASE_URL"), running.url)
+            monkeypatch.setenv(variable(name, "API_KEY"), KEYS[name])
+        yield servers
+
+
+def refuse(world: World) -> None:
+    world.api_key = "another"
+
+
+def assert_holds(warehouse: Warehouse, *worlds: World) -> None:
+    """Every list holds what the worlds have, each row once."""
+    for resource in LISTS:
+        rows = table_keys(warehouse, resource)
+        assert len(rows) == len(set(rows)), resource
+        assert set(rows) == {key for world in worlds for key in api_keys(world, resource)}, resource
+
+
+def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+    tables = [*DEFAULT_RESOURCES, "subscribers_history"]
+    return {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in tables}
+
+
+def failed(report: SyncReport) -> list[tuple[str, str | None, str]]:
+    return [(line.connection, line.account, line.resource) for line in report.failures]
+
+
+def asked(server: Server) -> set[str]:
+    """The accounts that a sandbox was asked about."""
+    return {part for request in server.log for part in request.path.split("/") if part.isdigit()}
+
+
+@both_destinations
+def test_every_account_of_every_connection_arrives(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
+) -> None:
+    report = sync()
+    assert report.exit_code == 0, report.failures
+    assert_holds(warehouse, *worlds.values())
+    assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ACME), (OTHER, ZENITH)]
+    users = [(worlds[name].user["email"], name) for name in (ACME, ZENITH)]
+    assert warehouse.rows("SELECT email, connection FROM users ORDER BY connection") == users
+    assert [asked(server[name]) for name in (ACME, ZENITH)] == [{ONE, SHARED}, {OTHER}]
+    assert facts(report)["Seen by several"] == f"{SHARED} is read by {ACME}, and seen by {ZENITH}"
+    lists = "SELECT connection, count(*) FROM _syncs WHERE complete GROUP BY connection ORDER BY connection"
+    assert warehouse.rows(lists) == [(ACME, 2 + 2 * 9), (ZENITH, 2 + 9)]
+    assert {(one.connection, one.spent) for one in report.budgets} == {(n, len(server[n].log)) for n in server}
+
+    before = everything(warehouse)
+    again = sync()
+    assert again.exit_code == 0, again.failures
+    assert everything(warehouse) == before
+    assert all(line.before == line.loaded for line in again.lists)
+    assert facts(again)["Changed"] == "no number of rows since the last time"
+
+
+@pytest.mark.parametrize("how", ["refused", "down", "refused in mid-run"])
+def test_a_connection_that_fails_leaves_the_others_exact(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    sync()
+    before = {resource: rows_of(warehouse, resource, ONE) for resource in LISTS}
+    for resource in LISTS:
+        worlds[ACME].account(ONE).records[resource].clear()
+    people = worlds[ZENITH].account(OTHER).subscribers
+    people.delete(people.ids()[:5])
+    worlds[ZENITH].account(SHARED).records["tags"].add("Seen by zenith")
+    if how == "refused":
+        refuse(worlds[ACME])
+    elif how == "down":
+        monkeypatch.setenv(variable(ACME, "BASE_URL"), "http://127.0.0.1:9/v2")
+    else:
+        worlds[ACME].faults = [{"when": {"after": 5}, "action": {"kind": "status", "status": 401}}]
+    report = sync()
+    assert report.exit_code == 1
+    assert {resource: rows_of(warehouse, resource, ONE) for resource in LISTS} == before
+    assert {connection for connection, *_ in failed(report)} == {ACME}
+    assert all(line.complete for line in report.lists if line.connection == ZENITH)
+    if how == "refused in mid-run":
+        assert len(failed(report)) == 2 + 2 * 9
+        assert variable(ACME, "API_KEY") in report.failures[0].note
+        assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ACME), (OTHER, ZENITH)]
+    else:
+        assert [title(line) for line in report.failures] == ["accounts of acme"]
+        assert ("401" if how == "refused" else "no answer") in report.failures[0].note
+        assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ZENITH), (OTHER, ZENITH)]
+        tags = worlds[ZENITH].account(SHARED).records["tags"]
+        assert set(warehouse.column(f"SELECT tag FROM tags WHERE account_id = '{SHARED}'")) == set(tags.all())
+    note = "SELECT connection FROM _syncs WHERE NOT complete AND resource = 'accounts'"
+    assert warehouse.rows(note) == [(ACME,)]
+    assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{OTHER}'")) == set(people.ids())
+
+
+def test_a_connection_that_comes_back_is_exact(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
+) -> None:
+    refuse(worlds[ACME])
+    assert sync(resources=["accounts", "tags"]).exit_code == 1
+    worlds[ACME].api_key = KEYS[ACME]
+    assert sync().exit_code == 0
+    assert_holds(warehouse, *worlds.values())
+    assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ACME), (OTHER, ZENITH)]
+
+
+def test_where_none_can_be_used_nothing_starts(sync: Any, worlds: dict[str, World]) -> None:
+    for world in worlds.values():
+        refuse(world)
+    report = sync()
+    assert report.exit_code == 2
+    assert all(variable(name, "API_KEY") in report.stopped for name in worlds)
+
+
+def test_each_budget_is_kept_on_its_own(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce = World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME], rate_limit=15, rate_window=3)
+    with serve(scarce) as server:
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "15"), ("RATE_WINDOW", "3")):
+            monkeypatch.setenv(variable(ACME, name), value)
+        report = sync()
+        assert report.exit_code == 0
+        assert refused(server.log) <= 3
+        assert len(server.log) > 15
+    assert_holds(warehouse, scarce, worlds[ZENITH])
+    limits = {}
+    with get_client(sync_client=True) as client:
+        for name in worlds:
+            limits[name] = client.read_global_concurrency_limit_by_name(limit_name(load_settings(name))).limit
+    assert limits == {ACME: 15, ZENITH: 3_600}
+
+
+def test_modes_and_history_go_by_the_account(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
+) -> None:
+    sync(resources=SUBSCRIBERS)
+    for name, account in ((ACME, ONE), (ZENITH, OTHER)):
+        worlds[name].account(account).arrive(3)
+        server[name].log.clear()
+    report = sync(resources=SUBSCRIBERS, mode="auto")
+    assert report.exit_code == 0
+    assert {line.mode for line in report.lists} == {"incremental"}
+    queries = [request.query for one in server.values() for request in one.log if "/subscribers" in request.path]
+    assert len(queries) == 3
+    assert all("subscribed_after" in query for query in queries)
+    for world in worlds.values():
+        assert set(table_keys(warehouse, "subscribers")) >= api_keys(world, "subscribers")
+    arrived = "SELECT account_id, count(*) FROM subscribers_history WHERE opened_as = 'arrived' GROUP BY 1 ORDER BY 1"
+    assert warehouse.rows(arrived) == [(ONE, 3), (OTHER, 3)]
+
+    del worlds[ACME].accounts[1]  # the token sees it no longer, and zenith's does: the same list goes on there
+    report = sync(resources=SUBSCRIBERS, mode="auto")
+    taken_over = next(line for line in report.lists if line.account == SHARED)
+    assert (taken_over.connection, taken_over.mode, taken_over.complete) == (ZENITH, "incremental", True)
+
+
+def test_accounts_are_chosen_among_all(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
+) -> None:
+    assert sync(accounts=[OTHER]).exit_code == 0
+    assert [asked(server[name]) for name in (ACME, ZENITH)] == [set(), {OTHER}]
+    assert warehouse.rows(MARKED) == [(OTHER, ZENITH)]
+    refuse(worlds[ACME])
+    report = sync(accounts=[ONE])
+    assert report.exit_code == 2
+    assert variable(ACME, "API_KEY") in report.stopped
+    worlds[ACME].api_key = KEYS[ACME]
+    report = sync(accounts=[OTHER, "555"])
+    assert report.exit_code == 2
+    assert all(account in report.stopped for account in ("'555'", ONE, SHARED, OTHER))
+
+
+def test_an_account_that_vanished_from_one_connection(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World]
+) -> None:
+    sync()
+    before = {resource: rows_of(warehouse, resource, ONE) for resource in LISTS}
+    worlds[ACME].remove_account(ONE)
+    worlds[ZENITH].account(OTHER).records["tags"].add("Brand new")
+    assert sync().exit_code == 0
+    assert {resource: rows_of(warehouse, resource, ONE) for resource in LISTS} == before
+    assert set(table_keys(warehouse, "tags")) >= api_keys(worlds[ZENITH], "tags")
+
+
+def test_a_user_with_two_tokens_is_one_row(sync: Any, warehouse: Warehouse, worlds: dict[str, World]) -> None:
+    worlds[ZENITH].user["email"] = worlds[ACME].user["email"]
+    assert sync(resources=["users"]).exit_code == 0
+    assert warehouse.rows("SELECT email, connection FROM users") == [(worlds[ACME].user["email"], ACME)]
+
+
+def test_what_fitted_no_table_stays_until_its_own_connection_answers(
+    sync: Any, warehouse: Warehouse, worlds: dict[str, World]
+) -> None:
+    worlds[ACME].accounts.append({"name": "an account without an id"})
+    sync(resources=["accounts"])
+    refuse(worlds[ACME])
+    sync(resources=["accounts"])
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 1
+    worlds[ACME].api_key = KEYS[ACME]
+    worlds[ACME].accounts.pop()
+    sync(resources=["accounts"])
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 0
+
+
+def test_freshness_tells_the_connections_apart(
+    sync: Any,
+    warehouse: Warehouse,
+    worlds: dict[str, World],
+    server: dict[str, Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as then:  # before there were connections, and a column for them
+        then.delenv("SOURCES__DRIP__CONNECTIONS")
+        then.setenv("SOURCES__DRIP__API_KEY", KEYS[ACME])
+        then.setenv("SOURCES__DRIP__BASE_URL", server[ACME].url)
+        then.delitem(COLUMNS, "connection")
+        then.setattr("flows.report.CONNECTION", "note")
+        assert sync(resources=["accounts", "tags"]).exit_code == 0
+    assert "connection" not in warehouse.columns("_syncs")
+    assert check_freshness(Limits()).problems == []
+    warehouse.execute("DELETE FROM drip._syncs WHERE account IS NULL")
+    sync(resources=["accounts", "tags"])
+    warehouse.execute("UPDATE drip._syncs SET finished = finished - INTERVAL '4 hours'")
+    refuse(worlds[ACME])
+    sync(resources=["accounts", "tags"])
+    stale = {(one.account, one.resource) for one in check_freshness(Limits(hours=3)).problems}
+    assert stale == {(ACME, "accounts"), (ONE, "tags")}
+    ages = metrics.freshness(load("_syncs"), load("_syncs")["finished"].max())
+    by_owner = {(row.account_id, row.resource): row.hours for row in ages.itertuples()}
+    assert by_owner[ACME, "accounts"] > 3
+    assert by_owner[ZENITH, "accounts"] == 0
+
+
+@pytest.fixture
+def blocks(prefect_server: None, server: dict[str, Server]) -> Iterator[None]:
+    """No secret is left to the tests after."""
+    yield
+    for name in KEYS:
+        Secret.delete(block_of(variable(name, "API_KEY")))
+    use_secret_blocks("duckdb")
+
+
+@pytest.mark.usefixtures("blocks")
+def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
+    warehouse: Warehouse, worlds: dict[str, World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, key in KEYS.items():
+        assert key not in keep(variable(name, "API_KEY"), key)
+        monkeypatch.delenv(variable(name, "API_KEY"))
+        action = {"kind": "raw", "body": f"<b>{key} {basic(key)}</b>"}
+        worlds[name].faults = [{"match": {"resource": "webhooks"}, "action": action}]
+    monkeypatch.setenv("SOURCES__DRIP__MAX_RETRIES", "0")
+    code = "import sys; from flows.sync import sync; sys.exit(not sync(return_state=True).is_failed())"
+    settings = {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "SOURCES__DRIP__KEEP_LANDING": "true"}
+    environment = os.environ | settings
+    words = [sys.executable, "-c", code]
+    result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=240, check=False)
+    assert result.returncode == 0, result
+    assert warehouse.value("SELECT count(*) FROM _syncs WHERE NOT complete AND note LIKE '%***%'") == 3
+    with get_client(sync_client=True) as client:
+        logs = client.read_logs(limit=200, sort=LogSort.TIMESTAMP_DESC)
+        left = [logs, client.read_flow_runs(), client.read_task_runs(), client.read_artifacts()]
+    kept = {"output": result.stdout + result.stderr, "Prefect": str(left).encode()}
+    kept |= {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(kept) > 20
+    for name, content in kept.items():
+        for key in KEYS.values():
+            assert key.encode() not in content, name
+            assert basic(key).rstrip("=").encode() not in content, name
+
+
+def keep(setting: str, value: str) -> str:
+    """Keep a secret in its block, as an operator does; what the command printed."""
+    words = [str(Path(sys.executable).parent / "drip-flows"), "secret", setting]
+    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+    result = subprocess.run(
+        words, input=f"{value}\n", env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout + result.stderr
+
+
+def basic(key: str) -> str:
+    """As a header has it."""
+    return b64encode(f"{key}:".encode()).decode()
+
+
+def test_the_command_shows_accounts_by_connection(server: dict[str, Server], worlds: dict[str, World]) -> None:
+    def accounts() -> subprocess.CompletedProcess[str]:
+        words = [str(Path(sys.executable).parent / "drip-flows"), "accounts"]
+        environment = os.environ | {"COLUMNS": "200"}
+        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    result = accounts()
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    for name, world in worlds.items():
+        assert all(any({name, account} <= set(line) for line in lines) for account in world.account_ids)
+    refuse(worlds[ACME])
+    result = accounts()
+    assert (result.returncode, OTHER in result.stdout) == (1, True)
+    assert f"accounts of {ACME}: HTTP 401" in result.stdout
+    refuse(worlds[ZENITH])
+    assert accounts().returncode == 2
