@@ -115,7 +115,7 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
         return Landed(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
     resumed = len(unit.files())
     for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
-        emit(PageLanded(resource, account, *progress, run.connection))
+        tools.emit(PageLanded(resource, account, *progress, run.connection))
     outcome = unit.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flows.destinations import DestinationName, Target, resolve_target
 from flows.landing import Landing
-from flows.progress import tell
+from flows.progress import Listener, emit, tell
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.drip import chosen_endpoints
@@ -39,6 +39,8 @@ pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
+MOST_TOOLS = 16
+"""Runs whose tools a process that reads for many flows keeps."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Run:
         choices: by account, how its subscribers are read; whole where nothing is said.
         connection: the name of the connection; empty where none is named.
         accounts: ids of those that are synced; None until they are known, and where the API did not tell.
+        coordinator: URL at which what is read away from the flow asks for its budget; empty where all is read in it.
     """
 
     target: Target
@@ -86,6 +89,7 @@ class Run:
     choices: dict[str, Choice] = field(default_factory=dict)
     connection: str = ""
     accounts: tuple[str, ...] | None = None
+    coordinator: str = ""
 
     def unit(self, resource: str, account_id: str | None) -> Unit:
         """Where the list of one account lands."""
@@ -134,11 +138,15 @@ class Tools:
 
     Args:
         connection: whose; empty where none is named.
+
+    Attributes:
+        emit: passes an event of the progress on.
     """
 
     def __init__(self, connection: str) -> None:
         self.settings = load_settings(connection)
         self.client = DripClient(self.settings, say=partial(_tell, connection))
+        self.emit: Listener = emit
         self._decoders: dict[str, Decoder] = {}
         self._making = threading.Lock()
 
@@ -151,16 +159,31 @@ class Tools:
             return self._decoders[resource]
 
 
+class ToolsAway(Tools):
+    """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
+
+    def __init__(self, run: Run) -> None:
+        from flows.away import RemoteBudget
+        from flows.secret_blocks import use_secret_blocks
+
+        use_secret_blocks("")
+        super().__init__(run.connection)
+        budget = RemoteBudget(self.settings, self.client.stop, run.coordinator, run.id)
+        self.client.budget, self.emit = budget, budget.landed
+
+
 _tools: dict[tuple[str, str], Tools] = {}
 _making = threading.Lock()
 
 
 def tools_of(run: Run) -> Tools:
-    """The tools of a run in this process, made when first asked for."""
+    """The tools of a run in this process, made when first asked for. The flow's own process asks first of all."""
     name = (run.id, run.connection)
     with _making:
         if name not in _tools:
-            _tools[name] = Tools(run.connection)
+            _tools[name] = ToolsAway(run) if run.coordinator else Tools(run.connection)
+            for old in list(_tools)[:-MOST_TOOLS] if run.coordinator else ():  # nobody tells a worker of a run's end
+                del _tools[old]
         return _tools[name]
 
 

@@ -13,7 +13,8 @@ from flows.budget import budgets_in_prefect
 from flows.deployed import prepare_in_prefect
 from flows.destinations import DestinationName
 from flows.discovery import discover, seen_by_several, with_accounts
-from flows.extract import extract, gather, without_refused
+from flows.extract import gather, without_refused
+from flows.fan_out import Submit, fan_out
 from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
@@ -97,7 +98,8 @@ def _sync(runs: Runs, wanted: list[str] | None, mode: Mode) -> SyncReport:
     pipeline.sync_destination()
     runs = with_accounts(runs.with_columns(known_columns(pipeline)), found, wanted)
     runs = with_modes(runs, pipeline, mode)
-    landed, failures = gather(submitted(runs))
+    with fan_out(runs) as read:
+        landed, failures = gather(submitted(runs, read))
     connections = [run.connection for run in runs.known]
     landed, failures = without_refused([*found.landed, *landed], failures, connections)
     tell("loading")
@@ -105,15 +107,10 @@ def _sync(runs: Runs, wanted: list[str] | None, mode: Mode) -> SyncReport:
     return report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs))
 
 
-def submitted(runs: Runs) -> dict[ListName, Any]:
+def submitted(runs: Runs, read: Submit) -> dict[ListName, Any]:
     """A future for each list that is to be read."""
-    patient = {
-        run.connection: extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
-        for run in runs.known
-    }
     futures = {
-        (run.connection, resource, account): patient[run.connection].submit(run, resource, account)
-        for run, resource, account in plan(runs)
+        (run.connection, resource, account): read(run, resource, account) for run, resource, account in plan(runs)
     }
     emit(ListsPlanned(len(futures), sum(len(run.accounts or ()) for run in runs.known)))
     return futures

@@ -18,6 +18,8 @@ SAFETY = 0.05
 """Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
 POLL = 0.02
 """Seconds between two looks at a budget of which the requests under way may use up the rest."""
+ABANDONED = 900.0
+"""Seconds after which a request counts as answered: longer than one takes, unless the process that sent it is gone."""
 WORTH_SAYING = 0.2
 """Seconds; a shorter wait is nothing that a user has to know of."""
 
@@ -49,7 +51,7 @@ class Budget:
         self.remaining: int | None = None
         self._sent: deque[float] = deque()
         self._reopens = 0.0
-        self._under_way = 0
+        self._under_way: deque[float] = deque()
         self._lock = threading.Lock()
         self._said = 0.0
         self._is_waiting = False
@@ -59,14 +61,14 @@ class Budget:
 
     def take(self) -> None:
         """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
-        while (seconds := self._try_take()) > 0:
+        while (seconds := self.try_take()) > 0:
             if seconds < WORTH_SAYING:
                 self.stop.wait(seconds)
             else:
                 self._wait(seconds)
         if self.stop.is_set():
             raise Stopped("stopped")
-        self._go_on()
+        self.go_on()
 
     def plan(self, what: str, requests: int) -> None:
         """Note how many more requests a list needs; say so where all together need more than are left.
@@ -90,7 +92,8 @@ class Budget:
     def done(self) -> None:
         """A request that was taken has been answered, or never will be."""
         with self._lock:
-            self._under_way -= 1
+            if self._under_way:
+                self._under_way.popleft()
 
     def count(self) -> None:
         """Count a request that was not waited for: a retry."""
@@ -123,7 +126,8 @@ class Budget:
             ours = self.limit - len(self._sent)
             return max(0, ours if self.remaining is None else min(ours, self.remaining))
 
-    def _try_take(self) -> float:
+    def try_take(self) -> float:
+        """Count one more request if it may be sent now: 0, or the seconds after which to ask again."""
         with self._lock:
             now = time.monotonic()
             self._forget_old(now)
@@ -135,13 +139,13 @@ class Budget:
             if wait == 0.0:
                 wait = self._lease()
             if wait == 0.0:
-                self._under_way += 1
+                self._under_way.append(now)
                 self._count(now)
             return wait
 
     def _may_be_one_too_many(self) -> bool:
         """Whether those under way may use up what the API said is left; one alone asks it anew."""
-        return self.remaining is not None and 0 < self._under_way >= self.remaining
+        return self.remaining is not None and 0 < len(self._under_way) >= self.remaining
 
     def _lease(self) -> float:
         """Have a leased request at hand; retries, which do not wait for one, are made up for."""
@@ -166,6 +170,8 @@ class Budget:
     def _forget_old(self, now: float) -> None:
         while self._sent and self._sent[0] <= now - self.window - SAFETY:
             self._sent.popleft()
+        while self._under_way and self._under_way[0] <= now - ABANDONED:
+            self._under_way.popleft()
 
     def _wait(self, seconds: float) -> None:
         if seconds > self.longest_wait:
@@ -174,12 +180,12 @@ class Budget:
                 f"than SOURCES__DRIP__MAX_WAIT ({self.longest_wait:.0f} s); run again then, it goes "
                 "on from what landed"
             )
-        self._announce(seconds)
+        self.announce(seconds)
         if self.stop.wait(seconds):
             raise Stopped("stopped while waiting for the request budget")
 
-    def _announce(self, seconds: float) -> None:
-        """Say it once, though every thread waits."""
+    def announce(self, seconds: float) -> None:
+        """Say once that requests wait for so long, though every thread does."""
         with self._lock:
             until = time.monotonic() + seconds
             news = until - self._said > 1.0
@@ -191,7 +197,7 @@ class Budget:
             self.say(sentence)
             self.waiting(sentence)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Say once that the wait is over."""
         with self._lock:
             waited, self._is_waiting = self._is_waiting, False

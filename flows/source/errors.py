@@ -1,7 +1,8 @@
 """What can go wrong between us and the API, each with what to do about it."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 ADVICE = {
     403: "ask an owner of the account to let this user see it",
@@ -14,6 +15,10 @@ SERVER_ADVICE = "the API has trouble; run again later, it goes on from the pages
 
 class DripError(Exception):
     """Base of every error that this source raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is needed to be raised again in another process, whatever the arguments it was made with."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
 
 
 class SettingsError(DripError):
@@ -55,6 +60,13 @@ class BudgetSpent(DripError):
 
 class Stopped(DripError):
     """The run was told to stop; what landed stays for the next one."""
+
+
+def _as_it_was(kind: type[DripError], arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> DripError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(attributes)
+    return error
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:

@@ -23,7 +23,17 @@ SECTION = ("sources", "drip")
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection has of its own, or not at all: no token may stand in for another."""
-SHARED = ("landing", "file_lasts", "lock_wait", "memory_limit", "work_mem", "history", "history_days")
+SHARED = (
+    "fan_out",
+    "coordinator",
+    "landing",
+    "file_lasts",
+    "lock_wait",
+    "memory_limit",
+    "work_mem",
+    "history",
+    "history_days",
+)
 """Settings of the sync as a whole, which are the same for every connection."""
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PARAMETERS = ("accounts", "resources", "connection")
@@ -73,8 +83,13 @@ class DripSettings(BaseConfiguration):
     max_scans: int = 5
     """How often a list that moves while it is read is read again before it is called incomplete."""
 
+    fan_out: str = "threads"
+    """Where lists are read: `threads` of the run, `dask` processes beside it, or a Dask scheduler (`tcp://host:8786`)."""
+    coordinator: str = "127.0.0.1"
+    """Address of the run's machine, `host` or `host:port`, at which what reads elsewhere asks for its budget."""
+
     landing: str = "data/landing"
-    """Folder of the landing zone. It holds personal data and is made private to the user."""
+    """Folder of the landing zone, or URL of one (`s3://bucket/folder`). It holds personal data; a folder is private."""
     keep_landing: bool = False
     """Keep what landed after its load is reconciled."""
     resume_max_age: float = 3600.0

@@ -1,0 +1,92 @@
+"""Serving an ASGI application from a thread of this process, for as long as a block lasts."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+START_SECONDS, STOP_SECONDS, TICK = 15, 1, 0.005
+BACKLOG = 512
+
+
+class PromptServer(uvicorn.Server):
+    """Stops within milliseconds: whoever is still connected is cut off."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(TICK)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        until = time.monotonic() + STOP_SECONDS
+        while self.server_state.tasks and time.monotonic() < until:
+            await asyncio.sleep(TICK)
+
+
+@contextmanager
+def serving(application: Any, name: str, host: str, port: int = 0, **options: Any) -> Iterator[str]:
+    """Serve the application; port 0 takes a free one.
+
+    Args:
+        application: of ASGI.
+        name: of the thread.
+        host: address to listen on.
+        port: to listen on.
+        options: of uvicorn.
+
+    Yields:
+        `http://host:port`.
+
+    Raises:
+        OSError: the port is taken, or the address is none of this machine.
+    """
+    config = uvicorn.Config(
+        application,
+        loop="asyncio",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=60,
+        **options,
+    )
+    with _listening(host, port) as listener:
+        server = PromptServer(config)
+        thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
+        thread.start()
+        try:
+            _wait_for(server, thread)
+            yield f"http://{host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it a request may take 40 ms.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
+    until = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > until:
+            raise RuntimeError("the server did not start")
+        time.sleep(TICK)

@@ -1,0 +1,138 @@
+"""Lists that other processes read: the same tables as from threads, one budget for all of them."""
+
+import os
+import signal
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+import pytest
+from distributed import Client, LocalCluster
+
+from flows.away import RemoteBudget
+from flows.coordinator import coordinating
+from flows.fan_out import fan_out
+from flows.progress import Event, ListRead, PageLanded, listening
+from flows.run import clean_up, prepare
+from flows.sandbox import Server, World, serve
+from flows.source.errors import SettingsError, Stopped
+from flows.source.settings import load_settings
+from tests.conftest import Warehouse
+from tests.flow.conftest import refused, serve_limited
+from tests.flow.test_mirror import assert_mirrors
+
+ACCOUNTS = [f"{number}" for number in range(1_000_001, 1_000_021)]
+LISTS = ["accounts", "users", "subscribers", "tags", "events", "custom_fields"]
+LIMIT, WINDOW = 40, 5.0
+
+
+@contextmanager
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A Dask cluster of two processes, which know the settings of now, and which syncs read with."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None) as local,
+        Client(local) as client,
+    ):
+        monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", local.scheduler_address)
+        yield client
+
+
+def most_in_a_window(server: Server) -> int:
+    """The most requests in any stretch of time that is as long as the window, by the sandbox's log."""
+    times = sorted(request.time for request in server.log)
+    return max(place + 1 - bisect_left(times, at - WINDOW) for place, at in enumerate(times))
+
+
+def readers(client: Client) -> int:
+    """How many processes have read lists."""
+    return sum(client.run(lambda: bool(__import__("flows.run").run._tools)).values())
+
+
+def contents(warehouse: Warehouse, dataset: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all tables of a dataset, but for what names the load."""
+    names = warehouse.column(
+        f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}' "
+        "AND table_name NOT LIKE '\\_%' ESCAPE '\\' AND table_type = 'BASE TABLE'"
+    )
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for name in names:
+        shown = f"SELECT COLUMNS(c -> c NOT LIKE '\\_dlt%' ESCAPE '\\') FROM {dataset}.{name}"
+        rows[name] = sorted(warehouse.rows(shown), key=repr)
+    return rows
+
+
+def test_twenty_accounts_in_two_processes_are_as_from_threads_within_one_budget(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(seed=7, sizes=dict.fromkeys(ACCOUNTS, 30), rate_limit=LIMIT, rate_window=WINDOW)
+    monkeypatch.setenv("SOURCES__DRIP__HISTORY", "[]")
+    events: list[Event] = []
+    with serve_limited(world, monkeypatch, LIMIT, int(WINDOW)) as server, cluster(monkeypatch) as client:
+        with listening(events.append):
+            report = sync(dataset="dask", resources=LISTS)
+        assert report.exit_code == 0, report.failures
+        assert readers(client) == 2
+        assert refused(server.log) == 0
+        assert most_in_a_window(server) <= LIMIT
+        assert report.requests == len(server.log)
+    assert sum(isinstance(event, ListRead) for event in events) == len(ACCOUNTS) * 4 + 1
+    assert {event.account for event in events if isinstance(event, PageLanded)} >= set(ACCOUNTS)
+    monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "threads")
+    generous = World(seed=7, sizes=dict.fromkeys(ACCOUNTS, 30))
+    with serve(generous) as server:
+        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "3600")
+        assert sync(dataset="drip", resources=LISTS).exit_code == 0
+    ours, theirs = contents(warehouse, "dask"), contents(warehouse, "drip")
+    assert ours.keys() == theirs.keys() == set(LISTS)
+    for table, rows in theirs.items():
+        assert ours[table] == rows, table
+
+
+def test_a_list_that_fails_elsewhere_is_named_and_the_next_sync_is_exact(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cluster(monkeypatch) as client:
+        world.faults = [{"match": {"resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+        report = sync()
+        assert {(line.account, line.resource) for line in report.failures} == {(a, "tags") for a in world.account_ids}
+        assert all("HTTP 403" in line.note for line in report.failures)
+        world.faults = None
+        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+
+
+def test_what_reads_for_a_sync_that_has_ended_stops(server: Server, warehouse: Warehouse) -> None:
+    runs = prepare(None, "duckdb", "drip")
+    settings, stop = load_settings(), threading.Event()
+    with coordinating(runs.each) as url:
+        ours = RemoteBudget(settings, stop, url, runs.common.id)
+        ours.take()
+        ours.done()
+        with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):
+            RemoteBudget(settings, stop, url, "another run").take()
+    with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):
+        ours.take()
+    clean_up(runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("FAN_OUT", "desk"), ("FAN_OUT", "tcp://127.0.0.1:1"), ("COORDINATOR", "203.0.113.1")]
+)
+def test_a_wrong_setting_is_named(
+    name: str, value: str, server: Server, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "dask")
+    monkeypatch.setenv(f"SOURCES__DRIP__{name}", value)
+    runs = prepare(None, "duckdb", "drip")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(SettingsError, match=f"SOURCES__DRIP__{name}"),
+        fan_out(runs),
+    ):
+        pass
+    clean_up(runs)
