@@ -59,7 +59,7 @@ def contents(warehouse: Warehouse, dataset: str) -> dict[str, list[tuple[Any, ..
     )
     rows: dict[str, list[tuple[Any, ...]]] = {}
     for name in names:
-        shown = f"SELECT COLUMNS(c -> c NOT LIKE '\\_dlt%' ESCAPE '\\') FROM {dataset}.{name}"
+        shown = f"SELECT COLUMNS(lambda c: c NOT LIKE '\\_dlt%' ESCAPE '\\') FROM {dataset}.{name}"
         rows[name] = sorted(warehouse.rows(shown), key=repr)
     return rows
 
