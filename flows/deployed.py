@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
-from flows.destinations import DestinationName
 from flows.run import Run, prepare
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import SettingsError
 from flows.source.settings import load_settings
+from flows.warehouses import DestinationName
 
 LASTING = "process"
 """The type of work pool whose runs share the file system of their worker. Those of others end with their container."""
@@ -28,7 +28,7 @@ def prepare_in_prefect(
     """
     use_secret_blocks(destination)
     run = prepare(resources, destination, dataset, history)
-    kind = LASTING if run.target.path is None or load_settings().file_lasts else _pool_type()
+    kind = _pool_type() if run.target.is_local and not load_settings().file_lasts else LASTING
     if kind != LASTING:
         raise SettingsError(
             f"a work pool of type {kind} runs the sync in a container, and {run.target.location} would be lost with "

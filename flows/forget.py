@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from flows.destinations import DestinationName
 from flows.history import history_table
 from flows.load import pipeline_of
 from flows.quarantine import TABLE as QUARANTINE
@@ -15,11 +14,13 @@ from flows.run import Run, clean_up, prepare, tools_of
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.records import Subscriber
+from flows.warehouses import FORGETTING, DestinationName, warehouse
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
 PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
 """Tables whose rows are people, where they are there."""
 LANDING = "landing zone"
+BY_HAND = f"delete them in Drip, then sync; and by hand what {QUARANTINE} holds of them"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema IN (%s, %s) AND table_type = 'BASE TABLE' ORDER BY 1, 2
@@ -58,6 +59,7 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     address = email.strip()
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
+    warehouse(destination).refuse(FORGETTING, BY_HAND)
     run = prepare(None, destination, dataset)
     if run.target.path is not None and not run.target.path.exists():
         raise SettingsError(f"no data in {run.target.path}: nobody to forget")

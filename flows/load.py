@@ -30,8 +30,8 @@ from flows.views import make_views
 
 PIPELINE = "drip_flows"
 SCHEMA = "drip"
-OWNER = {"accounts": "id", "users": "NULL"}
-"""What tells whose a row is, in the tables that have no `account_id`."""
+OWNER = {"accounts": "id", "users": ""}
+"""What tells whose a row is, in the tables that have no `account_id`; nothing where only the token tells."""
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRIES = 1
@@ -104,14 +104,15 @@ def table_resource(
     """One table from all its lists; rows of accounts whose list was proven whole, and did not come, go."""
     units = [run.unit(one.resource, one.account) for one in lists]
     whole = [one.account for one in lists if one.whole and one.account]
-    schema = table_schema(endpoint, units, names)
+    schema, kind = table_schema(endpoint, units, names), run.target.kind
     resource: DltResource = dlt.resource(
-        _rows(endpoint, units, schema, names, accounts),
+        _rows(endpoint, units, schema, names, accounts, kind.filtered),
         name=endpoint.resource,
         primary_key=endpoint.primary_key,
-        columns=column_hints(endpoint, extra_columns(endpoint, schema)),
-        write_disposition=mirror(endpoint, whole),
+        columns=column_hints(endpoint, extra_columns(endpoint, schema), kind.json),
+        write_disposition=mirror(endpoint, whole, kind.filtered),
         file_format="parquet",
+        table_format=kind.table_format,
     )
     return resource
 
@@ -132,10 +133,15 @@ def _column(field: "pa.Field[Any]", names: ColumnNames) -> str:
 
 
 def _rows(
-    endpoint: Endpoint, units: Iterable[Unit], schema: pa.Schema, names: ColumnNames, accounts: Sequence[str]
+    endpoint: Endpoint,
+    units: Iterable[Unit],
+    schema: pa.Schema,
+    names: ColumnNames,
+    accounts: Sequence[str],
+    filtered: bool,
 ) -> Iterator[pa.Table]:
-    """The rows of all units in the columns of the table, in batches, after the stand-in row."""
-    yield stand_in(endpoint.primary_key, schema)
+    """The rows of all units in the columns of the table, in batches, after the stand-in row if it is filtered out."""
+    yield stand_in(endpoint.primary_key, schema) if filtered else schema.empty_table()
     batch: list[pa.Table] = []
     for unit in units:
         for table in unit.tables():
@@ -170,10 +176,11 @@ def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Tab
 def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, int]]:
     """Rows in the destination by table and account."""
     counts: dict[str, dict[str | None, int]] = {}
-    with pipeline.sql_client() as client:
+    with run.target.reader(pipeline) as client:
         for resource in run.resources:
             owner = OWNER.get(resource, ACCOUNT_ID)
-            table = client.make_qualified_table_name(resource)
-            rows = client.execute_sql(f"SELECT {owner}, count(*) FROM {table} GROUP BY 1") or []
-            counts[resource] = {row[0]: row[1] for row in rows}
+            counted = f"count(*) FROM {client.make_qualified_table_name(resource)}"
+            # Not grouped by NULL: not every database takes a constant for a group.
+            rows = client.execute_sql(f"SELECT {owner}, {counted} GROUP BY 1" if owner else f"SELECT NULL, {counted}")
+            counts[resource] = {row[0]: row[1] for row in rows or []}
     return counts

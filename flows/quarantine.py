@@ -10,10 +10,11 @@ from dlt.extract import DltResource
 
 from flows.extract import Landed
 from flows.run import Run
-from flows.source.schema import sql_list
+from flows.source.schema import mirrored, sql_list
 
 TABLE = "_quarantine"
-KEYS = ["account", "resource", "record_hash"]
+HASH = "record_hash"
+KEYS = ["account", "resource", HASH]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
 )
@@ -23,27 +24,22 @@ LIST = "account || '/' || resource"
 def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
     """The table of quarantined records; those of lists that were proven whole, and did not come again, go."""
     whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
-    disposition: Any = {
-        "disposition": "merge",
-        "strategy": "cdc",
-        "destination_scope": f"{LIST} IN ({whole})" if whole else "1 = 0",
-        "skip_unchanged_rows": True,
-        "row_version_column_name": "record_hash",
-        "source_filter": "record_hash <> ''",
-    }
+    kind = run.target.kind
     resource: DltResource = dlt.resource(
-        [pa.Table.from_pylist(_rows(run, landed), schema=SCHEMA)],
+        [pa.Table.from_pylist(_rows(run, landed, kind.filtered), schema=SCHEMA)],
         name=TABLE,
         primary_key=KEYS,
         columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
-        write_disposition=disposition,
+        write_disposition=mirrored(f"{LIST} IN ({whole})" if whole else "", HASH, HASH if kind.filtered else ""),
         file_format="parquet",
+        table_format=kind.table_format,
     )
     return resource
 
 
-def _rows(run: Run, landed: Sequence[Landed]) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")}
+def _rows(run: Run, landed: Sequence[Landed], filtered: bool) -> list[dict[str, Any]]:
+    """The records that fitted nowhere, after a stand-in if it is filtered out."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")} if filtered else {}
     for one in landed:
         for bad in run.unit(one.resource, one.account).quarantine() if one.outcome.quarantined else ():
             digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()

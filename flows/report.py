@@ -110,8 +110,8 @@ def report(
     """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
     result = reconcile(run, accounts, landed, failures, loaded)
     pipeline = pipeline_of(run)
-    with pipeline.sql_client() as client:
-        compare(result, last_time(client, len(result.lists)))
+    with run.target.reader(pipeline) as client:
+        compare(result, last_time(client, run.target.kind.dialect, len(result.lists)))
     _keep(pipeline, run, result)
     _put_away(run, result)
     return result
@@ -218,7 +218,13 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
         }
         for line in result.lists
     ]
-    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=COLUMNS)
+    syncs = dlt.resource(
+        rows,
+        name=SYNCS_TABLE,
+        write_disposition="append",
+        columns=COLUMNS,
+        table_format=run.target.kind.table_format,
+    )
     pipeline.run(syncs, loader_file_format="parquet")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows.destinations import DestinationName, Target, resolve_target
+from flows.destinations import Target, resolve_target
 from flows.landing import Landing
 from flows.progress import tell
 from flows.source.client import DripClient
@@ -23,12 +23,14 @@ from flows.source.errors import SettingsError
 from flows.source.settings import DEFAULT_HISTORY, DripSettings, check_history, load_settings
 from flows.source.units import Unit
 from flows.syncs import FULL
+from flows.warehouses import HISTORY, DestinationName
 
 # Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
 pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
+NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,12 @@ def prepare(
     settings = load_settings()
     chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
     target = resolve_target(destination, dataset)
+    historic = _historic(chosen, history, settings)
+    if historic:
+        target.kind.refuse(HISTORY, NO_HISTORY)
     landing = _landing(settings, target)
     target.check(settings)
-    return Run(target, chosen, landing, history=_historic(chosen, history, settings))
+    return Run(target, chosen, landing, history=historic)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from flows.source.errors import unknown
+from flows.warehouses import WAREHOUSES
 
 OF_THE_API = ("SOURCES__DRIP__API_KEY", "SOURCES__DRIP__ACCESS_TOKEN", "SOURCES__DRIP__PASSWORD")
-OF_POSTGRES = ("DESTINATION__POSTGRES__CREDENTIALS",)
-SETTINGS = OF_THE_API + OF_POSTGRES
+OF_DESTINATIONS = {name: WAREHOUSES[name].setting for name in ("postgres", "motherduck", "snowflake", "bigquery")}
+SETTINGS = (*OF_THE_API, *OF_DESTINATIONS.values())
 """The settings that are secret. What stands in the environment or in `.dlt/` goes before the block."""
 PROVIDER = "Prefect Secret blocks"
 
@@ -37,8 +38,9 @@ def use_secret_blocks(destination: str) -> None:
         destination: of the run; the secrets of others are not asked for.
     """
     wanted: tuple[str, ...] = () if any(map(_is_set, OF_THE_API)) else OF_THE_API
-    if destination == "postgres" and not _is_set(*OF_POSTGRES):
-        wanted += OF_POSTGRES
+    credentials = OF_DESTINATIONS.get(destination)
+    if credentials and not _is_set(credentials):
+        wanted += (credentials,)
     secrets: dict[str, Any] = {}
     for setting, value in _values(wanted):
         *sections, name = setting.lower().split("__")

@@ -12,6 +12,8 @@ import msgspec
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from flows.dialects import written_for
+
 SYNCS_TABLE = "_syncs"
 FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
 """How a list is read: from its first row to its last, only its newest part, or whichever is due."""
@@ -83,12 +85,12 @@ class LastTime(msgspec.Struct):
     seconds: float | None = None
 
 
-def last_time(client: SqlClientBase[Any], lists: int) -> LastTime:
+def last_time(client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:
     """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
-    table = client.make_qualified_table_name(SYNCS_TABLE)
+    tables = {"table": client.make_qualified_table_name(SYNCS_TABLE)}
     try:
-        known = lists_of(client.execute_sql(LISTS.format(table=table)) or [])
-        runs = client.execute_sql(RUNS.format(table=table, lists=lists)) or []
+        known = lists_of(client.execute_sql(written_for(dialect, LISTS, tables)) or [])
+        runs = client.execute_sql(written_for(dialect, RUNS, tables, lists=lists)) or []
     except DatabaseUndefinedRelation:
         return LastTime()
     seconds = [(finished - started).total_seconds() for started, finished in runs]
