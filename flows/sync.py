@@ -11,7 +11,6 @@ from pydantic import Field
 from flows.artifacts import failures_published, publish
 from flows.budget import budget_in_prefect
 from flows.deployed import prepare_in_prefect
-from flows.destinations import DestinationName
 from flows.extract import Landed, ListName, extract, gather, own_error, root_cause
 from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
@@ -24,6 +23,8 @@ from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTO
 from flows.source.errors import DripError, SettingsError
 from flows.source.schema import texts
 from flows.summary import state_message
+from flows.time_limit import time_limit
+from flows.warehouses import DestinationName
 
 THREADS = 8
 """Lists read at once. How many requests are under way at once is a setting of the source."""
@@ -48,6 +49,10 @@ SyncMode = Annotated[
         "loaded one. auto: incremental for accounts whose subscribers were read whole lately."
     ),
 ]
+MaxHours = Annotated[
+    float | None,
+    Field(description="Hours after which a run ends with what has arrived until then. No limit where empty.", gt=0),
+]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -64,6 +69,7 @@ def sync(
     dataset: Dataset = DEFAULT_DATASET,
     history: History = None,
     mode: SyncMode = "full",
+    max_hours: MaxHours = None,
 ) -> Any:
     """Mirror every account that the API key sees into the destination.
 
@@ -73,16 +79,16 @@ def sync(
         A state with a `SyncReport` in it.
     """
     with failures_published():
-        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode)
+        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode, max_hours)
         publish(result)
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 
 
-def _reported(run: Run, accounts: list[str] | None, mode: Mode) -> SyncReport:
+def _reported(run: Run, accounts: list[str] | None, mode: Mode, max_hours: float | None) -> SyncReport:
     try:
         settings, client = tools_of(run).settings, tools_of(run).client
         lock = run.target.lock(settings.lock_wait)
-        with private_files(), lock, budget_in_prefect(client), progress_shown():
+        with private_files(), lock, budget_in_prefect(client), progress_shown(), time_limit(client, max_hours):
             return _sync(run, accounts, mode)
     except DripError as error:
         return stopped_report(run, str(error))

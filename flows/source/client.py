@@ -106,6 +106,11 @@ class DripClient:
                 return self._checked(response)
             self.budget.spent()
 
+    def give_up(self, reason: str) -> None:
+        """Send nothing more: every list that is not read to its end is stopped, for this reason."""
+        self.budget.reason = reason
+        self.stop.set()
+
     def map(self, function: Callable[[int], Any], numbers: Sequence[int]) -> Iterator[Any]:
         """`function` of each number, in order, with as many under way at once as the settings allow."""
         if len(numbers) == 1 or self.settings.parallel == 1:
