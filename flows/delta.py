@@ -38,6 +38,6 @@ def delta_reader(pipeline: dlt.Pipeline) -> Iterator[DeltaReader]:
     """A reader of the newest version of each table."""
     from dlt.common.libs.deltalake import get_delta_tables  # an extra
 
-    tables = get_delta_tables(pipeline) if pipeline.default_schema_name else {}
+    tables: dict[str, Any] = get_delta_tables(pipeline) if pipeline.default_schema_name else {}
     with duckdb.connect() as con:
         yield DeltaReader(tables, con)

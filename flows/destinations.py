@@ -51,7 +51,7 @@ class Target:
     @property
     def is_local(self) -> bool:
         """Whether it is files of the machine that the sync runs on."""
-        return bool(self.path or self.kind.table_format) and urlsplit(self.location).scheme in ("", "file")
+        return bool(self.path or self.kind.is_files) and urlsplit(self.location).scheme in ("", "file")
 
     def destination(self, settings: DripSettings) -> Any:
         """The dlt destination, credentials resolved by dlt."""
@@ -73,7 +73,7 @@ class Target:
 
     def reader(self, pipeline: dlt.Pipeline) -> Any:
         """A context manager with what answers SELECTs, as dlt's SQL client does."""
-        return delta_reader(pipeline) if self.kind.table_format else pipeline.sql_client()
+        return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
 
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:

@@ -21,7 +21,7 @@ SECRETS = ("password", "token", "private_key")
 
 def destination(name: str) -> Any:
     """The dlt destination."""
-    return dlt.destinations.filesystem() if WAREHOUSES[name].table_format else getattr(dlt.destinations, name)()
+    return dlt.destinations.filesystem() if WAREHOUSES[name].is_files else getattr(dlt.destinations, name)()
 
 
 def location(name: str) -> str:
@@ -34,8 +34,8 @@ def check(name: str, dataset: str) -> None:
     config = _configuration(name, dataset)
     try:
         client = destination(name).client(Schema(dataset), config)
-        if WAREHOUSES[name].table_format:
-            client.fs_client.makedirs(client.dataset_path, exist_ok=True)
+        if WAREHOUSES[name].is_files:
+            client.fs_client.makedirs(client.bucket_path, exist_ok=True)
             return
         with client.sql_client as connected:
             connected.execute_sql("SELECT 1")

@@ -106,11 +106,11 @@ def table_resource(
     whole = [one.account for one in lists if one.whole and one.account]
     schema, kind = table_schema(endpoint, units, names), run.target.kind
     resource: DltResource = dlt.resource(
-        _rows(endpoint, units, schema, names, accounts, kind.filtered),
+        _rows(endpoint, units, schema, names, accounts, kind.is_files),
         name=endpoint.resource,
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint, extra_columns(endpoint, schema), kind.json),
-        write_disposition=mirror(endpoint, whole, kind.filtered),
+        write_disposition=mirror(endpoint, whole, kind.is_files),
         file_format="parquet",
         table_format=kind.table_format,
     )
@@ -138,10 +138,10 @@ def _rows(
     schema: pa.Schema,
     names: ColumnNames,
     accounts: Sequence[str],
-    filtered: bool,
+    in_files: bool,
 ) -> Iterator[pa.Table]:
-    """The rows of all units in the columns of the table, in batches, after the stand-in row if it is filtered out."""
-    yield stand_in(endpoint.primary_key, schema) if filtered else schema.empty_table()
+    """The rows of all units in the columns of the table, in batches, after the stand-in row where that is left out."""
+    yield schema.empty_table() if in_files else stand_in(endpoint.primary_key, schema)
     batch: list[pa.Table] = []
     for unit in units:
         for table in unit.tables():

@@ -10,36 +10,37 @@ from dlt.extract import DltResource
 
 from flows.extract import Landed
 from flows.run import Run
-from flows.source.schema import mirrored, sql_list
+from flows.source.schema import mirrored, sql_list, stored
 
 TABLE = "_quarantine"
 HASH = "record_hash"
-KEYS = ["account", "resource", HASH]
+LIST = ("account", "resource")
+KEYS = [*LIST, HASH]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
 )
-LIST = "account || '/' || resource"
 
 
 def quarantine_resource(run: Run, landed: Sequence[Landed]) -> DltResource:
     """The table of quarantined records; those of lists that were proven whole, and did not come again, go."""
     whole = sql_list(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
     kind = run.target.kind
+    listed = " || '/' || ".join(stored(column, kind.is_files) for column in LIST)
     resource: DltResource = dlt.resource(
-        [pa.Table.from_pylist(_rows(run, landed, kind.filtered), schema=SCHEMA)],
+        [pa.Table.from_pylist(_rows(run, landed, kind.is_files), schema=SCHEMA)],
         name=TABLE,
         primary_key=KEYS,
         columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
-        write_disposition=mirrored(f"{LIST} IN ({whole})" if whole else "", HASH, HASH if kind.filtered else ""),
+        write_disposition=mirrored(f"{listed} IN ({whole})" if whole else "", HASH, HASH, kind.is_files),
         file_format="parquet",
         table_format=kind.table_format,
     )
     return resource
 
 
-def _rows(run: Run, landed: Sequence[Landed], filtered: bool) -> list[dict[str, Any]]:
-    """The records that fitted nowhere, after a stand-in if it is filtered out."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")} if filtered else {}
+def _rows(run: Run, landed: Sequence[Landed], in_files: bool) -> list[dict[str, Any]]:
+    """The records that fitted nowhere, after a stand-in where that is left out."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {} if in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
     for one in landed:
         for bad in run.unit(one.resource, one.account).quarantine() if one.outcome.quarantined else ():
             digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()

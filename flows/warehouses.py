@@ -33,7 +33,6 @@ class Warehouse:
         without: what does not work there, or was never seen to.
         json: dlt's type of the columns that hold JSON. TEXT where dlt copies no JSON from Parquet, or as one string.
         table_format: dlt's, of tables in a bucket.
-        filtered: whether every load is filtered. Delta's first one, which makes the table, takes all rows.
         place: names it by its resolved configuration, without secrets.
     """
 
@@ -46,8 +45,12 @@ class Warehouse:
     without: frozenset[Feature] = frozenset()
     json: str = JSON
     table_format: Any = None
-    filtered: bool = True
     place: Callable[[Any], str] = str
+
+    @property
+    def is_files(self) -> bool:
+        """Whether dlt merges files rather than have a database do it."""
+        return self.table_format is not None
 
     def refuse(self, feature: Feature, advice: str) -> None:
         """Refuse what does not work there. Raises SettingsError with what to do instead."""
@@ -95,7 +98,6 @@ WAREHOUSES: dict[str, Warehouse] = {
         RUN,
         without=frozenset(get_args(Feature)),
         table_format="delta",
-        filtered=False,
         place=lambda config: str(config.bucket_url),
     ),
 }

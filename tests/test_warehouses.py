@@ -52,7 +52,7 @@ CREDENTIALS = {
     "bigquery": json.dumps(ACCOUNT),
     "delta": "somewhere",
 }
-DATABASES = [name for name, kind in WAREHOUSES.items() if not kind.table_format]
+DATABASES = [name for name, kind in WAREHOUSES.items() if not kind.is_files]
 STATEMENTS = {"LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
 
 
@@ -84,9 +84,10 @@ def test_a_place_is_named_without_its_secrets(name: str) -> None:
     assert NOBODY not in place
 
 
-@pytest.mark.parametrize("name", set(WAREHOUSES) - {"duckdb"})
+@pytest.mark.parametrize("name", [name for name in WAREHOUSES if name != "duckdb"])
 def test_a_place_that_is_not_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(WAREHOUSES[name].setting)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # Google's library looks around for a machine of Google's
     with pytest.raises(SettingsError, match=WAREHOUSES[name].setting):
         resolve_target(name, "drip")  # type: ignore[arg-type]
 

@@ -96,29 +96,36 @@ def sql_list(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
-def mirror(endpoint: Endpoint, scope: Iterable[str], filtered: bool = True) -> Any:
+def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> Any:
     """The write disposition that makes the table equal to what was read, for the accounts in `scope`.
 
     Args:
         endpoint: whose table it is.
         scope: the accounts whose list was proven whole; their rows that did not come are deleted. Ignored for
             a list that the token has only one of: another token may have filled the same table.
-        filtered: whether rows without a key are left out: the stand-in row of a load that has no other.
+        in_files: whether dlt merges files, as it does for Delta, rather than have a database do it.
     """
     accounts = sql_list(scope) if endpoint.per_account else ""
-    return mirrored(f"{ACCOUNT_ID} IN ({accounts})" if accounts else "", ROW_HASH, endpoint.key if filtered else "")
+    owners = f"{stored(ACCOUNT_ID, in_files)} IN ({accounts})" if accounts else ""
+    return mirrored(owners, ROW_HASH, endpoint.key, in_files)
 
 
-def mirrored(scope: str, version: str, key: str) -> Any:
+def stored(column: str, in_files: bool) -> str:
+    """A column of the table, in a condition; Delta has to be told that it is none of the rows that came."""
+    return f"{{table}}.{column}" if in_files else column
+
+
+def mirrored(scope: str, version: str, key: str, in_files: bool) -> Any:
     """The write disposition of a mirror.
 
     Args:
         scope: a condition in SQL; rows that meet it and did not come are deleted. None where empty.
         version: the column that differs wherever a row does.
-        key: the column without which a row is left out; none is where this is empty.
+        key: the column without which a row is left out.
+        in_files: as of `mirror`. The load that makes a table of files filters nothing.
     """
     # A load with no row at all needs a stand-in row: PostgreSQL rejects an empty Parquet file.
-    filtered = {"source_filter": f"{key} <> ''"} if key else {}
+    filtered = {} if in_files else {"source_filter": f"{key} <> ''"}
     return filtered | {
         "disposition": "merge",
         "strategy": "cdc",
