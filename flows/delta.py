@@ -11,13 +11,16 @@ import dlt
 import duckdb
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+SETTINGS = "SET TimeZone = 'UTC'; SET disabled_optimizers = 'filter_pushdown'"
+"""Arrow would filter, and cannot compare texts in the form that `deltalake` writes them in after a merge."""
+
 
 class DeltaReader:
     """Answers SELECTs over the tables of a dataset, with the two methods of dlt's SQL client that we use."""
 
     def __init__(self, tables: dict[str, Any], con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
-        con.execute("SET TimeZone = 'UTC'")
+        con.execute(SETTINGS)
         for name, table in tables.items():
             con.register(name, table.to_pyarrow_dataset())
 

@@ -15,6 +15,7 @@ import sqlglot
 from deltalake import DeltaTable
 from sqlglot import exp
 
+from flows.delta import DeltaReader
 from flows.deploying import description
 from flows.destinations import resolve_target
 from flows.dialects import written_for
@@ -217,10 +218,9 @@ class DeltaWarehouse(Warehouse):
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of a query."""
+        folders = [log.parent for log in (self.path / self.dataset).glob("*/_delta_log")]
         with duckdb.connect() as con:
-            for folder in (self.path / self.dataset).glob("*/_delta_log"):
-                con.register(folder.parent.name, DeltaTable(folder.parent).to_pyarrow_dataset())
-            return con.execute(query).fetchall()
+            return DeltaReader({folder.name: DeltaTable(folder) for folder in folders}, con).execute_sql(query)
 
 
 def test_delta_tables_are_a_mirror(sync: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
