@@ -31,7 +31,7 @@ class Warehouse:
         driver: a module of that.
         checked: RUN, where syncs of the tests fill it; GENERATED, where it was only made and its SQL written.
         without: what does not work there, or was never seen to.
-        json: dlt's type of the columns that hold JSON. TEXT where dlt copies no JSON from Parquet, or as one string.
+        json: dlt's type of the columns that hold JSON. TEXT where there is none, or dlt copies none from Parquet.
         table_format: dlt's, of tables in a bucket.
         place: names it by its resolved configuration, without secrets.
     """
@@ -97,6 +97,7 @@ WAREHOUSES: dict[str, Warehouse] = {
         "deltalake",
         RUN,
         without=frozenset(get_args(Feature)),
+        json=TEXT,
         table_format="delta",
         place=lambda config: str(config.bucket_url),
     ),
