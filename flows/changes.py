@@ -38,7 +38,7 @@ FIELDS = {
         WHERE jsonb_typeof(entry.value) <> 'null'
     """,
 }
-"""By destination: the texts in a list of tags, and the custom fields with their values as JSON; null is none."""
+"""By dialect: the texts in a list of tags, and the custom fields with their values as JSON; null is none."""
 
 QUERY = f"""
     WITH lives AS (
@@ -77,12 +77,12 @@ QUERY = f"""
 """
 
 
-def changes_query(destination: str, history: str) -> str:
-    """The SELECT of the view, in the SQL of the destination, over a table with that qualified name."""
+def changes_query(dialect: str, history: str) -> str:
+    """The SELECT of the view, in a dialect of SQL, over a table with that qualified name."""
     return QUERY.format(
         history=history,
-        tags_now=TAGS[destination].format(column="tags"),
-        tags_then=TAGS[destination].format(column="old_tags"),
-        fields_now=FIELDS[destination].format(column="custom_fields"),
-        fields_then=FIELDS[destination].format(column="old_fields"),
+        tags_now=TAGS[dialect].format(column="tags"),
+        tags_then=TAGS[dialect].format(column="old_tags"),
+        fields_now=FIELDS[dialect].format(column="custom_fields"),
+        fields_then=FIELDS[dialect].format(column="old_fields"),
     )

@@ -17,7 +17,7 @@ GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
-DESTINATION_HELP = "duckdb or postgres, configured as dlt has it."
+DESTINATION_HELP = "duckdb, postgres or another that the README lists, configured as dlt has it."
 DATASET_HELP = "The schema that the tables are in."
 MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 SANDBOX_DAY = "2026-06-01"
@@ -92,7 +92,7 @@ def freshness(
     ] = 0.2,
     account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
     resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
-    destination: Annotated[str, typer.Option(help="duckdb or postgres, configured as dlt has it.")] = "duckdb",
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
     dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
 ) -> None:
     """Check that your data is fresh and no table has shrunk, without asking the API.

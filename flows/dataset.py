@@ -30,11 +30,12 @@ from rich.console import Console
 from flows.changes import COLUMNS as CHANGES_COLUMNS
 from flows.changes import SEEN_AT
 from flows.changes import VIEW as CHANGES
-from flows.destinations import DEFAULT_DUCKDB, DestinationName, Target, open_duckdb, resolve_target
+from flows.destinations import DEFAULT_DUCKDB, Target, open_duckdb, resolve_target
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
 from flows.source.errors import SettingsError, unknown
 from flows.source.settings import DripSettings
 from flows.views import SUBSCRIBER_TAGS
+from flows.warehouses import READING, DestinationName
 
 SCHEMA = "drip"
 """The dlt schema that the sync keeps in the dataset."""
@@ -252,6 +253,7 @@ def _in_project() -> Iterator[None]:
 
 
 def _open(target: Target, stack: ExitStack) -> _Reader:
+    target.kind.refuse(READING, "ask it by its own client; what each sync did is in `_syncs` there")
     con = None
     location = target.location
     if target.path is not None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
-from flows.destinations import DestinationName
 from flows.run import Runs, prepare
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import SettingsError
 from flows.source.settings import common_settings
+from flows.warehouses import DestinationName
 
 LASTING = "process"
 """The type of work pool whose runs share the file system of their worker. Those of others end with their container."""
@@ -29,7 +29,7 @@ def prepare_in_prefect(
     use_secret_blocks(destination)
     runs = prepare(resources, destination, dataset, history)
     target = runs.common.target
-    kind = LASTING if target.path is None or common_settings().file_lasts else _pool_type()
+    kind = _pool_type() if target.is_local and not common_settings().file_lasts else LASTING
     if kind != LASTING:
         raise SettingsError(
             f"a work pool of type {kind} runs the sync in a container, and {target.location} would be lost with "

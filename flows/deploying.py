@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -13,11 +13,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
-from flows.destinations import DestinationName
 from flows.source.errors import SettingsError, unknown
+from flows.warehouses import READING, warehouse
 
 QUEUE = "sync"
 ONE_RUN = 1
+QUEUE_STEP = "flows.deploying.one_run_at_a_time"
+FRESHNESS = "freshness"
+"""The deployment that reads the destination."""
 FILE = "prefect.yaml"
 JOB_VARIABLES: dict[str, dict[str, Any]] = {
     "process": {},
@@ -43,8 +46,8 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> 
     Raises:
         SettingsError: there is no such type, destination or file, an image is missing, or the pool is of another type.
     """
-    if destination and destination not in get_args(DestinationName):
-        raise unknown("destination", destination, get_args(DestinationName))
+    if destination:
+        warehouse(destination)
     if kind not in JOB_VARIABLES:
         raise unknown("type of work pool", kind, JOB_VARIABLES)
     if (kind != "process") != bool(image):
@@ -52,7 +55,6 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> 
     described = description(folder, pool, kind, image, destination)
     with get_client(sync_client=True) as client:
         _make_pool(client, pool, kind)
-        _make_queue(client, pool)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(described, file)
         file.flush()
@@ -67,6 +69,9 @@ def description(folder: Path, pool: str, kind: str, image: str, destination: str
     if not path.is_file():
         raise SettingsError(f"no {FILE} in {folder}: deploy from the folder of the project")
     described: dict[str, Any] = yaml.safe_load(path.read_text())
+    described["build"] = [{QUEUE_STEP: {"pool": pool, "queue": QUEUE}}]
+    if destination and READING in warehouse(destination).without:
+        described["deployments"] = [one for one in described["deployments"] if one["name"] != FRESHNESS]
     variables = JOB_VARIABLES[kind] | ({"image": image} if image else {})
     for deployment in described["deployments"]:
         deployment["work_pool"] = deployment["work_pool"] | {"name": pool, "job_variables": variables}
@@ -85,10 +90,11 @@ def _make_pool(client: SyncPrefectClient, name: str, kind: str) -> None:
         raise SettingsError(f"the work pool {name} is of type {found}, not {kind}: change --type or --pool")
 
 
-def _make_queue(client: SyncPrefectClient, pool: str) -> None:
-    """The queue of the syncs, which gives its worker one run at a time."""
-    try:
-        queue = client.read_work_queue_by_name(QUEUE, work_pool_name=pool)
-    except ObjectNotFound:
-        queue = client.create_work_queue(QUEUE, work_pool_name=pool)
-    client.update_work_queue(queue.id, concurrency_limit=ONE_RUN)
+def one_run_at_a_time(pool: str, queue: str) -> None:
+    """A build step: the queue of the syncs, made if it is not there, gives its worker one run at a time."""
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_work_queue_by_name(queue, work_pool_name=pool)
+        except ObjectNotFound:
+            found = client.create_work_queue(queue, work_pool_name=pool)
+        client.update_work_queue(found.id, concurrency_limit=ONE_RUN)

@@ -6,19 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
 import duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from filelock import FileLock, Timeout
 
+from flows import elsewhere
+from flows.delta import delta_reader
 from flows.source.errors import SettingsError
 from flows.source.settings import DripSettings
+from flows.warehouses import WAREHOUSES, DestinationName, Warehouse, check_driver
 
-DestinationName = Literal["duckdb", "postgres"]
 DEFAULT_DUCKDB = "data/warehouse.duckdb"
 DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
+MOTHERDUCK = "; MotherDuck is a destination of its own, motherduck"
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 POLL_SECONDS = 0.5
 
@@ -30,7 +34,7 @@ class Target:
     Attributes:
         name: of the dlt destination.
         dataset: the schema that the tables are in.
-        path: of a DuckDB file; None for a server.
+        path: of a DuckDB file; None for all else.
         location: names the place, without secrets: what is locked, landed for and shown.
     """
 
@@ -39,28 +43,47 @@ class Target:
     path: Path | None
     location: str
 
+    @property
+    def kind(self) -> Warehouse:
+        """What there is to know of its kind."""
+        return WAREHOUSES[self.name]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is files of the machine that the sync runs on."""
+        return bool(self.path or self.kind.is_files) and urlsplit(self.location).scheme in ("", "file")
+
     def destination(self, settings: DripSettings) -> Any:
         """The dlt destination, credentials resolved by dlt."""
-        if self.path is None:
+        if self.name == "postgres":
             return _postgres().destination(self.dataset, settings.work_mem)
+        if self.path is None:
+            return elsewhere.destination(self.name)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
         return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(self.path), global_config=limits))
 
     def check(self, settings: DripSettings) -> None:
         """Make sure that it can be written to. Raises SettingsError."""
-        if self.path is None:
+        if self.name == "postgres":
             _postgres().check(self.dataset)
+        elif self.path is None:
+            elsewhere.check(self.name, self.dataset)
         else:
             _check_duckdb(self.path, self.dataset, settings.lock_wait)
+
+    def reader(self, pipeline: dlt.Pipeline) -> Any:
+        """A context manager with what answers SELECTs, as dlt's SQL client does."""
+        return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
 
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:
         """Keep other runs out, however this one ends. Raises SettingsError where one is at it for `wait` seconds."""
-        if self.path is None:
+        if self.name == "postgres":
             with _postgres().exclusive(self.dataset, wait):
                 yield
             return
-        lock = FileLock(self.path.absolute().with_name(f".{self.path.name}.sync-lock"), timeout=wait)
+        beside = self.path and self.path.absolute().with_name(f".{self.path.name}.sync-lock")
+        lock = FileLock(beside or elsewhere.lock_file(self.location, self.dataset), timeout=wait)
         try:
             with lock:
                 yield
@@ -75,11 +98,14 @@ def resolve_target(name: DestinationName, dataset: str) -> Target:
     """The destination `name` as dlt is configured for it. Raises SettingsError."""
     if not DATASET_NAME.fullmatch(dataset):
         raise SettingsError(f"dataset {dataset!r} is no name for a schema: use lower-case letters, digits and _")
+    check_driver(name)
     if name == "duckdb":
         path = _duckdb_path()
         return Target(name, dataset, path, str(path))
-    postgres = _postgres()
-    return Target(name, dataset, None, postgres.location(postgres.credentials()))
+    if name == "postgres":
+        postgres = _postgres()
+        return Target(name, dataset, None, postgres.location(postgres.credentials()))
+    return Target(name, dataset, None, elsewhere.location(name))
 
 
 def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -100,16 +126,14 @@ def _duckdb_path() -> Path:
     configured: Any = dlt.secrets.get("destination.duckdb.credentials") or DEFAULT_DUCKDB
     database = DuckDbCredentials(configured).database if isinstance(configured, str) else configured["database"]
     if not database or database.startswith((":", "md:")):
-        raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}")
+        raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
     return Path(database).expanduser()
 
 
 def _postgres() -> Any:
-    """The module that knows PostgreSQL, whose driver is an extra. Raises SettingsError where that is missing."""
-    try:
-        from flows import postgres
-    except ImportError:
-        raise SettingsError("PostgreSQL needs the extra: pip install 'drip-flows[postgres]'") from None
+    """The module that knows PostgreSQL, whose driver is an extra."""
+    from flows import postgres
+
     return postgres
 
 

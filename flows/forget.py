@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from flows.destinations import DestinationName
 from flows.history import history_table
 from flows.landing import Landing
 from flows.load import pipeline_of
@@ -16,11 +15,13 @@ from flows.source.errors import SettingsError
 from flows.source.folders import Folder, local_copies, remove
 from flows.source.records import Subscriber
 from flows.source.settings import common_settings
+from flows.warehouses import FORGETTING, DestinationName, warehouse
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
 PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
 """Tables whose rows are people, where they are there."""
 LANDING = "landing zone"
+BY_HAND = f"delete them in Drip, then sync; and by hand what {QUARANTINE} holds of them"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema IN (%s, %s) AND table_type = 'BASE TABLE' ORDER BY 1, 2
@@ -59,6 +60,7 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     address = email.strip()
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
+    warehouse(destination).refuse(FORGETTING, BY_HAND)
     runs = prepare(None, destination, dataset)
     run = runs.common
     if run.target.path is not None and not run.target.path.exists():

@@ -14,7 +14,6 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.dataset import has_column, query
-from flows.destinations import DestinationName
 from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
 from flows.secret_blocks import use_secret_blocks
@@ -23,10 +22,13 @@ from flows.source.endpoints import CONNECTION
 from flows.source.errors import SettingsError
 from flows.summary import MOST_NAMED, number
 from flows.syncs import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
+from flows.warehouses import DestinationName
 
 HOURS, SHRINK = 3.0, 0.2
 ARTIFACT_KEY = "drip-freshness"
 HOUR_SECONDS = 3_600
+TIMEOUT = 900
+"""Seconds of the whole check, which waits for a sync that writes, and reads one small table."""
 
 
 class Limits(msgspec.Struct):
@@ -77,7 +79,12 @@ class FreshnessReport(msgspec.Struct):
         return "; ".join([*named, *([f"and {more} more"] if more > 0 else [])])
 
 
-@flow(name="drip-freshness", flow_run_name="freshness of {destination} {dataset}", persist_result=False)
+@flow(
+    name="drip-freshness",
+    flow_run_name="freshness of {destination} {dataset}",
+    timeout_seconds=TIMEOUT,
+    persist_result=False,
+)
 def freshness(
     hours: Annotated[float, Field(description="Hours that a list may be old.", gt=0)] = HOURS,
     shrink: Annotated[float, Field(description="Share of its rows that a list may lose at once.", ge=0, le=1)] = SHRINK,

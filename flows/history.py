@@ -29,7 +29,7 @@ OWN_COLUMNS: list[Any] = [
     {"name": OPENED_AS, "data_type": "text"},
 ]
 FINGERPRINT = {"duckdb": "hash({values})", "postgres": "md5(CAST(ROW({values}) AS text))"}
-"""By destination: of some columns. Joined by the columns themselves, a million wide rows would not fit in memory."""
+"""By dialect: of some columns. Joined by the columns themselves, a million wide rows would not fit in memory."""
 
 
 def history_table(resource: str) -> str:
@@ -44,7 +44,7 @@ def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
         known = accounts_with_history(pipeline, resource)
         with pipeline.sql_client() as client:
             table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
-            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known, run.target.name)
+            step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known, run.target.kind.dialect)
             with client.begin_transaction():
                 for statement in step.statements():
                     client.execute_sql(statement)
@@ -82,7 +82,7 @@ class Step:
         columns: dlt's columns of the mirror, by name.
         now: when the run began, with time zone.
         known: the accounts whose list was seen whole before, with history.
-        destination: dlt's name of it.
+        dialect: of the database.
     """
 
     endpoint: Endpoint
@@ -91,7 +91,7 @@ class Step:
     columns: dict[str, Any]
     now: datetime
     known: Sequence[str]
-    destination: str
+    dialect: str
 
     def statements(self) -> Iterator[str]:
         """In their order, for one transaction."""
@@ -185,7 +185,7 @@ class Step:
         # JSON goes by its text: PostgreSQL's json has no other equality, and the types on both sides are the same.
         names = [name for name in self.columns if name != ROW_HASH and not self._is_meaningless(name)]
         values = [f'"{name}"' + "::text" * (self.columns[name]["data_type"] == "json") for name in names]
-        return FINGERPRINT[self.destination].format(values=", ".join(values))
+        return FINGERPRINT[self.dialect].format(values=", ".join(values))
 
     def _is_known(self) -> str:
         return f"here.{ACCOUNT_ID} IN ({sql_list(self.known)})" if self.known else "FALSE"

@@ -107,14 +107,15 @@ def table_resource(runs: Runs, endpoint: Endpoint, lists: Sequence[Landed], name
     of_run = [runs.of(one.connection) for one in lists]
     units = [run.unit(one.resource, one.account) for run, one in zip(of_run, lists, strict=True)]
     whole = [one.account for one in lists if one.whole and one.account]
-    schema = table_schema(endpoint, units, names)
+    schema, kind = table_schema(endpoint, units, names), runs.common.target.kind
     resource: DltResource = dlt.resource(
-        _rows(endpoint, zip(of_run, units, strict=True), schema, names),
+        _rows(endpoint, zip(of_run, units, strict=True), schema, names, kind.is_files),
         name=endpoint.resource,
         primary_key=endpoint.primary_key,
-        columns=column_hints(endpoint, extra_columns(endpoint, schema)),
-        write_disposition=mirror(endpoint, whole),
+        columns=column_hints(endpoint, extra_columns(endpoint, schema), kind.json),
+        write_disposition=mirror(endpoint, whole, kind.is_files),
         file_format="parquet",
+        table_format=kind.table_format,
     )
     return resource
 
@@ -135,10 +136,14 @@ def _column(field: "pa.Field[Any]", names: ColumnNames) -> str:
 
 
 def _rows(
-    endpoint: Endpoint, lists: Iterable[tuple[Run, Unit]], schema: pa.Schema, names: ColumnNames
+    endpoint: Endpoint,
+    lists: Iterable[tuple[Run, Unit]],
+    schema: pa.Schema,
+    names: ColumnNames,
+    in_files: bool,
 ) -> Iterator[pa.Table]:
-    """The rows of all lists in the columns of the table, in batches, after the stand-in row."""
-    yield stand_in(endpoint.primary_key, schema)
+    """The rows of all lists in the columns of the table, in batches, after the stand-in row where that is left out."""
+    yield schema.empty_table() if in_files else stand_in(endpoint.primary_key, schema)
     batch: list[pa.Table] = []
     taken: set[str] = set()
     for run, unit in lists:
@@ -180,7 +185,7 @@ def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Tab
 def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, int]]:
     """Rows in the destination by table and account, or key where no account owns them."""
     counts: dict[str, dict[str | None, int]] = {}
-    with pipeline.sql_client() as client:
+    with run.target.reader(pipeline) as client:
         for resource in run.resources:
             owner = ACCOUNT_ID if ENDPOINTS[resource].per_account else ENDPOINTS[resource].key
             table = client.make_qualified_table_name(resource)

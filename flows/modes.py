@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import dlt
 from dlt.common.utils import chunks
 
+from flows.dialects import written_for
 from flows.extract import Landed
 from flows.run import Choice, Run, Runs, tools_of
 from flows.source.endpoints import ACCOUNT_ID
@@ -26,14 +27,14 @@ AT_ONCE = 1_000
 SUBSCRIBERS = "subscribers"
 """The one list that the API gives in part: by when people were created."""
 
-SEEN = """
+SEEN = f"""
     SELECT seen.account, seen.whole, seen.good, seen.latest, max(person.created_at)
     FROM (
         SELECT account, max(started) AS latest, max(started) FILTER (WHERE complete) AS good,
-            max(started) FILTER (WHERE complete AND mode = '{full}') AS whole
-        FROM {syncs} WHERE resource = '{resource}' AND landed_rows IS NOT NULL GROUP BY account
+            max(started) FILTER (WHERE complete AND mode = '{FULL}') AS whole
+        FROM {{syncs}} WHERE resource = '{SUBSCRIBERS}' AND landed_rows IS NOT NULL GROUP BY account
     ) AS seen
-    LEFT JOIN {table} AS person ON person.account_id = seen.account AND person.created_at <= seen.good
+    LEFT JOIN {{people}} AS person ON person.account_id = seen.account AND person.created_at <= seen.good
     GROUP BY seen.account, seen.whole, seen.good, seen.latest
 """
 """What loaded rows of each account say. Rows younger than its last complete sync are no proof of the ones before."""
@@ -59,7 +60,7 @@ def with_modes(runs: Runs, pipeline: dlt.Pipeline, mode: str) -> Runs:
     """The runs, with what is decided for each account's subscribers. One query, and none for full syncs."""
     if mode == FULL or SUBSCRIBERS not in runs.common.resources:
         return runs
-    seen = _seen(pipeline)
+    seen = _seen(runs.common, pipeline)
     return Runs(
         tuple(
             replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
@@ -71,7 +72,7 @@ def with_modes(runs: Runs, pipeline: dlt.Pipeline, mode: str) -> Runs:
 def count_arrived(pipeline: dlt.Pipeline, runs: Runs, landed: Sequence[Landed]) -> dict[str, int]:
     """By account, how many rows of the part that landed are in the destination: the API's count is of that part."""
     counts: dict[str, int] = {}
-    with pipeline.sql_client() as client:
+    with runs.common.target.reader(pipeline) as client:
         for one in landed:
             if one.part and one.account:
                 table = client.make_qualified_table_name(one.resource)
@@ -104,14 +105,14 @@ def _choose(run: Run, seen: Seen, mode: str) -> Choice:
     return Choice(INCREMENTAL, f"last read whole {_hours(age)} ago", since)
 
 
-def _seen(pipeline: dlt.Pipeline) -> dict[str, Seen]:
+def _seen(run: Run, pipeline: dlt.Pipeline) -> dict[str, Seen]:
     tables: set[str] = set(pipeline.default_schema.tables) if pipeline.default_schema_name else set()
     if not {SYNCS_TABLE, SUBSCRIBERS} <= tables:
         return {}
-    with pipeline.sql_client() as client:
-        syncs, table = map(client.make_qualified_table_name, (SYNCS_TABLE, SUBSCRIBERS))
-        query = SEEN.format(full=FULL, syncs=syncs, resource=SUBSCRIBERS, table=table)
-        rows: Any = client.execute_sql(query) or []
+    with run.target.reader(pipeline) as client:
+        names = {"syncs": SYNCS_TABLE, "people": SUBSCRIBERS}
+        qualified = {name: client.make_qualified_table_name(table) for name, table in names.items()}
+        rows: Any = client.execute_sql(written_for(run.target.kind.dialect, SEEN, qualified)) or []
     return {account: Seen(*moments) for account, *moments in rows}
 
 

@@ -11,14 +11,15 @@ from dlt.extract import DltResource
 
 from flows.extract import Landed
 from flows.run import Runs
-from flows.source.schema import sql_list
+from flows.source.schema import mirrored, sql_list, stored
 
 TABLE = "_quarantine"
-KEYS = ["account", "resource", "record_hash"]
+HASH = "record_hash"
+LIST = ("account", "resource")
+KEYS = [*LIST, HASH]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
 )
-LIST = "account || '/' || resource"
 
 
 def quarantine_resource(runs: Runs, landed: Sequence[Landed]) -> DltResource:
@@ -28,27 +29,23 @@ def quarantine_resource(runs: Runs, landed: Sequence[Landed]) -> DltResource:
     """
     times = Counter(f"{one.account or ''}/{one.resource}" for one in landed if one.whole)
     whole = sql_list(name for name, found in times.items() if not name.startswith("/") or found == len(runs.each))
-    disposition: Any = {
-        "disposition": "merge",
-        "strategy": "cdc",
-        "destination_scope": f"{LIST} IN ({whole})" if whole else "1 = 0",
-        "skip_unchanged_rows": True,
-        "row_version_column_name": "record_hash",
-        "source_filter": "record_hash <> ''",
-    }
+    kind = runs.common.target.kind
+    listed = " || '/' || ".join(stored(column, kind.is_files) for column in LIST)
     resource: DltResource = dlt.resource(
-        [pa.Table.from_pylist(_rows(runs, landed), schema=SCHEMA)],
+        [pa.Table.from_pylist(_rows(runs, landed, kind.is_files), schema=SCHEMA)],
         name=TABLE,
         primary_key=KEYS,
         columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
-        write_disposition=disposition,
+        write_disposition=mirrored(f"{listed} IN ({whole})" if whole else "", HASH, HASH, kind.is_files),
         file_format="parquet",
+        table_format=kind.table_format,
     )
     return resource
 
 
-def _rows(runs: Runs, landed: Sequence[Landed]) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {("", "", ""): dict.fromkeys(KEYS, "")}
+def _rows(runs: Runs, landed: Sequence[Landed], in_files: bool) -> list[dict[str, Any]]:
+    """The records that fitted nowhere, after a stand-in where that is left out."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {} if in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
     for one in landed:
         unit = runs.of(one.connection).unit(one.resource, one.account)
         for bad in unit.quarantine() if one.outcome.quarantined else ():

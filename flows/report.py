@@ -128,7 +128,9 @@ def report(
     result = reconcile(runs, landed, failures, loaded)
     result.shared = list(shared)
     pipeline = pipeline_of(runs.common)
-    compare(result, last_time(pipeline, len(result.lists)))
+    target = runs.common.target
+    with target.reader(pipeline) as client:
+        compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
     _keep(pipeline, runs.common, result)
     for run in runs.each:
         _put_away(run, [line for line in result.lists if line.connection == run.connection])
@@ -238,7 +240,13 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
         }
         for line in result.lists
     ]
-    syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=COLUMNS)
+    syncs = dlt.resource(
+        rows,
+        name=SYNCS_TABLE,
+        write_disposition="append",
+        columns=COLUMNS,
+        table_format=run.target.kind.table_format,
+    )
     pipeline.run(syncs, loader_file_format="parquet")
 
 

@@ -14,7 +14,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from flows.destinations import DestinationName, Target, resolve_target
+from flows.destinations import Target, resolve_target
 from flows.landing import Landing
 from flows.progress import Listener, emit, tell
 from flows.source.client import DripClient
@@ -33,6 +33,7 @@ from flows.source.settings import (
 )
 from flows.source.units import Unit
 from flows.syncs import FULL
+from flows.warehouses import HISTORY, DestinationName
 
 # Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -41,6 +42,7 @@ PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
 MOST_TOOLS = 16
 """Runs whose tools a process that reads for many flows keeps."""
+NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,13 @@ def prepare(
     each = every_settings()
     chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
     target = resolve_target(destination, dataset)
-    landings = [_landing(settings, target) for settings in each]
     common = common_settings()
+    historic = _historic(chosen, history, common)
+    if historic:
+        target.kind.refuse(HISTORY, NO_HISTORY)
+    landings = [_landing(settings, target) for settings in each]
     target.check(common)
-    first = Run(target, chosen, landings[0], history=_historic(chosen, history, common))
+    first = Run(target, chosen, landings[0], history=historic)
     return Runs(
         tuple(
             replace(first, landing=landing, connection=settings.connection)

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from flows.source.errors import SettingsError, unknown
 from flows.source.settings import CREDENTIALS, common_settings, variable
+from flows.warehouses import WAREHOUSES
 
-OF_POSTGRES = ("DESTINATION__POSTGRES__CREDENTIALS",)
+OF_DESTINATIONS = {name: WAREHOUSES[name].setting for name in ("postgres", "motherduck", "snowflake", "bigquery")}
 PROVIDER = "Prefect Secret blocks"
 
 
@@ -24,7 +25,7 @@ def of_the_api(connection: str = "") -> tuple[str, ...]:
 def secret_settings() -> tuple[str, ...]:
     """All settings that are secret. Raises SettingsError where the names of the connections are wrong."""
     names = ["", *common_settings().connections]
-    return (*(setting for name in names for setting in of_the_api(name)), *OF_POSTGRES)
+    return (*(setting for name in names for setting in of_the_api(name)), *OF_DESTINATIONS.values())
 
 
 def block_of(setting: str) -> str:
@@ -48,7 +49,7 @@ def use_secret_blocks(destination: str) -> None:
         destination: of the run; the secrets of others are not asked for.
     """
     groups = [of_the_api(name) for name in common_settings().connections or [""]]
-    groups += [OF_POSTGRES] * (destination == "postgres")
+    groups += [(OF_DESTINATIONS[destination],)] if destination in OF_DESTINATIONS else []
     wanted = [setting for group in groups if not any(map(_is_set, group)) for setting in group]
     secrets: dict[str, Any] = {}
     for setting, value in _values(wanted):

@@ -11,7 +11,6 @@ from pydantic import Field
 from flows.artifacts import failures_published, publish
 from flows.budget import budgets_in_prefect
 from flows.deployed import prepare_in_prefect
-from flows.destinations import DestinationName
 from flows.discovery import discover, seen_by_several, with_accounts
 from flows.extract import gather, without_refused
 from flows.fan_out import Submit, fan_out
@@ -26,6 +25,8 @@ from flows.source.errors import DripError
 from flows.source.settings import common_settings
 from flows.summary import state_message
 from flows.syncs import ListName
+from flows.time_limit import time_limit
+from flows.warehouses import DestinationName
 
 THREADS = 8
 """Lists read at once. How many requests are under way at once is a setting of the source."""
@@ -50,6 +51,10 @@ SyncMode = Annotated[
         "loaded one. auto: incremental for accounts whose subscribers were read whole lately."
     ),
 ]
+MaxHours = Annotated[
+    float | None,
+    Field(description="Hours after which a run ends with what has arrived until then. No limit where empty.", gt=0),
+]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -66,6 +71,7 @@ def sync(
     dataset: Dataset = DEFAULT_DATASET,
     history: History = None,
     mode: SyncMode = "full",
+    max_hours: MaxHours = None,
 ) -> Any:
     """Mirror every account that the API key sees, or the keys of all connections see, into the destination.
 
@@ -75,16 +81,16 @@ def sync(
         A state with a `SyncReport` in it.
     """
     with failures_published():
-        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode)
+        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode, max_hours)
         publish(result)
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 
 
-def _reported(runs: Runs, accounts: list[str] | None, mode: Mode) -> SyncReport:
+def _reported(runs: Runs, accounts: list[str] | None, mode: Mode, max_hours: float | None) -> SyncReport:
     try:
         clients = [tools_of(run).client for run in runs.each]
         lock = runs.common.target.lock(common_settings().lock_wait)
-        with private_files(), lock, budgets_in_prefect(clients), progress_shown():
+        with private_files(), lock, budgets_in_prefect(clients), progress_shown(), time_limit(clients, max_hours):
             return _sync(runs, accounts, mode)
     except DripError as error:
         return stopped_report(runs, str(error))

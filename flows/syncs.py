@@ -10,8 +10,11 @@ from typing import Any
 import dlt
 import msgspec
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
 
+from flows.dialects import written_for
 from flows.source.endpoints import CONNECTION
+from flows.warehouses import OURS
 
 SYNCS_TABLE = "_syncs"
 FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
@@ -105,20 +108,20 @@ def list_name(connection: str | None, resource: str, account: str | None) -> Lis
     return ("" if account else connection or "", resource, account)
 
 
-def lists_query(table: str, has_connections: bool) -> str:
+def lists_query(table: str, has_connections: bool, dialect: str = OURS[0]) -> str:
     """`LISTS` of a table, which may be from a time when it had no column with the connection."""
-    return LISTS.format(table=table, connection=CONNECTION if has_connections else "CAST(NULL AS VARCHAR)")
+    connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
+    return written_for(dialect, LISTS, {"table": table}, connection=connection)
 
 
-def last_time(pipeline: dlt.Pipeline, lists: int) -> LastTime:
+def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:
     """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
-    with pipeline.sql_client() as client:
-        table = client.make_qualified_table_name(SYNCS_TABLE)
-        try:
-            known = lists_of(client.execute_sql(lists_query(table, _has(pipeline, CONNECTION))) or [])
-            runs = client.execute_sql(RUNS.format(table=table, lists=lists)) or []
-        except DatabaseUndefinedRelation:
-            return LastTime()
+    table = client.make_qualified_table_name(SYNCS_TABLE)
+    try:
+        known = lists_of(client.execute_sql(lists_query(table, _has(pipeline, CONNECTION), dialect)) or [])
+        runs = client.execute_sql(written_for(dialect, RUNS, {"table": table}, lists=lists)) or []
+    except DatabaseUndefinedRelation:
+        return LastTime()
     seconds = [(finished - started).total_seconds() for started, finished in runs]
     rows = {list_name(one.connection, one.resource, one.account): one.rows for one in known if one.rows is not None}
     return LastTime(rows, seconds[0] if seconds else None)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flows.destinations import DestinationName, resolve_target
+from flows.destinations import resolve_target
 from flows.discovery import check_accounts
 from flows.forget import forget
 from flows.modes import MODES, Mode
@@ -31,8 +31,8 @@ from flows.source.settings import DripSettings, every_settings
 from flows.summary import again, change, facts, number, signed, title
 from flows.sync import sync
 from flows.syncs import FULL, ListName
+from flows.warehouses import DestinationName, warehouse
 
-DESTINATIONS = ("duckdb", "postgres")
 CRASHED = 1
 DEMO_DAYS = 7
 STARTING = "starting Prefect (half a minute on the first run)"
@@ -71,8 +71,7 @@ def run_sync(
 
 def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
     """The destination, where it and the account ids are what they should be. Raises SettingsError."""
-    if destination not in DESTINATIONS:
-        raise unknown("destination", destination, DESTINATIONS)
+    warehouse(destination)
     for account in accounts or ():
         if not is_account_id(account):
             raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")

@@ -6,6 +6,7 @@ from flows.changes import VIEW as SUBSCRIBER_CHANGES
 from flows.changes import changes_query
 from flows.history import history_table
 from flows.run import Run
+from flows.warehouses import VIEWS
 
 SUBSCRIBER_TAGS = "subscriber_tags"
 SUBSCRIBERS = "subscribers"
@@ -24,17 +25,19 @@ TAGS_OF = {
         WHERE jsonb_typeof(tag) = 'string'
     """,
 }
-"""By destination: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
+"""By dialect: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
 
 
 def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
     """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept."""
+    if VIEWS in run.target.kind.without:
+        return
     with pipeline.sql_client() as client:
         name = client.make_qualified_table_name
         queries = {}
         if SUBSCRIBERS in run.resources:
-            queries[SUBSCRIBER_TAGS] = TAGS_OF[run.target.name].format(table=name(SUBSCRIBERS))
+            queries[SUBSCRIBER_TAGS] = TAGS_OF[run.target.kind.dialect].format(table=name(SUBSCRIBERS))
         if SUBSCRIBERS in run.history:
-            queries[SUBSCRIBER_CHANGES] = changes_query(run.target.name, name(history_table(SUBSCRIBERS)))
+            queries[SUBSCRIBER_CHANGES] = changes_query(run.target.kind.dialect, name(history_table(SUBSCRIBERS)))
         for view, query in queries.items():
             client.execute_sql(f"CREATE OR REPLACE VIEW {name(view)} AS {query}")

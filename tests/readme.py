@@ -5,11 +5,13 @@ import inspect
 import json
 import re
 from dataclasses import MISSING, fields
+from typing import get_args
 
 from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
 
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.settings import DripSettings
+from flows.warehouses import REFUSED, WAREHOUSES, Feature
 from tests.conftest import PROJECT
 
 README = PROJECT / "README.md"
@@ -28,6 +30,16 @@ def filters(endpoint: Endpoint) -> str:
     """What is asked for; statuses of a sweep with the column that they go to."""
     sweep = [f"status={', '.join(endpoint.sweep)}, in `{endpoint.sweep_column}`"] * bool(endpoint.sweep)
     return "; ".join([*(f"{name}={value}" for name, value in endpoint.params.items()), *sweep])
+
+
+def destination_rows() -> list[str]:
+    """One line per destination, and one for each that is refused."""
+    rows = [
+        f"| `{name}` | {kind.title} | {f'`drip-flows[{kind.extra}]`' if kind.extra else ''} | `{kind.setting}` | "
+        f"{kind.checked} | {', '.join(one for one in get_args(Feature) if one in kind.without)} | {kind.json} |"
+        for name, kind in WAREHOUSES.items()
+    ]
+    return rows + [f"| {name} | | | | refused | {reason} | |" for name, reason in REFUSED.items()]
 
 
 def setting_rows() -> list[str]:
@@ -55,7 +67,8 @@ def setting_texts() -> dict[str, str]:
 
 def with_tables(text: str) -> str:
     """The README with its tables as the code has them."""
-    for mark, rows in (("resources", resource_rows()), ("settings", setting_rows())):
+    tables = {"resources": resource_rows(), "settings": setting_rows(), "destinations": destination_rows()}
+    for mark, rows in tables.items():
         table = "\n".join([*rows, f"<!-- {mark} -->"])
         text = re.sub(rf"(?<=\|---\|\n)(?:\|[^\n]*\n)*<!-- {mark} -->", lambda match, t=table: t, text)
     return text

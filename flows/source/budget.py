@@ -40,6 +40,7 @@ class Budget:
     Attributes:
         lease: where the requests are shared with other processes, asked before they are sent, in blocks.
         waiting: is told that sentence as well, and "" when requests are sent again.
+        reason: what `stop` is set for, in words.
     """
 
     def __init__(self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event) -> None:
@@ -47,6 +48,7 @@ class Budget:
         self.say, self.stop = say, stop
         self.lease: Lease | None = None
         self.waiting: Listener = lambda sentence: None
+        self.reason = "stopped"
         self.requests = 0
         self.remaining: int | None = None
         self._sent: deque[float] = deque()
@@ -67,7 +69,7 @@ class Budget:
             else:
                 self._wait(seconds)
         if self.stop.is_set():
-            raise Stopped("stopped")
+            raise Stopped(self.reason)
         self.go_on()
 
     def plan(self, what: str, requests: int) -> None:
@@ -182,7 +184,7 @@ class Budget:
             )
         self.announce(seconds)
         if self.stop.wait(seconds):
-            raise Stopped("stopped while waiting for the request budget")
+            raise Stopped(f"{self.reason} (it waited for the request budget)")
 
     def announce(self, seconds: float) -> None:
         """Say once that requests wait for so long, though every thread does."""

@@ -135,6 +135,11 @@ class DripClient:
                 return self._checked(response)
             self.budget.spent()
 
+    def give_up(self, reason: str) -> None:
+        """Send nothing more: every list that is not read to its end is stopped, for this reason."""
+        self.budget.reason = reason
+        self.stop.set()
+
     def ahead(self, function: Callable[[int], T]) -> "Ahead[T]":
         """Calls of `function`, as many under way at once as are asked for, in threads that all lists share."""
         if self._pool is None and self.settings.parallel > 1:

@@ -76,12 +76,12 @@ def extra_columns(endpoint: Endpoint, schema: pa.Schema) -> list["pa.Field[Any]"
     return [field for field in schema if field.name not in declared]
 
 
-def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = ()) -> dict[str, Any]:
+def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = (), json_type: str = "json") -> dict[str, Any]:
     """dlt's column hints: JSON columns, keys that are never null, the API's name of unknown fields."""
-    hints: dict[str, Any] = {name: {"data_type": "json"} for name in sorted(json_columns(endpoint))}
+    hints: dict[str, Any] = {name: {"data_type": json_type} for name in sorted(json_columns(endpoint))}
     hints |= {name: {"nullable": False, "data_type": "text"} for name in endpoint.primary_key}
     for extra in extras:
-        hints[extra.name] = {"data_type": "json"}
+        hints[extra.name] = {"data_type": json_type}
         if api_name := (extra.metadata or {}).get(FIELD_NAME):
             hints[extra.name][FIELD_HINT] = api_name.decode()
     return hints
@@ -97,21 +97,40 @@ def sql_list(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
-def mirror(endpoint: Endpoint, scope: Iterable[str]) -> Any:
+def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> Any:
     """The write disposition that makes the table equal to what was read, for the accounts in `scope`.
 
     Args:
         endpoint: whose table it is.
         scope: the accounts whose list was proven whole; their rows that did not come are deleted. Ignored for
             a list that the token has only one of: another token may have filled the same table.
+        in_files: whether dlt merges files, as it does for Delta, rather than have a database do it.
     """
     accounts = sql_list(scope) if endpoint.per_account else ""
-    return {
+    owners = f"{stored(ACCOUNT_ID, in_files)} IN ({accounts})" if accounts else ""
+    return mirrored(owners, ROW_HASH, endpoint.key, in_files)
+
+
+def stored(column: str, in_files: bool) -> str:
+    """A column of the table, in a condition; Delta has to be told that it is none of the rows that came."""
+    return f"{{table}}.{column}" if in_files else column
+
+
+def mirrored(scope: str, version: str, key: str, in_files: bool) -> Any:
+    """The write disposition of a mirror.
+
+    Args:
+        scope: a condition in SQL; rows that meet it and did not come are deleted. None where empty.
+        version: the column that differs wherever a row does.
+        key: the column without which a row is left out.
+        in_files: as of `mirror`. The load that makes a table of files filters nothing.
+    """
+    # A load with no row at all needs a stand-in row: PostgreSQL rejects an empty Parquet file.
+    filtered = {} if in_files else {"source_filter": f"{key} <> ''"}
+    return filtered | {
         "disposition": "merge",
         "strategy": "cdc",
-        "destination_scope": f"{ACCOUNT_ID} IN ({accounts})" if accounts else "1 = 0",
+        "destination_scope": scope or "1 = 0",
         "skip_unchanged_rows": True,
-        "row_version_column_name": ROW_HASH,
-        # A load with no row at all needs a stand-in row: PostgreSQL rejects an empty Parquet file.
-        "source_filter": f"{endpoint.key} <> ''",
+        "row_version_column_name": version,
     }

@@ -95,7 +95,7 @@ class DripSettings(BaseConfiguration):
     resume_max_age: float = 3600.0
     """Seconds for which what an interrupted run landed still counts as one consistent picture."""
     file_lasts: bool = False
-    """The DuckDB file lies on a volume that outlives the run, where a work pool runs it in a container."""
+    """The DuckDB file, or folder of Delta tables, is on a volume that outlives the run, which is in a container."""
     lock_wait: float = 60.0
     """Seconds to wait for another run, or a reader, that holds the destination."""
     memory_limit: str = "300MB"

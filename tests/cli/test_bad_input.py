@@ -151,6 +151,7 @@ def test_a_dataset_that_is_no_name(cli: Run) -> None:
 
 def test_an_unknown_destination(cli: Run) -> None:
     assert_plain(cli("sync", "--destination", "duckbd"), "did you mean 'duckdb'")
+    assert_plain(cli("sync", "--destination", "clickhouse"), "`cdc`", "postgres")
 
 
 def test_a_setting_that_is_no_number(cli: Run) -> None:

@@ -55,7 +55,7 @@ def said(prefect_server: None, told: tuple[str, Told], tmp_path_factory: pytest.
     filled = tmp_path_factory.mktemp("automations") / EXAMPLE.name
     filled.write_text(EXAMPLE.read_text().replace(TO_FILL_IN, str(block.save("ear", overwrite=True))))
     output = prefect("automation", "create", "--from-file", str(filled), cwd=PROJECT)
-    assert "Created 2 automation(s)" in output
+    assert "Created 4 automation(s)" in output
     yield messages
     with get_client(sync_client=True) as client:
         for automation in client.read_automations():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
@@ -15,20 +16,23 @@ from uuid import UUID
 import jsonschema
 import psutil
 import pytest
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import LogFilter
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.server.api import collections_data
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelled, Pending
+from prefect.states import Cancelled, Pending, Running
 from prefect.utilities.templating import apply_values
 
 from flows.deploying import description
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
+from tests.flow.test_mirror import assert_mirrors
 from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
@@ -36,8 +40,12 @@ SCHEDULES = {"sync": [("17 * * * *", True)], "full-refresh": [("37 2 * * *", Tru
 CHECK, CHECKED_AT = "drip-freshness/freshness", [("47 * * * *", True)]
 CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
 WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
+AUTOMATIONS = PROJECT / "docs" / "automations.yaml"
 SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
 COMMAND_SECONDS, RUN_SECONDS = 120, 180
+SOONEST = 10
+"""Seconds that Prefect lets an automation wait at least."""
+SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
 
 
 def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -98,6 +106,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deployments(client: SyncPrefectClient, checkout: Path) -> Iterator[dict[str, DeploymentResponse]]:
     """All of them by name: with the pool, as docs/operations.md says, and then once more, over what is there."""
     drip_flows("deploy", cwd=checkout)
+    queue = client.read_work_queue_by_name(QUEUE, work_pool_name=POOL)
+    client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` alone sets it too
     prefect("--no-prompt", "deploy", "--all", cwd=checkout)
     deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
     deployed[CHECK] = client.read_deployment_by_name(CHECK)
@@ -131,8 +141,9 @@ def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str)
     assert one.version == version("drip-flows")
     assert one.description
     narrow = {"accounts": None, "resources": None, "history": None}
-    mode = "auto" if name == "sync" else "full"
-    assert one.parameters == narrow | {"destination": "duckdb", "dataset": "drip", "mode": mode}
+    mode, hours = ("auto", 3) if name == "sync" else ("full", 8)
+    chosen = {"destination": "duckdb", "dataset": "drip", "mode": mode, "max_hours": hours}
+    assert one.parameters == narrow | chosen
     assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
     assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == SCHEDULES[name]
     assert not one.paused
@@ -242,7 +253,7 @@ def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
 
 
 @pytest.mark.usefixtures("nothing_scheduled")
-def test_a_run_that_is_killed_has_crashed_and_the_next_is_exact(
+def test_a_run_that_is_killed_has_crashed(
     client: SyncPrefectClient,
     deployment: DeploymentResponse,
     server: Server,
@@ -250,22 +261,95 @@ def test_a_run_that_is_killed_has_crashed_and_the_next_is_exact(
     world: World,
     tmp_path: Path,
 ) -> None:
-    world.faults = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
+    world.faults = SLOW_TAGS
     run = client.create_flow_run_from_deployment(deployment.id)
-    worker = start("prefect", "worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path)
-    deadline = time.monotonic() + RUN_SECONDS
-    while len(server.log) < 10 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    worker = worker_at_work(server, tmp_path)
     for process in psutil.Process(worker.pid).children(recursive=True):
         process.kill()
     finish(worker, RUN_SECONDS)
     state = client.read_flow_run(run.id).state
     assert state is not None
     assert state.is_crashed(), state
+
+
+@contextmanager
+def ended_soon(client: SyncPrefectClient, after: str) -> Iterator[None]:
+    """The example automation that ends runs which only this event was seen of, as soon as Prefect can."""
+    automations = yaml.safe_load(AUTOMATIONS.read_text())["automations"]
+    (one,) = [one for one in automations if after in one["trigger"].get("after", ())]
+    one["trigger"] |= {"within": SOONEST, "after": [after]}
+    automation = client.create_automation(AutomationCore.model_validate(one))
+    try:
+        yield
+    finally:
+        client.delete_automation(automation)
+
+
+def reached(client: SyncPrefectClient, run: UUID, kind: StateType) -> State:
+    """The state of a kind that a run comes to."""
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not (state := client.read_flow_run(run).state) or state.type != kind:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.5)
+    return state
+
+
+def assert_found_gone(client: SyncPrefectClient, run: UUID) -> None:
+    assert "Nothing was heard" in str(reached(client, run, StateType.CRASHED).message)
+
+
+def worker_at_work(server: Server, folder: Path) -> subprocess.Popen[str]:
+    """A worker whose run has asked for most lists."""
+    worker = start("prefect", "worker", "start", "--pool", POOL, "--run-once", cwd=folder)
+    deadline = time.monotonic() + RUN_SECONDS
+    while len(server.log) < 10 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return worker
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
+def test_a_run_whose_worker_is_killed_with_it_has_crashed_and_the_next_is_exact(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    server: Server,
+    warehouse: Warehouse,
+    world: World,
+    tmp_path: Path,
+) -> None:
+    world.faults = SLOW_TAGS
+    with ended_soon(client, "prefect.flow-run.heartbeat"):
+        run = client.create_flow_run_from_deployment(deployment.id)
+        worker = worker_at_work(server, tmp_path)
+        for process in [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]:
+            process.kill()
+        worker.communicate()
+        assert_found_gone(client, run.id)
     world.faults = None
     again = client.create_flow_run_from_deployment(deployment.id)
     prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
     assert_synced(client, again.id, warehouse, world)
+    assert_mirrors(warehouse, world)
+
+
+def test_a_run_that_a_worker_took_and_never_began_has_crashed(
+    client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]
+) -> None:
+    with ended_soon(client, "prefect.flow-run.Pending"):
+        run = client.create_flow_run_from_deployment(deployments["sync-account"].id)
+        client.set_flow_run_state(run.id, Pending())
+        assert_found_gone(client, run.id)
+
+
+def test_a_run_that_does_not_end_is_cancelled(
+    client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]
+) -> None:
+    """Its worker ends it then; here is none."""
+    with ended_soon(client, "prefect.flow-run.Running"):
+        run = client.create_flow_run_from_deployment(deployments["sync-account"].id)
+        for state in (Pending(), Running()):
+            client.set_flow_run_state(run.id, state)
+        assert reached(client, run.id, StateType.CANCELLING)
+    client.set_flow_run_state(run.id, Cancelled(), force=True)
 
 
 def test_a_file_in_a_container_is_refused(

@@ -1,0 +1,247 @@
+"""Each destination that is listed is made here, and its SQL written and parsed; where the list says so, it is filled.
+
+Nothing but Delta, in a folder, is filled here: the syncs into DuckDB and PostgreSQL are in the tests of the flow.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import dlt
+import duckdb
+import pytest
+import sqlglot
+from deltalake import DeltaTable
+from sqlglot import exp
+
+from flows.delta import DeltaReader
+from flows.deploying import description
+from flows.destinations import resolve_target
+from flows.dialects import written_for
+from flows.extract import Landed
+from flows.forget import forget
+from flows.landing import Landing
+from flows.load import PIPELINE, landed_source
+from flows.modes import SEEN
+from flows.run import Run, Runs, prepare
+from flows.sandbox import World
+from flows.source import DEFAULT_RESOURCES, ENDPOINTS
+from flows.source.errors import SettingsError
+from flows.source.folders import folder_at
+from flows.source.reading import Outcome
+from flows.source.schema import json_columns
+from flows.source.settings import load_settings
+from flows.syncs import LISTS, RUNS
+from flows.warehouses import HISTORY, REFUSED, TEXT, WAREHOUSES, DestinationName, check_driver
+from tests.conftest import PROJECT, Warehouse
+from tests.flow.test_mirror import assert_mirrors
+
+FIRST, SECOND = "1000001", "1000002"
+NOBODY = "n0body"
+ACCOUNT = {
+    "type": "service_account",
+    "project_id": "somewhere",
+    "client_email": "me@example.com",
+    "private_key": NOBODY,
+    "token_uri": "https://example.com",
+}
+CREDENTIALS = {
+    "duckdb": "somewhere.duckdb",
+    "postgres": f"postgresql://me:{NOBODY}@127.0.0.1:9/somewhere",
+    "motherduck": f"md:somewhere?motherduck_token={NOBODY}",
+    "snowflake": f"snowflake://me:{NOBODY}@account/somewhere?warehouse=small",
+    "bigquery": json.dumps(ACCOUNT),
+    "delta": "somewhere",
+}
+DATABASES = [name for name, kind in WAREHOUSES.items() if not kind.is_files]
+STATEMENTS = {"LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every destination, somewhere that nobody is at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", NOBODY)
+    monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
+    for name, kind in WAREHOUSES.items():
+        monkeypatch.setenv(kind.setting, CREDENTIALS[name])
+
+
+def test_a_destination_is_listed_if_a_flow_takes_it() -> None:
+    assert set(get_args(DestinationName)) == set(WAREHOUSES)
+
+
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_dlt_can_mirror_there(name: str) -> None:
+    check_driver(name)
+    caps = resolve_target(name, "drip").destination(load_settings()).capabilities()  # type: ignore[arg-type]
+    assert "cdc" in caps.supported_merge_strategies
+
+
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_a_place_is_named_without_its_secrets(name: str) -> None:
+    place = resolve_target(name, "drip").location  # type: ignore[arg-type]
+    assert "somewhere" in place
+    assert NOBODY not in place
+
+
+@pytest.mark.parametrize("name", [name for name in WAREHOUSES if name != "duckdb"])
+def test_a_place_that_is_not_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WAREHOUSES[name].setting)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # Google's library looks around for a machine of Google's
+    with pytest.raises(SettingsError, match=WAREHOUSES[name].setting):
+        resolve_target(name, "drip")  # type: ignore[arg-type]
+
+
+def test_where_dlt_cannot_mirror_nothing_starts() -> None:
+    assert "cdc" not in dlt.destinations.clickhouse().capabilities().supported_merge_strategies
+    caps = dlt.destinations.filesystem("somewhere").capabilities()
+    table: Any = {"table_format": "iceberg"}
+    assert "cdc" not in caps.merge_strategies_selector(caps.supported_merge_strategies, table_schema=table)
+    for name, reason in REFUSED.items():
+        with pytest.raises(SettingsError) as refused:
+            prepare(None, name, "drip")  # type: ignore[arg-type]
+        assert reason in str(refused.value)
+
+
+def test_what_does_not_work_is_refused_with_advice() -> None:
+    for name, kind in WAREHOUSES.items():
+        if HISTORY in kind.without:
+            with pytest.raises(SettingsError, match="--no-history"):
+                prepare(None, name, "drip")  # type: ignore[arg-type]
+            with pytest.raises(SettingsError, match="by hand"):
+                forget("somebody@example.com", name)  # type: ignore[arg-type]
+
+
+def test_a_place_that_cannot_be_reached_is_named_without_its_secrets() -> None:
+    with pytest.raises(SettingsError, match="cannot reach md:somewhere") as failed:
+        prepare(None, "motherduck", "drip")
+    assert NOBODY not in str(failed.value)
+
+
+def test_the_freshness_is_not_deployed_where_it_cannot_read() -> None:
+    def deployed(destination: str) -> list[str]:
+        return [one["name"] for one in description(PROJECT, "drip", "process", "", destination)["deployments"]]
+
+    assert {*deployed("snowflake"), "freshness"} == {*deployed("postgres")}
+    assert "freshness" not in deployed("snowflake")
+
+
+@dataclass
+class Written:
+    """The SQL of a load, by table: what makes it, and what merges it."""
+
+    made: dict[str, list[str]]
+    merged: dict[str, list[str]]
+
+
+@pytest.fixture(params=DATABASES)
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Written]:
+    """A load of every list of one account, whose lists are empty, as dlt would send it to a destination."""
+    name = request.param
+    target = resolve_target(name, "drip")
+    run = Run(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path / "landing")), ()), accounts=(FIRST,))
+    landed = [Landed(one, FIRST, Outcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account]
+    place = target.destination(load_settings())
+    pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")
+    pipeline.extract(landed_source(Runs((run,)), landed), loader_file_format="parquet")
+    pipeline.normalize()
+    client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
+    tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}
+    jobs = {one: client._create_merge_followup_jobs([table]) for one, table in tables.items()}
+    return name, Written(
+        {one: client._get_table_update_sql(one, list(t["columns"].values()), False) for one, t in tables.items()},
+        {one: Path(job.new_file_path()).read_text().splitlines() for one, [job] in jobs.items()},
+    )
+
+
+def parsed(name: str, statement: str) -> exp.Expr:
+    """A statement, all of which sqlglot understands."""
+    found = sqlglot.parse_one(statement, dialect=WAREHOUSES[name].dialect)
+    assert not isinstance(found, exp.Command), statement
+    return found
+
+
+def test_the_sql_of_a_load(written: tuple[str, Written]) -> None:
+    name, sql = written
+    for resource, endpoint in ENDPOINTS.items():
+        if resource in DEFAULT_RESOURCES:
+            assert all(parsed(name, statement) for statement in sql.merged[resource])
+            merged = " ".join(sql.merged[resource]).lower()
+            assert "merge into" in merged
+            assert "delete" in merged
+            if endpoint.per_account:
+                assert f"account_id in ('{FIRST}')" in merged
+            (made,) = sql.made[resource]
+            columns = {one.name.lower(): str(one.kind).lower() for one in parsed(name, made).find_all(exp.ColumnDef)}
+            of_json = {columns[column] for column in json_columns(endpoint)}
+            assert of_json <= ({"text", "string", "varchar"} if WAREHOUSES[name].json == TEXT else {"json", "jsonb"})
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("name", DATABASES)
+def test_our_own_statements(name: str, statement: str) -> None:
+    """In the words of each destination; said in DuckDB's again they mean the same."""
+    dialect = WAREHOUSES[name].dialect
+    escaped = {"bigquery": "`somewhere`.`drip`.`{0}`", "snowflake": '"DRIP"."{0}"'}.get(dialect, '"drip"."{0}"')
+    tables = {one: escaped.format(f"_{one}") for one in ("table", "syncs", "people")}
+    sql = written_for(dialect, STATEMENTS[statement], tables, lists=3)
+    found = {table.name for table in parsed(name, sql).find_all(exp.Table)}
+    assert found & {"_table", "_syncs", "_people"}
+    with duckdb.connect() as con:
+        con.execute(HERE)
+        ours = written_for("duckdb", STATEMENTS[statement], {one: f"_{one}" for one in tables}, lists=3)
+        theirs = sqlglot.parse_one(written_for(dialect, STATEMENTS[statement], {one: f"_{one}" for one in tables},
+                                               lists=3), dialect=dialect).sql("duckdb")  # fmt: skip
+        rows = con.execute(ours).fetchall()
+        assert rows
+        assert sorted(con.execute(theirs).fetchall(), key=str) == sorted(rows, key=str)
+
+
+HERE = """
+    CREATE TABLE _table (run TEXT, account TEXT, resource TEXT, mode TEXT, landed_rows INT, loaded_rows INT,
+        complete BOOL, started TIMESTAMPTZ, finished TIMESTAMPTZ);
+    INSERT INTO _table VALUES
+        ('a', '1', 'tags', 'full', 5, 5, TRUE, '2026-06-01 08:00:00+00', '2026-06-01 08:01:00+00'),
+        ('a', '1', 'subscribers', 'full', 9, 9, TRUE, '2026-06-01 08:00:00+00', '2026-06-01 08:01:00+00'),
+        ('a', '2', 'subscribers', 'full', 7, 7, FALSE, '2026-06-01 08:00:00+00', '2026-06-01 08:01:00+00'),
+        ('b', '1', 'subscribers', 'incremental', 1, 1, TRUE, '2026-06-02 08:00:00+00', '2026-06-02 08:01:00+00'),
+        ('c', '1', 'tags', 'full', 4, 4, TRUE, '2026-05-01 08:00:00+00', '2026-05-01 08:01:00+00');
+    CREATE TABLE _syncs AS FROM _table;
+    CREATE TABLE _people AS SELECT '1' AS account_id, TIMESTAMPTZ '2026-05-31 08:00:00+00' AS created_at
+"""
+"""Three runs, of which two are of one week, and somebody."""
+
+
+class DeltaWarehouse(Warehouse):
+    """Delta tables in a folder, asked by DuckDB."""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        folders = [log.parent for log in (self.path / self.dataset).glob("*/_delta_log")]
+        with duckdb.connect() as con:
+            return DeltaReader({folder.name: DeltaTable(folder) for folder in folders}, con).execute_sql(query)
+
+
+def test_delta_tables_are_a_mirror(sync: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "lake"))
+    lake = DeltaWarehouse(tmp_path / "lake")
+    assert sync(destination="delta", history=False).exit_code == 0
+    assert_mirrors(lake, world)
+    people = world.account(FIRST).records["subscribers"]
+    gone, changed = (person["id"] for person in people.all()[:2])
+    people.delete([gone])
+    people.update(changed, first_name="Zoë", brand_new={"a": 1})
+    people.add({"id": "newcomer000000000000", "email": "new@example.com", "created_at": "2026-06-01T08:00:00Z"})
+    world.account(SECOND).records["webhooks"].clear()
+    report = sync(destination="delta", history=False)
+    assert report.exit_code == 0
+    assert_mirrors(lake, world)
+    assert lake.rows(f"SELECT first_name, brand_new FROM subscribers WHERE id = '{changed}'") == [("Zoë", '{"a":1}')]
+    assert {line.before for line in report.lists if line.resource == "subscribers"} == {130, 20}
+    people.add({"id": "latecomer00000000000", "email": "late@example.com", "created_at": "2026-06-02T08:00:00Z"})
+    report = sync(destination="delta", history=False, mode="incremental", resources=["subscribers"])
+    assert {line.mode for line in report.lists} == {"incremental"}
+    assert report.exit_code == 0
+    assert_mirrors(lake, world)
