@@ -50,6 +50,7 @@ def check_accounts(runs: Runs, wanted: Sequence[str] | None) -> None:
             if not set(wanted or ()) <= {account for run in runs.each for account in visible(run)}:
                 for run in runs.each:  # what landed a minute ago may not know it yet
                     run.unit(ACCOUNTS.resource, None).clear()
+                clean_up(runs)  # a client that was refused has stopped
                 found = _ask(runs)
             with_accounts(runs, found, wanted)
     finally:
