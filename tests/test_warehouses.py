@@ -186,14 +186,16 @@ def test_our_own_statements(name: str, statement: str) -> None:
     dialect = WAREHOUSES[name].dialect
     escaped = {"bigquery": "`somewhere`.`drip`.`{0}`", "snowflake": '"DRIP"."{0}"'}.get(dialect, '"drip"."{0}"')
     tables = {one: escaped.format(f"_{one}") for one in ("table", "syncs", "people")}
-    sql = written_for(dialect, STATEMENTS[statement], tables, lists=3)
+    values = {"lists": 3, "connection": "CAST(NULL AS VARCHAR)"}
+    sql = written_for(dialect, STATEMENTS[statement], tables, **values)
     found = {table.name for table in parsed(name, sql).find_all(exp.Table)}
     assert found & {"_table", "_syncs", "_people"}
     with duckdb.connect() as con:
         con.execute(HERE)
-        ours = written_for("duckdb", STATEMENTS[statement], {one: f"_{one}" for one in tables}, lists=3)
-        theirs = sqlglot.parse_one(written_for(dialect, STATEMENTS[statement], {one: f"_{one}" for one in tables},
-                                               lists=3), dialect=dialect).sql("duckdb")  # fmt: skip
+        here = {one: f"_{one}" for one in tables}
+        ours = written_for("duckdb", STATEMENTS[statement], here, **values)
+        written = written_for(dialect, STATEMENTS[statement], here, **values)
+        theirs = sqlglot.parse_one(written, dialect=dialect).sql("duckdb")
         rows = con.execute(ours).fetchall()
         assert rows
         assert sorted(con.execute(theirs).fetchall(), key=str) == sorted(rows, key=str)
