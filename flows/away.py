@@ -70,7 +70,10 @@ class RemoteBudget(Budget):
 
     def _post(self, path: str, content: Any) -> bytes:
         try:
-            return self._http.post(path, content=msgspec.json.encode(content)).raise_for_status().content
+            answer = self._http.post(path, content=msgspec.json.encode(content))
+            if answer.status_code == httpx.codes.GONE:
+                raise Stopped(answer.text)
+            return answer.raise_for_status().content
         except httpx.HTTPError as error:
             raise Stopped(
                 f"the sync that this list is read for does not answer at {self._http.base_url} "

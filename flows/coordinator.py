@@ -26,7 +26,7 @@ from flows.source.errors import SettingsError
 from flows.source.settings import common_settings, variable
 
 OPERATIONS = {"try_take", "announce", "go_on", "plan", "done", "count", "take_back", "observe", "spent", "left"}
-UNAUTHORIZED, UNKNOWN = 401, 404
+UNAUTHORIZED, UNKNOWN, GONE = 401, 404, 410
 
 
 @dataclass
@@ -44,6 +44,8 @@ class Coordinator:
         budget, what = self._budget(request.headers.get("Authorization", "")), request.path_params["what"]
         if budget is None:
             return Response(status_code=UNAUTHORIZED)
+        if budget.stop.is_set():
+            return Response(budget.reason, status_code=GONE)
         if what == LANDED:
             emit(msgspec.json.decode(await request.body(), type=PageLanded))
             return Response()

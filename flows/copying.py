@@ -102,7 +102,7 @@ def _refuse_what_is_there(target: Target, replace: bool) -> None:
 def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> None:
     """Replace the target's tables, with the names that unknown fields have, and make the views over them."""
     with tempfile.TemporaryDirectory(prefix="drip-copy-") as folder:
-        run = Run(target, tuple(schema), Landing(folder_at(folder), ()))
+        run = Run(target, tuple(schema), Landing(folder_at(folder), ""))
         pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=folder,

@@ -12,7 +12,7 @@ from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
 from flows.progress import ListRead, PageLanded, emit
-from flows.run import Run, tools_of
+from flows.run import Run, Tools, tools_of
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
 from flows.source.families import land
@@ -120,6 +120,11 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     if outcome is None:
         raise Stopped("the list was not read to its end")
     return Landed(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
+
+
+def patient(tools: Tools) -> Task[Any, Any]:
+    """The extraction, with the settings' pause before it is tried once more."""
+    return extract.with_options(retry_delay_seconds=tools.settings.task_retry_delay)
 
 
 def _max_age(resource: str, settings: DripSettings) -> float:

@@ -1,28 +1,33 @@
-"""Where the lists of a sync are read: in threads of the run, or by Dask in other processes, here or elsewhere."""
+"""Where the lists of a sync are read: in threads of the run, by Dask, or in flow runs of their own."""
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from prefect.tasks import Task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.extract import extract
+from flows.extract import patient
 from flows.run import Run, Runs, tools_of
+from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.source.settings import common_settings, variable
 
-THREADS, DASK = "threads", "dask"
+THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
 SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
 THREADS_PER_PROCESS = 4
+ACCOUNTS_AT_ONCE = 64
+"""Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
 
 Submit = Callable[[Run, str, str | None], Any]
-"""Has a list of a run read: a resource and an account; returns a Prefect future."""
+"""Has a list of a run read: a resource and an account; returns a Prefect future, or what is waited for like one."""
 
 
-@contextmanager
-def fan_out(runs: Runs) -> Iterator[Submit]:
+def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
     """A way to have lists read, as the settings say, for as long as the block lasts.
 
     Raises:
@@ -30,35 +35,90 @@ def fan_out(runs: Runs) -> Iterator[Submit]:
     """
     how = common_settings().fan_out
     if how == THREADS:
-        yield lambda run, resource, account: _patient(run).submit(run, resource, account)
-        return
+        return _threads()
+    if how == DEPLOYMENT:
+        return _deployment(runs)
+    if how == DASK or how.startswith(SCHEDULER):
+        return _dask(runs, how)
+    raise SettingsError(f"{variable('fan_out')} is {how!r}: use {THREADS}, {DASK}, tcp://host:port or {DEPLOYMENT}")
+
+
+@contextmanager
+def _threads() -> Iterator[Submit]:
+    yield _in_a_thread
+
+
+def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:
+    return patient(tools_of(run)).submit(run, resource, account)
+
+
+@contextmanager
+def _dask(runs: Runs, how: str) -> Iterator[Submit]:
     from flows.coordinator import coordinating
 
-    with coordinating(runs.known) as url, _dask(how) as runner:
+    with coordinating(runs.known) as url, _dask_runner(how) as runner:
 
         def submit(run: Run, resource: str, account: str | None) -> Any:
             parameters = {"run": replace(run, coordinator=url), "resource": resource, "account": account}
-            return runner.submit(_patient(run), parameters)
+            return runner.submit(patient(tools_of(run)), parameters)
 
         yield submit
 
 
-def _patient(run: Run) -> Task[Any, Any]:
-    return extract.with_options(retry_delay_seconds=tools_of(run).settings.task_retry_delay)
-
-
 @contextmanager
-def _dask(how: str) -> Iterator[Any]:
-    if how != DASK and not how.startswith(SCHEDULER):
-        raise SettingsError(f"{variable('fan_out')} is {how!r}: use {THREADS}, {DASK} or tcp://host:port")
+def _dask_runner(how: str) -> Iterator[Any]:
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError:
         raise SettingsError("reading with Dask needs the extra: pip install 'drip-flows[dask]'") from None
     local = {"n_workers": os.cpu_count(), "threads_per_worker": THREADS_PER_PROCESS, "dashboard_address": None}
+    make = partial(DaskTaskRunner, cluster_kwargs=local) if how == DASK else partial(DaskTaskRunner, address=how)
     try:
-        with DaskTaskRunner(address=None if how == DASK else how, cluster_kwargs=local if how == DASK else None) as one:
-            _ = one.client
-            yield one
+        with make() as runner:
+            _ = runner.client
+            yield runner
     except OSError as error:
         raise SettingsError(f"no Dask scheduler at {how}: {error}; see {variable('fan_out')}") from None
+
+
+@contextmanager
+def _deployment(runs: Runs) -> Iterator[Submit]:
+    """A flow run for each account, on a work pool; lists that belong to none are read in this run."""
+    from flows.coordinator import coordinating
+    from flows.extract_account import extract_elsewhere
+
+    started: dict[tuple[str, str], Any] = {}
+    pool: Any = ThreadPoolTaskRunner(max_workers=ACCOUNTS_AT_ONCE)
+    with coordinating(runs.known) as url, pool as runner:
+
+        def submit(run: Run, resource: str, account: str | None) -> Any:
+            if account is None:
+                return _in_a_thread(run, resource, account)
+            name = (run.connection, account)
+            if name not in started:
+                lists = [one for one in run.resources if ENDPOINTS[one].per_account]
+                parameters = {"run": replace(run, coordinator=url), "account": account, "resources": lists}
+                started[name] = runner.submit(extract_elsewhere, parameters)
+            return ListOfAccount(started[name], resource)
+
+        yield submit
+
+
+@dataclass
+class ListOfAccount:
+    """One list of an account whose lists are all read in one flow run; waited for like a Prefect future."""
+
+    account: Any
+    resource: str
+
+    def wait(self) -> None:
+        """Until the flow run has ended."""
+        self.account.wait()
+
+    @property
+    def state(self) -> State[Any]:
+        """Completed with what landed, or failed with why the list, or all of the account, did not."""
+        if not self.account.state.is_completed():
+            return self.account.state  # type: ignore[no-any-return]
+        result = self.account.state.result()[self.resource]
+        return Failed(data=result) if isinstance(result, Exception) else Completed(data=result)

@@ -24,18 +24,17 @@ class Landing:
 
     Args:
         root: the landing zone.
-        purpose: what tells this part from others; only a hash of it shows.
+        part: name of the part, from `part_for`.
     """
 
-    def __init__(self, root: Folder, purpose: tuple[str, ...]) -> None:
-        digest = hashlib.blake2b("\0".join(purpose).encode(), digest_size=10).hexdigest()
-        self.root = root
-        self.folder = root / digest
+    def __init__(self, root: Folder, part: str) -> None:
+        self.root, self.part = root, part
+        self.folder = root / part
 
     @property
     def work(self) -> Folder:
         """The local folder beside it, for what dlt makes of what landed."""
-        return self.folder if is_local(self.folder) else folder_at(get_dlt_pipelines_dir()) / WORK / self.folder.name
+        return self.folder if is_local(self.folder) else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
 
     def prepare(self) -> None:
         """Make the folders, private to the user, or try whether the bucket can be written to.
@@ -66,3 +65,8 @@ class Landing:
         if since:
             name, endpoint = f"{name}-since-{re.sub('[^0-9]', '', since)}", endpoint.since(since)
         return unit_in(self.folder / endpoint.resource / name, endpoint, account_id)
+
+
+def part_for(*purpose: str) -> str:
+    """The name of the part for one token, base URL, destination and dataset: a hash, which tells nothing of them."""
+    return hashlib.blake2b("\0".join(purpose).encode(), digest_size=10).hexdigest()

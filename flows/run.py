@@ -15,7 +15,7 @@ from functools import partial
 import pyarrow as pa
 
 from flows.destinations import Target, resolve_target
-from flows.landing import Landing
+from flows.landing import Landing, part_for
 from flows.progress import Listener, emit, tell
 from flows.source.client import DripClient
 from flows.source.decode import Decoder
@@ -261,7 +261,8 @@ def _landing(settings: DripSettings, target: Target) -> Landing:
     named = (settings.connection,) if settings.connection else ()
     try:
         root = folder_at(settings.landing)
-        landing = Landing(root, (settings.base_url, settings.token, target.location, target.dataset, *named))
+        part = part_for(settings.base_url, settings.token, target.location, target.dataset, *named)
+        landing = Landing(root, part)
         landing.prepare()
     except Exception as error:  # a bucket's own errors are of no common kind
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]

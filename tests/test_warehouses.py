@@ -141,7 +141,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     """A load of every list of one account, whose lists are empty, as dlt would send it to a destination."""
     name = request.param
     target = resolve_target(name, "drip")
-    run = Run(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path / "landing")), ()), accounts=(FIRST,))
+    run = Run(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))
     landed = [Landed(one, FIRST, Outcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")

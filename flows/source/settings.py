@@ -84,7 +84,7 @@ class DripSettings(BaseConfiguration):
     """How often a list that moves while it is read is read again before it is called incomplete."""
 
     fan_out: str = "threads"
-    """Where lists are read: `threads` of the run, `dask` processes beside it, or a Dask scheduler (`tcp://host:8786`)."""
+    """Where lists are read: `threads` of the run, `dask` processes, a scheduler (`tcp://host:8786`), `deployment`."""
     coordinator: str = "127.0.0.1"
     """Address of the run's machine, `host` or `host:port`, at which what reads elsewhere asks for its budget."""
 

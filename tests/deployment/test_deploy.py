@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import jsonschema
@@ -19,7 +20,7 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import LogFilter
+from prefect.client.schemas.filters import FlowFilter, LogFilter
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
@@ -32,11 +33,13 @@ from prefect.utilities.templating import apply_values
 from flows.deploying import description
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
+from tests.flow.conftest import refused, serve_limited
 from tests.flow.test_mirror import assert_mirrors
 from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
 SCHEDULES = {"sync": [("17 * * * *", True)], "full-refresh": [("37 2 * * *", True)], "sync-account": []}
+EXTRACTION = "drip-extract/extract-account"
 CHECK, CHECKED_AT = "drip-freshness/freshness", [("47 * * * *", True)]
 CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
 WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
@@ -110,7 +113,7 @@ def deployments(client: SyncPrefectClient, checkout: Path) -> Iterator[dict[str,
     client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` alone sets it too
     prefect("--no-prompt", "deploy", "--all", cwd=checkout)
     deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
-    deployed[CHECK] = client.read_deployment_by_name(CHECK)
+    deployed |= {name: client.read_deployment_by_name(name) for name in (CHECK, EXTRACTION)}
     yield deployed
     for one in deployed.values():
         client.delete_deployment(one.id)
@@ -372,3 +375,39 @@ def test_a_file_in_a_container_is_refused(
     assert state.is_failed()
     assert "SOURCES__DRIP__FILE_LASTS" in str(state.message)
     assert not server.log
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
+def test_workers_read_an_account_each_within_one_budget(
+    client: SyncPrefectClient, sync: Any, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flow here, each account's lists in a flow run of its own; one account has a list that fails."""
+    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=14, rate_window=5)
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")
+    with serve_limited(world, monkeypatch, 14, 5) as server:
+        workers = [start("prefect", "worker", "start", "--pool", POOL, cwd=tmp_path) for _ in range(2)]
+        try:
+            report = sync()
+        finally:
+            for worker in workers:
+                os.killpg(worker.pid, signal.SIGTERM)
+                worker.communicate(timeout=COMMAND_SECONDS)
+        assert [(line.account, line.resource) for line in report.failures] == [("1000002", "tags")]
+        assert "HTTP 403" in report.failures[0].note
+        assert report.requests == len(server.log)
+        assert refused(server.log) == 0
+    read = client.read_flow_runs(flow_filter=FlowFilter(name={"any_": ["drip-extract"]}))
+    assert sorted(str(run.state_type.value) for run in read if run.state_type) == ["COMPLETED", "FAILED"]
+    for account in world.account_ids:
+        rows = warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{account}'")
+        assert sorted(rows) == sorted(world.account(account).subscribers.ids())
+
+
+def test_a_fan_out_to_a_deployment_that_is_not_there_says_so(
+    sync: Any, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")
+    monkeypatch.setattr("flows.extract_account.DEPLOYMENT", "drip-extract/not-there")
+    report = sync(resources=["tags"])
+    assert "drip-flows deploy" in report.failures[0].note
