@@ -6,7 +6,7 @@ how far its list is. So a token has one budget, one count and one progress, howe
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,9 @@ def coordinating(runs: Sequence[Run]) -> Iterator[str]:
     budgets = {key_of(tools_of(run).settings, run.id): tools_of(run).client.budget for run in runs}
     application = Starlette(routes=[Route("/{what}", Coordinator(budgets).answer, methods=["POST"])])
     host, _, port = common_settings().coordinator.partition(":")
-    try:
-        with serving(application, "coordinator", host, int(port or 0)) as url:
-            yield url
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{variable('coordinator')} is no address to listen on here: {error}") from None
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(serving(application, "coordinator", host, int(port or 0)))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{variable('coordinator')} is no address to listen on here: {error}") from None
+        yield url

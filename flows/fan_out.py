@@ -73,12 +73,12 @@ def _dask_runner(how: str) -> Iterator[Any]:
         raise SettingsError("reading with Dask needs the extra: pip install 'drip-flows[dask]'") from None
     local = {"n_workers": os.cpu_count(), "threads_per_worker": THREADS_PER_PROCESS, "dashboard_address": None}
     make = partial(DaskTaskRunner, cluster_kwargs=local) if how == DASK else partial(DaskTaskRunner, address=how)
-    try:
-        with make() as runner:
+    with make() as runner:
+        try:
             _ = runner.client
-            yield runner
-    except OSError as error:
-        raise SettingsError(f"no Dask scheduler at {how}: {error}; see {variable('fan_out')}") from None
+        except OSError as error:
+            raise SettingsError(f"no Dask scheduler at {how}: {error}; see {variable('fan_out')}") from None
+        yield runner
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from flows.away import RemoteBudget
 from flows.coordinator import coordinating
 from flows.fan_out import fan_out
 from flows.progress import Event, ListRead, PageLanded, listening
-from flows.run import clean_up, prepare
+from flows.run import clean_up, prepare, tools_of
 from flows.sandbox import Server, World, serve
 from flows.source.errors import SettingsError, Stopped
 from flows.source.settings import load_settings
@@ -115,6 +115,9 @@ def test_what_reads_for_a_sync_that_has_ended_stops(server: Server, warehouse: W
         ours.done()
         with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):
             RemoteBudget(settings, stop, url, "another run").take()
+        tools_of(runs.common).client.give_up("it took too long")
+        with pytest.raises(Stopped, match="it took too long"):
+            ours.take()
     with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):
         ours.take()
     clean_up(runs)
