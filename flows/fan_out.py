@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,8 @@ from flows.source.settings import common_settings, variable
 
 THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
 SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
+LISTS_AT_ONCE = 8
+"""Of a connection, in threads. How many requests are under way at once is a setting of the source."""
 THREADS_PER_PROCESS = 4
 ACCOUNTS_AT_ONCE = 64
 """Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
@@ -35,7 +37,7 @@ def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
     """
     how = common_settings().fan_out
     if how == THREADS:
-        return _threads()
+        return _threads(runs)
     if how == DEPLOYMENT:
         return _deployment(runs)
     if how == DASK or how.startswith(SCHEDULER):
@@ -44,8 +46,29 @@ def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
 
 
 @contextmanager
-def _threads() -> Iterator[Submit]:
-    yield _in_a_thread
+def _threads(runs: Runs) -> Iterator[Submit]:
+    """The threads of the flow; of several connections each has its own, or one that waits for its budget held all."""
+    if len(runs.known) == 1:
+        yield _in_a_thread
+        return
+    with ExitStack() as stack:
+        pools: dict[str, Any] = {run.connection: ThreadPoolTaskRunner(max_workers=LISTS_AT_ONCE) for run in runs.known}
+        for pool in pools.values():
+            stack.enter_context(pool)
+        stack.push(partial(_hurry, runs))
+
+        def submit(run: Run, resource: str, account: str | None) -> Any:
+            parameters = {"run": run, "resource": resource, "account": account}
+            return pools[run.connection].submit(patient(tools_of(run)), parameters)
+
+        yield submit
+
+
+def _hurry(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
+    """Have the threads end where the run is interrupted: they are waited for, and may wait for their budget."""
+    if kind:
+        for run in runs.known:
+            tools_of(run).client.give_up("the run was interrupted")
 
 
 def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:

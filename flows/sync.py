@@ -13,7 +13,7 @@ from flows.budget import budgets_in_prefect
 from flows.deployed import prepare_in_prefect
 from flows.discovery import discover, seen_by_several, with_accounts
 from flows.extract import gather, without_refused
-from flows.fan_out import Submit, fan_out
+from flows.fan_out import LISTS_AT_ONCE, Submit, fan_out
 from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
@@ -27,9 +27,6 @@ from flows.summary import state_message
 from flows.syncs import ListName
 from flows.time_limit import time_limit
 from flows.warehouses import DestinationName
-
-THREADS = 8
-"""Lists read at once. How many requests are under way at once is a setting of the source."""
 
 AccountIds = Annotated[
     list[Annotated[str, Field(pattern=r"^\d+$")]] | None,
@@ -61,7 +58,7 @@ Dataset = Annotated[str, Field(description="The schema that the tables are in.",
 @flow(
     name="drip-sync",
     flow_run_name="sync into {destination} {dataset}",
-    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=LISTS_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
 def sync(

@@ -386,3 +386,20 @@ def test_the_command_shows_accounts_by_connection(server: dict[str, Server], wor
     result = accounts()
     assert (result.returncode, OTHER in result.stdout) == (1, True)
     assert f"accounts of {ACME}: HTTP 401" in result.stdout
+
+
+def test_a_connection_that_waits_for_its_budget_holds_up_no_other(
+    sync: Any, worlds: dict[str, World], server: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {name: [f"{number}00000{place}" for place in range(9)] for name, number in ((ACME, 1), (ZENITH, 2))}
+    limit, window = 6, 8
+    with ExitStack() as stack:
+        world = {name: World(seed=7, sizes=dict.fromkeys(ids, 1), api_key=KEYS[name]) for name, ids in many.items()}
+        served = {name: stack.enter_context(serve(one)) for name, one in world.items()}
+        for name, running in served.items():
+            monkeypatch.setenv(variable(name, "BASE_URL"), running.url)
+        monkeypatch.setenv(variable(ACME, "RATE_LIMIT"), str(limit))
+        monkeypatch.setenv(variable(ACME, "RATE_WINDOW"), str(window))
+        assert sync(resources=["tags"], history=False).exit_code == 0
+        waited_for = sorted(request.time for request in served[ACME].log)[limit]
+        assert max(request.time for request in served[ZENITH].log) < waited_for
