@@ -391,8 +391,8 @@ def test_the_command_shows_accounts_by_connection(server: dict[str, Server], wor
 def test_a_connection_that_waits_for_its_budget_holds_up_no_other(
     sync: Any, worlds: dict[str, World], server: dict[str, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = {name: [f"{number}00000{place}" for place in range(9)] for name, number in ((ACME, 1), (ZENITH, 2))}
-    limit, window = 6, 8
+    many = {name: [f"{number}0000{place}" for place in range(10, 30)] for name, number in ((ACME, 1), (ZENITH, 2))}
+    limit, window = 12, 5
     with ExitStack() as stack:
         world = {name: World(seed=7, sizes=dict.fromkeys(ids, 1), api_key=KEYS[name]) for name, ids in many.items()}
         served = {name: stack.enter_context(serve(one)) for name, one in world.items()}
