@@ -27,8 +27,9 @@ WORTH_SAYING = 0.2
 class Budget:
     """The requests of one token in one process, counted by the API's headers and by our own clock.
 
-    A thread takes a request before it sends one and waits, openly, where none is left. The API names no time
-    at which a spent budget comes back, so it is taken to be when our own oldest request leaves the window.
+    A thread takes a request before it sends one and waits, openly, where none is left. The API counts a request at some
+    moment until it answers, so here it leaves the window one window after its answer. The API names no time at which a
+    spent budget comes back, so it is taken to be when our own oldest request leaves the window.
 
     Args:
         limit: requests that the API grants in a window.
@@ -51,7 +52,7 @@ class Budget:
         self.reason = "stopped"
         self.requests = 0
         self.remaining: int | None = None
-        self._sent: deque[float] = deque()
+        self._answered: deque[float] = deque()
         self._reopens = 0.0
         self._under_way: deque[float] = deque()
         self._lock = threading.Lock()
@@ -96,16 +97,18 @@ class Budget:
         with self._lock:
             if self._under_way:
                 self._under_way.popleft()
+                self._answered.append(time.monotonic())
 
     def count(self) -> None:
-        """Count a request that was not waited for: a retry."""
+        """Count a request that was not waited for: a retry. The try before it has been answered, or never will be."""
         with self._lock:
-            self._count(time.monotonic())
+            self._answered.append(time.monotonic())
+            self._count()
 
     def take_back(self) -> None:
         """Uncount a retry that was not made after all: the tries were used up."""
         with self._lock:
-            self._sent.pop()
+            self._answered.pop()
             self.requests -= 1
             self._leased += 1
 
@@ -125,7 +128,7 @@ class Budget:
         """Requests that may be sent now without waiting, as far as we know."""
         with self._lock:
             self._forget_old(time.monotonic())
-            ours = self.limit - len(self._sent)
+            ours = self.limit - self._in_window()
             return max(0, ours if self.remaining is None else min(ours, self.remaining))
 
     def try_take(self) -> float:
@@ -134,15 +137,15 @@ class Budget:
             now = time.monotonic()
             self._forget_old(now)
             wait = max(self._reopens - now, 0.0)
-            if len(self._sent) >= self.limit:
-                wait = max(wait, self._sent[0] + self.window - now + SAFETY)
+            if self._in_window() >= self.limit:
+                wait = max(wait, self._answered[0] + self.window - now + SAFETY if self._answered else POLL)
             if wait == 0.0 and self._may_be_one_too_many():
                 return POLL
             if wait == 0.0:
                 wait = self._lease()
             if wait == 0.0:
                 self._under_way.append(now)
-                self._count(now)
+                self._count()
             return wait
 
     def _may_be_one_too_many(self) -> bool:
@@ -159,19 +162,21 @@ class Budget:
             self._leased = block
         return wait
 
-    def _count(self, now: float) -> None:
-        self._sent.append(now)
+    def _in_window(self) -> int:
+        return len(self._answered) + len(self._under_way)
+
+    def _count(self) -> None:
         self.requests += 1
         self._leased -= 1
 
     def _close(self, at_least: float) -> None:
         now = time.monotonic()
-        oldest = self._sent[0] if self._sent else now
+        oldest = self._answered[0] if self._answered else now
         self._reopens = max(self._reopens, now + max(oldest + self.window + SAFETY - now, at_least))
 
     def _forget_old(self, now: float) -> None:
-        while self._sent and self._sent[0] <= now - self.window - SAFETY:
-            self._sent.popleft()
+        while self._answered and self._answered[0] <= now - self.window - SAFETY:
+            self._answered.popleft()
         while self._under_way and self._under_way[0] <= now - ABANDONED:
             self._under_way.popleft()
 
