@@ -14,7 +14,8 @@ SIZES = {"1000001": 300, "1000002": 5}
 @pytest.fixture
 def days(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small demo of three days; its database."""
-    for name in ("SOURCES__DRIP__BASE_URL", "SOURCES__DRIP__API_KEY", "DESTINATION__DUCKDB__CREDENTIALS"):
+    of_the_source = (f"SOURCES__DRIP__{name}" for name in ("BASE_URL", "API_KEY", "CONNECTIONS"))
+    for name in (*of_the_source, "DESTINATION__DUCKDB__CREDENTIALS"):
         monkeypatch.setenv(name, "set by the demo")
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
     monkeypatch.setattr(terminal, "DEMO_DAYS", 3)
