@@ -31,8 +31,6 @@ BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunke
 REMAINING = "X-RateLimit-Remaining"
 CHUNK_BYTES = 1 << 18
 SNIPPET_CHARS = 80
-PAGES_PER_REQUEST = 2
-"""Asked for ahead, so that as many requests as are allowed are under way while pages that came are decoded."""
 T = TypeVar("T")
 FAULT = "drip_fault"
 """Attribute of a response that says why its body cannot be used; empty where it can."""
@@ -142,15 +140,10 @@ class DripClient:
         self.budget.reason = reason
         self.stop.set()
 
-    @property
-    def pages_ahead(self) -> int:
-        """How many pages may be asked for before the first of them is dealt with."""
-        return self.settings.parallel * PAGES_PER_REQUEST if self.settings.parallel > 1 else 1
-
     def ahead(self, function: Callable[[int], T]) -> "Ahead[T]":
         """Calls of `function`, as many under way at once as are asked for, in threads that all lists share."""
         if self._pool is None and self.settings.parallel > 1:
-            self._pool = ThreadPoolExecutor(self.pages_ahead, thread_name_prefix="drip-page")
+            self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
         return Ahead(function, self._pool)
 
     def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:

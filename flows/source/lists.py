@@ -87,7 +87,7 @@ class ListReader:
 
         Counts of pages asked for together come in no order: where rows arrive, some look as if the list shrank.
         """
-        return 1 if self._is_last_attempt else self.client.pages_ahead
+        return 1 if self._is_last_attempt else self.client.settings.parallel
 
     @property
     def _is_last_attempt(self) -> bool:

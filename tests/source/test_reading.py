@@ -77,10 +77,6 @@ class FakeClient:
             body["meta"] = meta  # type: ignore[assignment]
         return Reply("http://test", json.dumps(body).encode(), NOW)
 
-    @property
-    def pages_ahead(self) -> int:
-        return self.settings.parallel
-
     def ahead(self, function: Callable[[int], Any]) -> Ahead[Any]:
         return Ahead(function, AtOnce())
 
