@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
+from flows.fan_out import LISTS_AT_ONCE
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
 from tests.flow.conftest import refused, serve_limited
 
 ACCOUNT = "1000001"
-PAGES = 20
+PAGES = 40
 FIXED = 11 + 4
 """Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
 PARALLEL = 2
-LOST_BY_A_KILL = 2 * PARALLEL + 1
-"""Requests under way, as many answered and not landed yet on a slow machine, and the accounts asked for anew."""
+LOST_BY_A_KILL = LISTS_AT_ONCE + PARALLEL + 1
+"""Answered and not landed yet on a slow machine, one of each list; under way; and the accounts asked for anew."""
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def assert_exact(warehouse: Warehouse, world: World) -> None:
 def test_killed_again_and_again_it_pays_for_no_page_twice(
     command: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    kills = (6, 14, 22, 29)
+    kills = (25, 40, 52)  # so late that to begin anew each time would cost more than what a kill may
     for count in kills:
         process = command()
         wait_for_requests(slow_server, process, count)
