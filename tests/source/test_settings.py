@@ -24,13 +24,15 @@ access_token = "of zenith"
 
 
 @pytest.fixture
-def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_project(tmp_path: Path) -> Iterator[None]:
     """A project with the connections in its secrets."""
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text(SECRETS)
-    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
-    with switched_run_context(RunContext(str(tmp_path))):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+        with switched_run_context(RunContext(str(tmp_path))):
+            yield
+            patch.undo()  # dlt reads the settings of where it was again, by what the environment says then
 
 
 @pytest.mark.usefixtures("in_project")
