@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from flows.away import LANDED, key_of
+from flows.away import LANDED, RemoteBudget, key_of
 from flows.progress import PageLanded, emit
 from flows.run import Run, tools_of
 from flows.serving import serving
@@ -25,8 +26,8 @@ from flows.source.budget import Budget
 from flows.source.errors import SettingsError
 from flows.source.settings import common_settings, variable
 
-OPERATIONS = {"try_take", "announce", "go_on", "plan", "done", "count", "take_back", "observe", "spent", "left"}
-UNAUTHORIZED, UNKNOWN, GONE = 401, 404, 410
+OPERATIONS = {name for name in vars(RemoteBudget).keys() & vars(Budget).keys() if not name.startswith("_")}
+"""Of a budget, that are asked for from away."""
 
 
 @dataclass
@@ -43,14 +44,14 @@ class Coordinator:
         """Call one of a budget's operations, or pass on that a page has landed."""
         budget, what = self._budget(request.headers.get("Authorization", "")), request.path_params["what"]
         if budget is None:
-            return Response(status_code=UNAUTHORIZED)
+            return Response(status_code=HTTPStatus.UNAUTHORIZED)
         if budget.stop.is_set():
-            return Response(budget.reason, status_code=GONE)
+            return Response(budget.reason, status_code=HTTPStatus.GONE)
         if what == LANDED:
             emit(msgspec.json.decode(await request.body(), type=PageLanded))
             return Response()
         if what not in OPERATIONS:
-            return Response(status_code=UNKNOWN)
+            return Response(status_code=HTTPStatus.NOT_FOUND)
         arguments = msgspec.json.decode(await request.body(), type=list[Any])
         return Response(msgspec.json.encode(await run_in_threadpool(getattr(budget, what), *arguments)))
 

@@ -32,7 +32,7 @@ from flows.changes import SEEN_AT
 from flows.changes import VIEW as CHANGES
 from flows.destinations import DEFAULT_DUCKDB, Target, open_duckdb, resolve_target
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
-from flows.source.errors import SettingsError, unknown
+from flows.source.errors import SettingsError, first_line, unknown
 from flows.source.settings import DripSettings
 from flows.views import SUBSCRIBER_TAGS
 from flows.warehouses import READING, DestinationName
@@ -235,7 +235,7 @@ def _reading(destination: DestinationName, dataset: str) -> Iterator[_Reader]:
             stack.enter_context(_in_project())
             yield _open(resolve_target(destination, dataset), stack)
     except DestinationConnectionError as error:
-        raise DatasetError(f"cannot connect to the database: {_first_line(error)}") from None
+        raise DatasetError(f"cannot connect to the database: {first_line(error)}") from None
     except (SettingsError, duckdb.Error, DatabaseException) as error:
         raise DatasetError(str(error).strip()) from None
 
@@ -355,10 +355,6 @@ def _plain_type(kind: Any) -> Any:
 def _pandas_type(kind: Any) -> Any:
     found = PANDAS_TYPES.get(kind)
     return pd.api.types.pandas_dtype(found) if found is not None else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _say(text: str) -> None:

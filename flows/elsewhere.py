@@ -13,7 +13,7 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.schema import Schema
 
-from flows.source.errors import SettingsError
+from flows.source.errors import SettingsError, first_line
 from flows.warehouses import WAREHOUSES
 
 SECRETS = ("password", "token", "private_key")
@@ -63,7 +63,7 @@ def _configuration(name: str, dataset: str) -> Any:
 
 
 def _words(error: Exception, config: Any) -> str:
-    words = str(error).strip().partition("\n")[0] or type(error).__name__
+    words = first_line(error)
     for secret in (getattr(config.credentials, name, None) for name in SECRETS):
         words = words.replace(str(secret), "***") if secret else words
     return words

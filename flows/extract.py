@@ -1,5 +1,6 @@
 """Extraction: one Prefect task per account and resource, from the API into the landing zone."""
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
 from flows.progress import ListRead, PageLanded, emit
-from flows.run import Run, Tools, tools_of
+from flows.run import Run, tools_of
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
 from flows.source.families import land
@@ -122,9 +123,15 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     return Landed(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
 
 
-def patient(tools: Tools) -> Task[Any, Any]:
+def patient(run: Run) -> Task[Any, Any]:
     """The extraction, with the settings' pause before it is tried once more."""
-    return extract.with_options(retry_delay_seconds=tools.settings.task_retry_delay)
+    return _patient(tools_of(run).settings.task_retry_delay)
+
+
+@functools.cache
+def _patient(seconds: float) -> Task[Any, Any]:
+    """One for all lists: Prefect looks a task over whenever its options change."""
+    return extract.with_options(retry_delay_seconds=seconds)
 
 
 def _max_age(resource: str, settings: DripSettings) -> float:

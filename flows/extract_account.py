@@ -16,8 +16,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.destinations import Target
 from flows.extract import Failure, Landed, gather, patient
+from flows.fan_out import THREADS_PER_PROCESS
 from flows.landing import Landing
-from flows.run import Choice, Run, private_files, tools_of
+from flows.run import Choice, Run, private_files
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import DripError, SettingsError, Stopped
 from flows.source.folders import Folder, appear, folder_at, remove
@@ -25,7 +26,6 @@ from flows.source.settings import load_settings, variable
 from flows.syncs import ListName
 
 DEPLOYMENT = "drip-extract/extract-account"
-THREADS = 4
 POLL_SECONDS = 2.0
 VERDICTS = "verdicts"
 
@@ -76,7 +76,7 @@ class FailedElsewhere(DripError):
 @flow(
     name="drip-extract",
     flow_run_name="extract {account}",
-    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=THREADS_PER_PROCESS),  # type: ignore[arg-type]
     persist_result=False,
 )
 def extract_account(account: str, assignment: dict[str, Any]) -> Any:
@@ -90,7 +90,7 @@ def extract_account(account: str, assignment: dict[str, Any]) -> Any:
     use_secret_blocks("")
     run = _run(work, account)
     with private_files():
-        read = patient(tools_of(run))
+        read = patient(run)
         futures: dict[ListName, Any] = {
             (run.connection, name, account): read.submit(run, name, account) for name in work.resources
         }

@@ -58,8 +58,7 @@ def _threads(runs: Runs) -> Iterator[Submit]:
         stack.push(partial(_hurry, runs))
 
         def submit(run: Run, resource: str, account: str | None) -> Any:
-            parameters = {"run": run, "resource": resource, "account": account}
-            return pools[run.connection].submit(patient(tools_of(run)), parameters)
+            return pools[run.connection].submit(patient(run), _parameters(run, resource, account))
 
         yield submit
 
@@ -72,7 +71,11 @@ def _hurry(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
 
 
 def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:
-    return patient(tools_of(run)).submit(run, resource, account)
+    return patient(run).submit(run, resource, account)
+
+
+def _parameters(run: Run, resource: str, account: str | None) -> dict[str, Any]:
+    return {"run": run, "resource": resource, "account": account}
 
 
 @contextmanager
@@ -82,8 +85,7 @@ def _dask(runs: Runs, how: str) -> Iterator[Submit]:
     with coordinating(runs.known) as url, _dask_runner(how) as runner:
 
         def submit(run: Run, resource: str, account: str | None) -> Any:
-            parameters = {"run": replace(run, coordinator=url), "resource": resource, "account": account}
-            return runner.submit(patient(tools_of(run)), parameters)
+            return runner.submit(patient(run), _parameters(replace(run, coordinator=url), resource, account))
 
         yield submit
 

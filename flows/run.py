@@ -21,7 +21,7 @@ from flows.source.client import DripClient
 from flows.source.decode import Decoder
 from flows.source.drip import chosen_endpoints
 from flows.source.endpoints import ENDPOINTS
-from flows.source.errors import SettingsError
+from flows.source.errors import SettingsError, first_line
 from flows.source.folders import Folder, folder_at, remove
 from flows.source.settings import (
     DEFAULT_HISTORY,
@@ -265,6 +265,6 @@ def _landing(settings: DripSettings, target: Target) -> Landing:
         landing = Landing(root, part)
         landing.prepare()
     except Exception as error:  # a bucket's own errors are of no common kind
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise SettingsError(f"cannot write to {settings.landing} ({reason}): change SOURCES__DRIP__LANDING") from None
     return landing

@@ -69,6 +69,11 @@ def _as_it_was(kind: type[DripError], arguments: tuple[Any, ...], attributes: Ma
     return error
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
     """An error for a name that does not exist, with the nearest one and all there are."""
     known = sorted(known)

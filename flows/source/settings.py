@@ -17,7 +17,7 @@ from dlt.common.configuration.specs.base_configuration import NotResolved, extra
 from dlt.common.typing import TSecretStrValue
 
 from flows.source.endpoints import HISTORIC
-from flows.source.errors import SettingsError, unknown
+from flows.source.errors import SettingsError, first_line, unknown
 
 SECTION = ("sources", "drip")
 DEFAULT_HISTORY = ("subscribers",)
@@ -207,7 +207,7 @@ def _resolved(connection: str = "") -> DripSettings:
         own = _own(connection) if connection else None
         return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=own)
     except ConfigurationException as error:
-        raise SettingsError(f"a setting of [{section}] is wrong: {_first_line(error)}") from error
+        raise SettingsError(f"a setting of [{section}] is wrong: {first_line(error)}") from error
     except SettingsError as error:
         raise SettingsError(f"connection {connection}: {error}" if connection else str(error)) from None
 
@@ -259,7 +259,3 @@ def _checked_url(url: str) -> str:
     if not is_url or "?" in url or "#" in url:
         raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a URL that paths can be added to: {url!r}")
     return url.rstrip("/")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
