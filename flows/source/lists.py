@@ -100,13 +100,18 @@ class ListReader:
             self.client.budget.plan(name, self._reading.pages_left())
 
     def _attempt(self) -> Iterator[Page]:
-        """The pages of one attempt in order, as many asked for ahead of the one that is due as may be under way."""
+        """The pages of one attempt in order, as many asked for ahead of the one that is due as may be under way.
+
+        They are decoded here, one after another. Where the threads that fetch them did it, sharing the one
+        interpreter, all were through at the same moment, and the next ones were asked for all at once, and late.
+        """
         with self.client.ahead(self._get) as ahead:
             while numbers := self._reading.next_pages(self._at_once()):
-                yield from self._take(numbers[0], *ahead.next(numbers))
+                yield from self._take(numbers[0], ahead.next(numbers))
                 self._plan()
 
-    def _take(self, number: int, reply: Reply, decoded: Decoded) -> Iterator[Page]:
+    def _take(self, number: int, reply: Reply) -> Iterator[Page]:
+        decoded = self.decoder.decode(reply.body, self.account_id, reply.url)
         facts = _facts(number, decoded)
         if number == 1:
             self._freeze(reply.server_time)
@@ -115,9 +120,8 @@ class ListReader:
         if number == 1 or (belongs and facts.received):
             yield Page(mark, _marked(decoded.table, mark), decoded.quarantine)
 
-    def _get(self, number: int) -> tuple[Reply, Decoded]:
-        reply = self.client.get(self.endpoint.url_path(self.account_id), self._params(number))
-        return reply, self.decoder.decode(reply.body, self.account_id, reply.url)
+    def _get(self, number: int) -> Reply:
+        return self.client.get(self.endpoint.url_path(self.account_id), self._params(number))
 
     def _params(self, number: int) -> dict[str, Any]:
         params: dict[str, Any] = dict(self.endpoint.params)
