@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ PAGES = 40
 FIXED = 11 + 4
 """Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
 PARALLEL = 2
+SILENCE = 1.0
+"""Seconds, of which a request takes a tenth."""
 LOST_BY_A_KILL = LISTS_AT_ONCE + PARALLEL + 1
 """Answered and not landed yet on a slow machine, one of each list; under way; and the accounts asked for anew."""
 
@@ -39,8 +41,22 @@ def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
 
 def wait_for_requests(server: Server, process: subprocess.Popen[str], count: int) -> None:
     """Until the server has seen so many requests, or the process is done."""
+    wait_until(lambda: len(server.log) >= count, process)
+
+
+def wait_until_only_this_is_awaited(server: Server, process: subprocess.Popen[str], resource: str) -> None:
+    """Until the server has been asked for the resource, and for nothing more in a while; or the process is done."""
+    wait_until(lambda: any(one.path.endswith(resource) for one in server.log), process)
+    seen = -1
+    while seen < len(server.log) and process.poll() is None:
+        seen = len(server.log)
+        time.sleep(SILENCE)
+
+
+def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Until it is so, or the process is done."""
     deadline = time.monotonic() + 120
-    while len(server.log) < count and process.poll() is None and time.monotonic() < deadline:
+    while not is_so() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
@@ -90,7 +106,7 @@ def test_interrupted_while_it_waits_it_ends_soon(
 ) -> None:
     world.faults = [{"match": {"resource": "tags"}, "action": fault}]
     process = command()
-    wait_for_requests(slow_server, process, 14)
+    wait_until_only_this_is_awaited(slow_server, process, "/tags")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)  # sooner than the 90 s of the reply, the hour of the budget
     assert process.returncode == 130, output + errors
