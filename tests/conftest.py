@@ -170,12 +170,18 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def sync(prefect_server: None, server: Server, warehouse: Warehouse) -> Any:
-    """Run the flow in this process, into the warehouse; returns its SyncReport."""
+    """Run the flow in this process, into the warehouse; returns its SyncReport.
+
+    It tells nobody that it is alive: Prefect's thread for that takes a second to notice that its run has ended.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     from flows.report import SyncReport
     from flows.sync import sync as flow
 
     def run(**parameters: Any) -> SyncReport:
-        state: Any = flow(**{"destination": warehouse.destination} | parameters, return_state=True)
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            state: Any = flow(**{"destination": warehouse.destination} | parameters, return_state=True)
         result = state.result(raise_on_failure=False)
         assert isinstance(result, SyncReport), result
         assert state.is_completed() == (result.exit_code == 0)
