@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -67,25 +68,35 @@ def checked(cost: Cost) -> Cost:
     return cost
 
 
-def in_turns(contenders: Sequence[Contender], api: Api, runs: int, say: Callable[[str], None]) -> dict[str, Run | str]:
-    """By name, the medians of so many runs of each into an empty place, or why there are none.
+def in_turns(
+    contenders: Sequence[Contender], apis: Mapping[int, Api], runs: int, say: Callable[[str], None]
+) -> dict[int, dict[str, Run | str]]:
+    """By size and name, the medians of so many runs of each into an empty place, or why there are none.
 
-    They take turns, so that whatever else the machine does meanwhile meets them all.
+    All sizes and all contenders take turns, so that whatever else the machine does meanwhile meets them all.
     """
-    found: dict[str, list[Run]] = {}
-    failed = {one.name: one.missing for one in contenders if one.missing}
-    for turn in range(1, runs + 1):
-        for one in contenders:
-            if one.name in failed:
-                continue
-            try:
-                with place(one.settings) as there:
-                    cost = run(one, api, there)
-                found.setdefault(one.name, []).append(cost)
-                say(f"{api.subscribers:,} subscribers, {one.name}, {turn} of {runs}: {cost.seconds:.2f} s")
-            except Failed as failure:
-                failed[one.name] = str(failure)
-    return {one.name: failed.get(one.name) or medians(found[one.name]) for one in contenders}
+    found: dict[int, dict[str, list[Run]]] = {size: {one.name: [] for one in contenders} for size in apis}
+    failed = {(size, one.name): one.missing for size in apis for one in contenders if one.missing}
+    for _, size, one in product(range(runs), apis, contenders):
+        if (size, one.name) in failed:
+            continue
+        done = found[size][one.name]
+        try:
+            done.append(_in_empty_place(one, apis[size]))
+        except Failed as failure:
+            failed[size, one.name] = str(failure)
+        else:
+            people = apis[size].subscribers
+            say(f"{people:,} subscribers, {one.name}, {len(done)} of {runs}: {done[-1].seconds:.2f} s")
+    return {
+        size: {name: failed.get((size, name)) or medians(done) for name, done in by_name.items()}
+        for size, by_name in found.items()
+    }
+
+
+def _in_empty_place(contender: Contender, api: Api) -> Run:
+    with place(contender.settings) as there:
+        return run(contender, api, there)
 
 
 def medians(runs: list[Run]) -> Run:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -69,15 +70,18 @@ class Bench:
 
     def compare(self, chosen: list[Contender], sizes: Sequence[int]) -> Comparison:
         """All of them at each size and at what starting costs; the tables are printed."""
-        found = Comparison({size: self.in_turns(chosen, {str(FIRST): size}) for size in sorted({START, *sizes})})
+        found = Comparison(self.in_turns(chosen, {size: {str(FIRST): size} for size in sorted({START, *sizes})}))
         for size in sizes:
             self.console.print(found.table(size))
         return found
 
-    def in_turns(self, chosen: list[Contender], sizes: Mapping[str, int], latency: float = 0.0) -> dict[str, Run | str]:
-        """The medians of each against a sandbox with accounts of these sizes."""
-        with api.running(sizes, latency) as served:
-            return in_turns(chosen, served, self.runs, self.say)
+    def in_turns(
+        self, chosen: list[Contender], worlds: Mapping[int, Mapping[str, int]], latency: float = 0.0
+    ) -> dict[int, dict[str, Run | str]]:
+        """The medians of each against sandboxes with accounts of these sizes."""
+        with ExitStack() as stack:
+            apis = {size: stack.enter_context(api.running(sizes, latency)) for size, sizes in worlds.items()}
+            return in_turns(chosen, apis, self.runs, self.say)
 
     def say(self, text: str) -> None:
         """A line while it works."""
@@ -99,8 +103,9 @@ def growth(bench: Bench) -> Iterator[Finding]:
 def accounts(bench: Bench) -> Iterator[Finding]:
     """The sync of ever more accounts, with nine short lists each."""
     table, seconds = Table("accounts", "seconds", "seconds a task", "requests", "peak MB"), {}
-    for number in bench.accounts:
-        found = bench.in_turns([SYNC], {str(FIRST + one): PEOPLE for one in range(number)})[SYNC.name]
+    worlds = {number: {str(FIRST + one): PEOPLE for one in range(number)} for number in bench.accounts}
+    for number, by_name in bench.in_turns([SYNC], worlds).items():
+        found = by_name[SYNC.name]
         if isinstance(found, str):
             yield Finding(f"{number} accounts", found, False)
             continue
@@ -130,7 +135,7 @@ def latency(bench: Bench) -> Iterator[Finding]:
     """A long list at 100 ms a request, its pages in parallel and one by one."""
     only = ("--resource", "subscribers")
     chosen = [sync("in parallel", *only, HISTORY="[]"), sync(ONE_BY_ONE, *only, HISTORY="[]", PARALLEL="1")]
-    found = bench.in_turns(chosen, {str(FIRST): bench.slow}, LATENCY)
+    found = bench.in_turns(chosen, {bench.slow: {str(FIRST): bench.slow}}, LATENCY)[bench.slow]
     table = Table("pages", "number", "seconds of reading", "seconds in all")
     reading = {}
     for name, one in found.items():

@@ -28,7 +28,7 @@ def found(prefect_server: None) -> dict[str, Run | str]:
     bench = Bench(runs=1, console=Console(file=io.StringIO()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")
-        return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {"1000001": SIZE})
+        return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
 
 
 def test_each_is_measured_with_the_rows_that_arrived(found: dict[str, Run | str]) -> None:

@@ -32,8 +32,10 @@ REMAINING = "X-RateLimit-Remaining"
 CHUNK_BYTES = 1 << 18
 SNIPPET_CHARS = 80
 T = TypeVar("T")
-FAULT = "drip_fault"
-"""Attribute of a response that says why its body cannot be used; empty where it can."""
+FAULT, FIELDS = "drip_fault", "drip_fields"
+"""Attributes of a response: why its body cannot be used, empty where it can; and what the reading of it gave."""
+Fields = dict[str, msgspec.Raw]
+"""A JSON object, its values as they came."""
 
 
 class Bearer(AuthBase):
@@ -49,11 +51,19 @@ class Bearer(AuthBase):
 
 @dataclass(frozen=True)
 class Reply:
-    """The body of an answer of 200, and the server's clock when it was made."""
+    """An answer of 200.
+
+    Attributes:
+        url: that was asked for.
+        body: a JSON object.
+        server_time: the server's clock when it was made.
+        fields: of the body; None where only a laxer reader takes it.
+    """
 
     url: str
     body: bytes
     server_time: datetime
+    fields: Fields | None = None
 
 
 class Ahead(Generic[T]):
@@ -183,7 +193,7 @@ class DripClient:
             raise RequestFailed(response.status_code, url, self._message(response))
         if fault := getattr(response, FAULT):
             raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}")
-        return Reply(url, response.content, _server_time(response))
+        return Reply(url, response.content, _server_time(response), getattr(response, FIELDS))
 
     def _message(self, response: requests.Response) -> str:
         """The API's own words: `errors[].message`, the flat `message`, or the beginning of the body."""
@@ -247,17 +257,19 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
     response.close()
     response._content = b"".join(chunks)
     response._content_consumed = True  # type: ignore[attr-defined]
-    setattr(response, FAULT, fault or _json_fault(response._content))
+    fields, json_fault = _parsed(response._content)
+    setattr(response, FIELDS, fields)
+    setattr(response, FAULT, fault or json_fault)
 
 
-def _json_fault(body: bytes) -> str:
+def _parsed(body: bytes) -> tuple[Fields | None, str]:
+    """The fields of the body, and why it cannot be used."""
     try:
-        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(body, type=Fields), ""
     except RecursionError:  # the decoder takes the record that is nested so deep out
-        return ""
+        return None, ""
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return "" if is_lenient_json(body) else "a reply that is not a JSON object"
-    return ""
+        return None, "" if is_lenient_json(body) else "a reply that is not a JSON object"
 
 
 def is_lenient_json(body: bytes) -> bool:

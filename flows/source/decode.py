@@ -94,10 +94,12 @@ class Decoder:
         self._record: type[msgspec.Struct] = endpoint.record
         self._is_accounts = endpoint.record is ACCOUNTS.record
 
-    def decode(self, body: bytes, account_id: str | None, url: str = "") -> Decoded:
-        """The page in `body`. Raises UnreadableReply where there is no list."""
+    def decode(
+        self, body: bytes, account_id: str | None, url: str = "", fields: dict[str, msgspec.Raw] | None = None
+    ) -> Decoded:
+        """The page in `body`, or in its `fields` where these are known. Raises UnreadableReply: there is no list."""
         try:
-            return self._decode(body, account_id, url, [])
+            return self._decode(body, account_id, url, [], fields)
         except RecursionError:
             shallow, deep = without_deep_records(body)
             quarantine = [Quarantined(TOO_DEEP, one) for one in deep]
@@ -109,8 +111,15 @@ class Decoder:
         except RecursionError:
             raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
 
-    def _decode(self, body: bytes, account_id: str | None, url: str, quarantine: list[Quarantined]) -> Decoded:
-        envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    def _decode(
+        self,
+        body: bytes,
+        account_id: str | None,
+        url: str,
+        quarantine: list[Quarantined],
+        fields: dict[str, msgspec.Raw] | None = None,
+    ) -> Decoded:
+        envelope = fields or msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         raw = envelope.get(self.endpoint.selector)
         if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}")
@@ -120,7 +129,7 @@ class Decoder:
         last = dict(keyed)
         keys = list(last)
         table = to_table(self.endpoint, list(last.values()), keys, account_id, self.names)
-        table = portable(table, self.endpoint, raw)
+        table = portable(table, self.endpoint, body)
         return Decoded(table, keys, received, len(keyed) - len(last), _meta(envelope), quarantine)
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:

@@ -111,7 +111,7 @@ class ListReader:
                 self._plan()
 
     def _take(self, number: int, reply: Reply) -> Iterator[Page]:
-        decoded = self.decoder.decode(reply.body, self.account_id, reply.url)
+        decoded = self.decoder.decode(reply.body, self.account_id, reply.url, reply.fields)
         facts = _facts(number, decoded)
         if number == 1:
             self._freeze(reply.server_time)

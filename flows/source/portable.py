@@ -15,7 +15,7 @@ from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, json_columns
 
 NUL = "\0"
-NUL_IN_JSON = rb"\u0000"
+NUL_IN_JSON = re.compile(rb"\\u0000")
 MOST_DIGITS = 10_000
 """PostgreSQL's numbers have 131,072 digits before the point and 16,383 after it."""
 LARGE_EXPONENT = r"[0-9][eE][+-]?0*[1-9][0-9]{4}"
@@ -24,15 +24,15 @@ STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 HUGE_NUMBER = re.compile(rf"{LARGE_EXPONENT}|[0-9]{{{MOST_DIGITS}}}")
 
 
-def portable(table: pa.Table, endpoint: Endpoint, reply: Any) -> pa.Table:
+def portable(table: pa.Table, endpoint: Endpoint, reply: bytes) -> pa.Table:
     """The page with the values that some database could not hold moved to `__v_json` columns; the keys are left.
 
     Args:
         table: of the page, in the columns of the endpoint and extra ones.
         endpoint: whose page.
-        reply: the bytes that it was decoded from. One look there saves one at every text.
+        reply: that it was decoded from. One look there saves one at every text.
     """
-    nul = NUL_IN_JSON in bytes(reply)
+    nul = bool(NUL_IN_JSON.search(reply))
     for field in _text_fields(table, endpoint):
         is_json = field.name in json_columns(endpoint) or FIELD_NAME in (field.metadata or {})
         if nul or (is_json and _may_be_large(table[field.name])):
