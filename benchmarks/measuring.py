@@ -1,5 +1,6 @@
 """Runs of contenders, one after another in turns, and the medians of what they cost."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def in_turns(
 
 
 def _in_empty_place(contender: Contender, api: Api) -> Run:
+    os.sync()  # what the run before left to be written does not burden this one
     with place(contender.settings) as there:
         return run(contender, api, there)
 

@@ -17,7 +17,7 @@ INTERRUPTED, TERMINATED = 130, 143
 GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 COLLECT_AFTER = 100_000
-"""Objects made until the garbage collector looks for circles among them; after 700 each, a short sync spent 0.7 s there."""
+"""Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
 STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
 DESTINATION_HELP = "duckdb, postgres or another that the README lists, configured as dlt has it."
