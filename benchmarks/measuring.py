@@ -72,13 +72,13 @@ def checked(cost: Cost) -> Cost:
 def in_turns(
     contenders: Sequence[Contender], apis: Mapping[int, Api], runs: int, say: Callable[[str], None]
 ) -> dict[int, dict[str, Run | str]]:
-    """By size and name, the medians of so many runs of each into an empty place, or why there are none.
+    """By size and name, the medians of so many runs of each, or more, into an empty place, or why there are none.
 
     All sizes and all contenders take turns, so that whatever else the machine does meanwhile meets them all.
     """
     found: dict[int, dict[str, list[Run]]] = {size: {one.name: [] for one in contenders} for size in apis}
     failed = {(size, one.name): one.missing for size in apis for one in contenders if one.missing}
-    for _, size, one in product(range(runs), apis, contenders):
+    for _, size, one in product(range(runs), _turn(list(apis)), contenders):
         if (size, one.name) in failed:
             continue
         done = found[size][one.name]
@@ -88,11 +88,17 @@ def in_turns(
             failed[size, one.name] = str(failure)
         else:
             people = apis[size].subscribers
-            say(f"{people:,} subscribers, {one.name}, {len(done)} of {runs}: {done[-1].seconds:.2f} s")
+            say(f"{people:,} subscribers, {one.name}, run {len(done)}: {done[-1].seconds:.2f} s")
     return {
         size: {name: failed.get((size, name)) or medians(done) for name, done in by_name.items()}
         for size, by_name in found.items()
     }
+
+
+def _turn(sizes: list[int]) -> list[int]:
+    """The smallest, which is taken off the others, is measured next to each of them."""
+    smallest, *others = sorted(sizes)
+    return [size for other in others for size in (smallest, other)] or [smallest]
 
 
 def _in_empty_place(contender: Contender, api: Api) -> Run:
