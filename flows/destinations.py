@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from flows import elsewhere
 from flows.delta import delta_reader
+from flows.duckdb_merge import ReplacingDuckDb
 from flows.source.errors import SettingsError
 from flows.source.settings import DripSettings
 from flows.warehouses import WAREHOUSES, DestinationName, Warehouse, check_driver
@@ -60,7 +61,8 @@ class Target:
         if self.path is None:
             return elsewhere.destination(self.name)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
-        return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(self.path), global_config=limits))
+        credentials = DuckDbCredentials(str(self.path), global_config=limits)
+        return ReplacingDuckDb(credentials=credentials, destination_name="duckdb")
 
     def check(self, settings: DripSettings) -> None:
         """Make sure that it can be written to. Raises SettingsError."""

@@ -61,6 +61,24 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     assert len(server.log) <= 1
 
 
+def test_a_row_is_not_lost_where_what_replaces_it_cannot_be_written(
+    sync: Any, world: World, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync()
+    people = world.account(FIRST).records["subscribers"]
+    before = warehouse.rows("SELECT * FROM subscribers ORDER BY ALL")
+    people.update(people.all()[0]["id"], status=None)
+    warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status SET NOT NULL")
+    with pytest.raises(AssertionError):
+        sync()
+    assert "NOT NULL constraint failed: subscribers.status" in caplog.text
+    assert warehouse.rows("SELECT * FROM subscribers ORDER BY ALL") == before
+    warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status DROP NOT NULL")
+    assert sync().exit_code == 0
+    assert_mirrors(warehouse, world)
+    assert warehouse.value("SELECT count(*) FROM subscribers WHERE status IS NULL") == 1
+
+
 @both_destinations
 def test_a_load_that_fails_half_way_is_done_again(
     sync: Any, world: World, warehouse: Warehouse, server: Server
