@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,10 @@ class Target:
     def reader(self, pipeline: dlt.Pipeline) -> Any:
         """A context manager with what answers SELECTs, as dlt's SQL client does."""
         return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
+
+    def held_open(self, pipeline: dlt.Pipeline) -> Any:
+        """A context manager: a DuckDB file stays open between dlt's jobs; closing it writes everything in its place."""
+        return pipeline.sql_client() if self.path else nullcontext()
 
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:

@@ -55,10 +55,11 @@ def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
     """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there."""
     run = runs.common
     pipeline = pipeline_of(run)
-    pipeline.run(landed_source(runs, landed), loader_file_format="parquet")
-    keep_history(pipeline, run)
-    make_views(pipeline, run)
-    return Loaded(count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
+    with run.target.held_open(pipeline):
+        pipeline.run(landed_source(runs, landed), loader_file_format="parquet")
+        keep_history(pipeline, run)
+        make_views(pipeline, run)
+        return Loaded(count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
 
 
 def pipeline_of(run: Run) -> dlt.Pipeline:
