@@ -1,7 +1,7 @@
 """DuckDB as the destination: rows that changed are replaced, not updated in place.
 
-DuckDB stores columns. An update rewrites, for every column, each row group that it touches: with 10,000 changes among
-1,000,000 subscribers dlt's MERGE takes 10 s, and deleting and inserting these rows takes 1 s.
+DuckDB stores columns: an update rewrites, for every column, each row group that it touches. The load of 1,000,000
+subscribers, 10,000 of them changed, takes 8.3 s instead of the 10.7 s with dlt's MERGE (`benchmarks/history.py`).
 """
 
 from collections.abc import Sequence
