@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import product
@@ -78,7 +78,7 @@ def in_turns(
     """
     found: dict[int, dict[str, list[Run]]] = {size: {one.name: [] for one in contenders} for size in apis}
     failed = {(size, one.name): one.missing for size in apis for one in contenders if one.missing}
-    for _, size, one in product(range(runs), _turn(list(apis)), contenders):
+    for _, size, one in product(range(runs), _turn(apis), contenders):
         if (size, one.name) in failed:
             continue
         done = found[size][one.name]
@@ -95,7 +95,7 @@ def in_turns(
     }
 
 
-def _turn(sizes: list[int]) -> list[int]:
+def _turn(sizes: Iterable[int]) -> list[int]:
     """The smallest, which is taken off the others, is measured next to each of them."""
     smallest, *others = sorted(sizes)
     return [size for other in others for size in (smallest, other)] or [smallest]

@@ -257,9 +257,9 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
     response.close()
     response._content = b"".join(chunks)
     response._content_consumed = True  # type: ignore[attr-defined]
-    fields, json_fault = _parsed(response._content)
+    fields, fault = (None, fault) if fault else _parsed(response._content)
     setattr(response, FIELDS, fields)
-    setattr(response, FAULT, fault or json_fault)
+    setattr(response, FAULT, fault)
 
 
 def _parsed(body: bytes) -> tuple[Fields | None, str]:
