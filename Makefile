@@ -2,54 +2,76 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV := $(BIN)/python -m uv
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 export DLT_PROJECT_DIR := $(CURDIR)
+
+# What a sync and the notebooks need, at the versions of the lock; and all of the lock, for the tests.
+RUNTIME := --constraint requirements.lock --editable ".[postgres,notebooks]"
+EVERYTHING := --no-deps --requirement requirements.lock --editable .
+
+# uv installs in seconds what takes pip minutes. pip takes over where uv cannot be had or does not reach the index.
+install = $(UV) pip install --python $(BIN)/python $(1) || $(PIP) install $(1)
 
 .PHONY: help
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
-# The stamp keeps an installed environment until the lock or the packaging changes.
-.venv/stamp: requirements.lock pyproject.toml
-	@echo "Installing into .venv (a few minutes at most, once)"
+.venv/python.stamp:
+	@test -x $(BIN)/python || echo "Making .venv with $$($(PYTHON) --version 2>&1)"
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+		|| { echo "drip-flows needs Python 3.11 to 3.14. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) -r requirements.lock
-	@$(INSTALL) --no-deps -e .
+	@$(PIP) install --quiet uv || echo "uv cannot be installed; pip installs the rest, which takes minutes"
 	@touch $@
 
+# The stamps keep an installed environment until the lock or the packaging changes.
+.venv/runtime.stamp: .venv/python.stamp requirements.lock pyproject.toml
+	@echo "Installing what a sync and the notebooks need into .venv"
+	@$(call install,$(RUNTIME))
+	@touch $@
+
+.venv/everything.stamp: .venv/python.stamp requirements.lock pyproject.toml
+	@echo "Installing what the tests need as well into .venv"
+	@$(call install,$(EVERYTHING))
+	@touch $@ .venv/runtime.stamp
+
+.PHONY: install
+install: .venv/runtime.stamp ## install or upgrade what a sync and the notebooks need, in .venv
+
 .PHONY: demo
-demo: .venv/stamp ## from nothing to a database: install, start the sandbox API, sync seven of its days into data/demo.duckdb
+demo: .venv/runtime.stamp ## from nothing to a database: install, start the sandbox API, sync seven of its days into data/demo.duckdb
 	@$(BIN)/drip-flows demo
 
 .PHONY: sync
-sync: .venv/stamp ## sync your own accounts (needs SOURCES__DRIP__API_KEY or .dlt/secrets.toml)
+sync: .venv/runtime.stamp ## sync your own accounts (needs SOURCES__DRIP__API_KEY or .dlt/secrets.toml)
 	@$(BIN)/drip-flows sync
 
 .PHONY: lab
-lab: .venv/stamp ## open the notebooks in JupyterLab, on your database, or on the demo's if there is no other
+lab: .venv/runtime.stamp ## open the notebooks in JupyterLab, on your database, or on the demo's if there is no other
 	@$(BIN)/python -m flows.lab
 
 .PHONY: test
-test: .venv/stamp ## everything the tests need, then the tests
+test: .venv/everything.stamp ## everything the tests need, then the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: rehearse
-rehearse: .venv/stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)
+rehearse: .venv/everything.stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)
 	@$(BIN)/python -m benchmarks.robustness
 
 .PHONY: bench
-bench: .venv/stamp ## how fast the sync is beside the limit and other tools, how it grows, what it costs to start (an hour)
+bench: .venv/everything.stamp ## how fast the sync is beside the limit and other tools, how it grows, what it costs to start (an hour)
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.speed
 
 .PHONY: lint
-lint: .venv/stamp ## ruff and mypy
+lint: .venv/everything.stamp ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict flows
 
 .PHONY: cassettes
-cassettes: .venv/stamp ## record the cassettes again: from the sandbox, or with RECORD_KEY and RECORD_ACCOUNT set from the real API
+cassettes: .venv/everything.stamp ## record the cassettes again: from the sandbox, or with RECORD_KEY and RECORD_ACCOUNT set from the real API
 	@rm -rf tests/cassettes
 	@$(BIN)/python -m pytest tests/test_cassettes.py -k "test_resource or whole_flow" \
 		--record-mode=rewrite --quiet $(if $(RECORD_KEY),--allowed-hosts=.*)
@@ -59,13 +81,12 @@ pictures: demo ## draw the README's pictures again, from the demo's database
 	@DESTINATION__DUCKDB__CREDENTIALS=data/demo.duckdb $(BIN)/python -m tests.pictures
 
 .PHONY: lock
-lock: .venv/stamp ## pin the newest versions that the bounds in pyproject.toml allow
-	@$(INSTALL) uv
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --quiet --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --python-version 3.11 --upgrade -o requirements.lock
+lock: .venv/everything.stamp ## pin the newest versions that the bounds in pyproject.toml allow
+	@$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
 
 .PHONY: audit
-audit: .venv/stamp ## look the pinned versions up in the database of known vulnerabilities
+audit: .venv/everything.stamp ## look the pinned versions up in the database of known vulnerabilities
 	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 .PHONY: clean

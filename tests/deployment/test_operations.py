@@ -24,7 +24,7 @@ COMMANDS = [
 INSTEAD = {
     # The tests have a server, whose address is in the environment; nothing is installed anew.
     ".venv/bin/prefect server start": ".venv/bin/prefect server start --help",
-    "make .venv/stamp": f"make --dry-run --directory {PROJECT} .venv/stamp",
+    "make install": f"make --dry-run --directory {PROJECT} install",
     ".venv/bin/prefect worker start --pool drip": ".venv/bin/prefect worker start --pool drip --run-once",
 }
 FIRST_RUN = ".venv/bin/prefect deployment run drip-sync/sync"
