@@ -208,7 +208,7 @@ class _plain_errors:  # noqa: N801 - used like a function
         if isinstance(error, DripError):
             fail(str(error))
         if isinstance(error, KeyboardInterrupt):
-            fail(STOPPED, TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+            stop_at_once(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
 
 
 class Terminated(KeyboardInterrupt):
@@ -217,7 +217,7 @@ class Terminated(KeyboardInterrupt):
 
 def _interrupt(number: int, frame: Any) -> NoReturn:
     terminated = number == signal.SIGTERM
-    timer = threading.Timer(GRACE_SECONDS, fail, (STOPPED, TERMINATED if terminated else INTERRUPTED))
+    timer = threading.Timer(GRACE_SECONDS, stop_at_once, (TERMINATED if terminated else INTERRUPTED,))
     timer.daemon = True
     timer.start()
     raise Terminated if terminated else KeyboardInterrupt
@@ -226,10 +226,21 @@ def _interrupt(number: int, frame: Any) -> NoReturn:
 def fail(message: str, code: int = CANNOT_START) -> NoReturn:
     """End with one line on stderr."""
     sys.stderr.write(" ".join(message.split()) + "\n")
+    raise SystemExit(code)
+
+
+def stop_at_once(code: int) -> NoReturn:
+    """End an interrupted run, whose threads may still wait for the network."""
+    sys.stderr.write(STOPPED + "\n")
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process without waiting for threads."""
     sys.stderr.flush()
     sys.stdout.flush()
     _stop_prefect_server()
-    os._exit(code)  # threads of an interrupted run may still wait for the network
+    os._exit(code)
 
 
 def _stop_prefect_server() -> None:
@@ -242,4 +253,9 @@ def _stop_prefect_server() -> None:
 def main() -> None:
     """Entry point of the `drip-flows` command."""
     gc.set_threshold(COLLECT_AFTER)
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code == CANNOT_START:
+            _exit(CANNOT_START)
+        raise

@@ -1,9 +1,10 @@
 """What all tests share: an environment of their own, a sandbox API, a warehouse, one Prefect server."""
 
+import atexit
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from vcr import VCR
 from flows.prefect_settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from tests.postgres import new_database, serve_postgres
+from tests.prefect_server import free_api_url, prepared_database, serve_prefect
 from tests.scrubbing import ReadableSerializer
 
 
@@ -27,6 +29,13 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
 
 
 PROJECT = Path(__file__).parent.parent
+PREFECT_API_URL = free_api_url()
+"""Where the fixture `prefect_server` serves. Set before Prefect is imported: its threads read no later setting."""
+os.environ["PREFECT_API_URL"] = PREFECT_API_URL
+AT_EXIT = ExitStack()
+"""Closed when the process ends, after Prefect has sent its last log lines: threads of Prefect that no longer reach the
+server at exit retry for more than a minute. Registered before Prefect is imported, so that it runs last."""
+atexit.register(AT_EXIT.close)
 # A slow machine is no failure: no example has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
@@ -40,7 +49,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     for name in os.environ:
         if name.startswith(("SOURCES__", "DESTINATION__", "PREFECT_", "DLT_")):
             patch.delenv(name)
-    for name, value in DEFAULTS.items():
+    for name, value in (DEFAULTS | {"PREFECT_API_URL": PREFECT_API_URL}).items():
         patch.setenv(name, value)
     patch.setenv("PREFECT_HOME", str(home / "prefect"))
     patch.setenv("DLT_DATA_DIR", str(home / "dlt"))
@@ -56,11 +65,22 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(_own_environment: None) -> Iterator[None]:
-    """The one Prefect server of the session."""
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_template(_own_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty Prefect database, built once for all pytest-xdist workers, whose folders lie side by side."""
+    own = tmp_path_factory.getbasetemp()
+    return prepared_database(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
-    with prefect_test_harness(server_startup_timeout=180):
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The Prefect server of this session, or of this pytest-xdist worker.
+
+    Flow runs of this process send it no heartbeat: its thread takes a second to notice that its run has ended.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, tmp_path_factory.mktemp("prefect")))
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
 
@@ -170,18 +190,12 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def sync(prefect_server: None, server: Server, warehouse: Warehouse) -> Any:
-    """Run the flow in this process, into the warehouse; returns its SyncReport.
-
-    It tells nobody that it is alive: Prefect's thread for that takes a second to notice that its run has ended.
-    """
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
+    """Run the flow in this process, into the warehouse; returns its SyncReport."""
     from flows.report import SyncReport
     from flows.sync import sync as flow
 
     def run(**parameters: Any) -> SyncReport:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            state: Any = flow(**{"destination": warehouse.destination} | parameters, return_state=True)
+        state: Any = flow(**{"destination": warehouse.destination} | parameters, return_state=True)
         result = state.result(raise_on_failure=False)
         assert isinstance(result, SyncReport), result
         assert state.is_completed() == (result.exit_code == 0)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
 from benchmarks import promises, published
@@ -26,9 +25,7 @@ FAILING = Contender("a failing one", (*LIMIT.words[:2], "{url}/nowhere", "{key}"
 def found(prefect_server: None) -> dict[str, Run | str]:
     """One run of each that needs no environment of its own."""
     bench = Bench(runs=1, console=Console(file=io.StringIO()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or "")
-        return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
+    return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
 
 
 def test_each_is_measured_with_the_rows_that_arrived(found: dict[str, Run | str]) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
 from flows.sandbox import World, serve
 from flows.source import ENDPOINTS
+from tests.command import drip_flows
 from tests.conftest import PROJECT, Warehouse
 from tests.pictures import draw
 from tests.readme import README, setting_rows, setting_texts, with_tables
@@ -100,10 +100,9 @@ def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, 
         assert sandbox.stdout
         line = next(line.decode() for line in sandbox.stdout if b"SOURCES__DRIP__BASE_URL=" in line)
         settings = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        settings |= {"SOURCES__DRIP__BACKOFF_FACTOR": "0.01", "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
-        result = run([str(BIN / "drip-flows"), "sync"], tmp_path, **settings)
+        result = drip_flows("sync", folder=tmp_path, **settings, SOURCES__DRIP__BACKOFF_FACTOR="0.01")
         sandbox.terminate()
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert warehouse.value("SELECT count(*) FROM subscribers") == 5_000 - 300
 
 
@@ -118,17 +117,16 @@ def test_a_command_runs_as_shown(
     words = shlex.split(command.replace("/somewhere/else.duckdb", str(tmp_path / "else.duckdb")))
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     rest = [word for word in words if not re.match(r"[A-Z_]+=", word)]
-    rest[0] = str(BIN / Path(rest[0]).name)
-    result = run(rest, tmp_path, **api, **settings, PREFECT_API_URL=PREFECT_API_URL.value())
-    assert result.returncode == 0, result.stderr
+    result = drip_flows(*rest[1:], folder=tmp_path, **api, **settings)
+    assert result.exit_code == 0, result.stderr
     assert "1000001" in result.stdout
 
 
 def test_the_freshness_is_checked_as_shown(sync: Any, tmp_path: Path) -> None:
     sync(resources=["tags"])
     (command,) = commands("freshness")
-    result = run([str(BIN / "drip-flows"), *shlex.split(command)[1:]], tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = drip_flows(*shlex.split(command)[1:], folder=tmp_path)
+    assert result.exit_code == 0, result.stderr
 
 
 def test_the_pictures_are_drawn_by_one_command(sync: Any, tmp_path: Path) -> None:

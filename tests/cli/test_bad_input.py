@@ -1,50 +1,38 @@
 """Bad input gets one line on stderr that names what to change, exit code 2, no traceback and no secret."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import duckdb
 import pytest
+from click.testing import Result
 from filelock import FileLock
-from prefect.settings import PREFECT_API_URL
 
 from flows.sandbox import Server, World
+from tests.command import assert_plain_error, drip_flows
 from tests.conftest import Warehouse
+from tests.processes import holding
 
-COMMAND = str(Path(sys.executable).parent / "drip-flows")
 SECRET = "s3cr3t-key-of-nobody"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
 def cli(server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
     """Run the command in a folder of its own, with settings of the sandbox and the ones given."""
 
-    def run(*words: str, without: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **settings}
-        environment.pop(without, None)
-        return subprocess.run(
-            [COMMAND, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
-        )
+    def run(*words: str, **settings: str | None) -> Result:
+        return drip_flows(*words, folder=tmp_path, **settings)
 
     return run
 
 
-def assert_plain(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode == 2, result.stdout + result.stderr
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert all(word in lines[0] for word in words), lines[0]
-    assert "Traceback" not in result.stdout + result.stderr
-    assert SECRET not in result.stdout + result.stderr
+def assert_plain(result: Result, *words: str) -> None:
+    assert_plain_error(result, *words)
+    assert SECRET not in result.output
 
 
 def test_no_key(cli: Run) -> None:
-    assert_plain(cli("sync", without="SOURCES__DRIP__API_KEY"), "SOURCES__DRIP__API_KEY")
+    assert_plain(cli("sync", SOURCES__DRIP__API_KEY=None), "SOURCES__DRIP__API_KEY")
 
 
 def test_a_wrong_key(cli: Run) -> None:
@@ -114,8 +102,8 @@ def test_a_database_that_cannot_be_written(cli: Run, tmp_path: Path) -> None:
 
 
 def test_a_database_that_another_process_holds(cli: Run, warehouse: Warehouse) -> None:
-    with duckdb.connect(warehouse.path):
-        assert_plain(cli("sync"), str(warehouse.path), str(os.getpid()), "Close what holds it")
+    with holding(warehouse.path) as process:
+        assert_plain(cli("sync"), str(warehouse.path), str(process.pid), "Close what holds it")
 
 
 def test_a_database_that_is_none(cli: Run, warehouse: Warehouse) -> None:
@@ -128,16 +116,6 @@ def test_a_database_that_is_none(cli: Run, warehouse: Warehouse) -> None:
 def test_a_database_that_another_sync_writes_to(cli: Run, warehouse: Warehouse, tmp_path: Path) -> None:
     with FileLock(warehouse.path.with_name(".warehouse.duckdb.sync-lock")):
         assert_plain(cli("sync"), "another sync", str(warehouse.path), "SOURCES__DRIP__LOCK_WAIT")
-
-
-def test_two_syncs_at_once(cli: Run, warehouse: Warehouse, world: World, prefect_server: None) -> None:
-    settings = {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "60"}
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda _: cli("sync", **settings), range(2)))
-    assert [result.returncode for result in results] == [0, 0], results
-    assert warehouse.value("SELECT count(*) FROM tags") == sum(
-        len(world.account(account).records["tags"]) for account in world.account_ids
-    )
 
 
 def test_a_file_named_like_the_dataset(cli: Run, tmp_path: Path) -> None:
@@ -167,8 +145,8 @@ def test_a_list_that_fails_is_named_and_the_rest_arrives(
     cli: Run, world: World, warehouse: Warehouse, prefect_server: None
 ) -> None:
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
-    result = cli("sync", PREFECT_API_URL=PREFECT_API_URL.value())
-    assert result.returncode == 1, result.stdout + result.stderr
+    result = cli("sync")
+    assert result.exit_code == 1, result.output
     assert "tags of 1000002: HTTP 403" in result.stdout
     assert "did not arrive whole" in result.stdout.strip().splitlines()[-1]
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
@@ -176,12 +154,12 @@ def test_a_list_that_fails_is_named_and_the_rest_arrives(
 
 def test_accounts_are_shown(cli: Run, world: World) -> None:
     result = cli("accounts")
-    assert result.returncode == 0
+    assert result.exit_code == 0
     assert all(account in result.stdout for account in world.account_ids)
 
 
 @pytest.mark.parametrize("words", [[], ["sync"], ["accounts"], ["sandbox"], ["demo"]], ids=" ".join)
 def test_help_of_every_command(cli: Run, words: list[str]) -> None:
     result = cli(*words, "--help")
-    assert result.returncode == 0
+    assert result.exit_code == 0
     assert "Usage" in result.stdout

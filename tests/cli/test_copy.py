@@ -1,27 +1,23 @@
 """Moving from DuckDB to PostgreSQL: everything arrives, is compared, and the next sync goes on from there."""
 
-import os
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from click.testing import Result
 
 from flows import copying
 from flows.sandbox import World
+from tests.command import drip_flows
 from tests.conftest import PostgresWarehouse, Warehouse
 
 FIRST = "1000001"
-COMMAND = str(Path(sys.executable).parent / "drip-flows")
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "SOURCES__DRIP__API_KEY"}
-    words = (COMMAND, "copy-to-postgres", *words)
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+def run(folder: Path, *words: str) -> Result:
+    return drip_flows("copy-to-postgres", *words, folder=folder, SOURCES__DRIP__API_KEY=None)
 
 
 def test_all_of_it(sync: Any, warehouse: Warehouse, world: World, postgres: str, tmp_path: Path) -> None:
@@ -31,7 +27,7 @@ def test_all_of_it(sync: Any, warehouse: Warehouse, world: World, postgres: str,
     assert sync().exit_code == 0
     there = PostgresWarehouse(warehouse.path, url=postgres)
     result = run(tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.exit_code == 0, result.output
     assert "not the same" not in result.stdout
     for table in ("subscribers", "subscriber_tags", "tags", "_syncs", "users"):
         assert there.value(f"SELECT count(*) FROM {table}") == warehouse.value(f"SELECT count(*) FROM {table}")
@@ -40,10 +36,10 @@ def test_all_of_it(sync: Any, warehouse: Warehouse, world: World, postgres: str,
     assert row == ('{"a": [1.0, "1", null], "b": 100.0}', '"high"')
 
     refused = run(tmp_path)
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "--replace" in refused.stderr
     there.execute("DELETE FROM drip.tags; INSERT INTO drip.tags SELECT '1', 'mine', 'x'")
-    assert run(tmp_path, "--replace").returncode == 0
+    assert run(tmp_path, "--replace").exit_code == 0
     assert sorted(there.rows("SELECT account_id, tag FROM tags")) == sorted(
         warehouse.rows("SELECT account_id, tag FROM tags")
     )

@@ -26,7 +26,6 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.server.api import collections_data
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Pending, Running
 from prefect.utilities.templating import apply_values
 
@@ -58,7 +57,7 @@ def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [found, *arguments],
         cwd=cwd,
-        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()},
+        env=os.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

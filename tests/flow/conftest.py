@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
@@ -34,7 +33,7 @@ def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
     """Start the command line; returns the process."""
 
     def start() -> subprocess.Popen[str]:
-        environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "SOURCES__DRIP__LOCK_WAIT": "30"}
+        environment = os.environ | {"SOURCES__DRIP__LOCK_WAIT": "30"}
         words = [str(Path(sys.executable).parent / "drip-flows"), "sync", "--destination", warehouse.destination]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)

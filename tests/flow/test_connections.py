@@ -13,7 +13,6 @@ import pytest
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import LogSort
-from prefect.settings import PREFECT_API_URL
 
 from flows import metrics
 from flows.budget import limit_name
@@ -29,6 +28,7 @@ from flows.source.errors import SettingsError
 from flows.source.settings import load_settings
 from flows.summary import facts, title
 from flows.syncs import COLUMNS
+from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
 from tests.flow.conftest import refused
 from tests.flow.test_mirror import LISTS, api_keys, rows_of, table_keys
@@ -337,8 +337,7 @@ def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
         worlds[name].faults = [{"match": {"resource": "webhooks"}, "action": action}]
     monkeypatch.setenv("SOURCES__DRIP__MAX_RETRIES", "0")
     code = "import sys; from flows.sync import sync; sys.exit(not sync(return_state=True).is_failed())"
-    settings = {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "SOURCES__DRIP__KEEP_LANDING": "true"}
-    environment = os.environ | settings
+    environment = os.environ | {"SOURCES__DRIP__KEEP_LANDING": "true"}
     words = [sys.executable, "-c", code]
     result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=240, check=False)
     assert result.returncode == 0, result
@@ -357,13 +356,9 @@ def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
 
 def keep(setting: str, value: str) -> str:
     """Keep a secret in its block, as an operator does; what the command printed."""
-    words = [str(Path(sys.executable).parent / "drip-flows"), "secret", setting]
-    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""}
-    result = subprocess.run(
-        words, input=f"{value}\n", env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout + result.stderr
+    result = drip_flows("secret", setting, typed=f"{value}\n")
+    assert result.exit_code == 0, result.stderr
+    return result.output
 
 
 def basic(key: str) -> str:
@@ -372,19 +367,14 @@ def basic(key: str) -> str:
 
 
 def test_the_command_shows_accounts_by_connection(server: dict[str, Server], worlds: dict[str, World]) -> None:
-    def accounts() -> subprocess.CompletedProcess[str]:
-        words = [str(Path(sys.executable).parent / "drip-flows"), "accounts"]
-        environment = os.environ | {"COLUMNS": "200"}
-        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-    result = accounts()
-    assert result.returncode == 0, result.stderr
+    result = drip_flows("accounts")
+    assert result.exit_code == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
     for name, world in worlds.items():
         assert all(any({name, account} <= set(line) for line in lines) for account in world.account_ids)
     refuse(worlds[ACME])
-    result = accounts()
-    assert (result.returncode, OTHER in result.stdout) == (1, True)
+    result = drip_flows("accounts")
+    assert (result.exit_code, OTHER in result.stdout) == (1, True)
     assert f"accounts of {ACME}: HTTP 401" in result.stdout
 
 

@@ -1,9 +1,6 @@
 """Whoever is forgotten is nowhere any more, and everybody else still is."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 from flows.forget import LANDING, Forgotten, forget
 from flows.sandbox import World
 from flows.source.errors import SettingsError
+from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
 from tests.readme import README
 
@@ -102,9 +100,8 @@ def test_the_command_says_what_it_removed_and_where_else_they_are(
 ) -> None:
     warehouse.execute(f"UPDATE drip.campaigns SET bcc = 'x, {NEW}' WHERE id = (SELECT min(id) FROM drip.campaigns)")
     (shown,) = re.findall(r"^\S*drip-flows (forget) \S+@\S+$", README.read_text(), re.MULTILINE)
-    command = [str(Path(sys.executable).parent / "drip-flows"), shown, NEW.lower()]
-    result = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    result = drip_flows(shown, NEW.lower(), folder=tmp_path)
+    assert result.exit_code == 0, result.stderr
     for words in ("subscribers_history", FIRST, SECOND, "drip.campaigns still mentions", "with the next full sync"):
         assert words in result.stdout
 

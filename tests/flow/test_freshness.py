@@ -1,9 +1,5 @@
 """The freshness check, on what real syncs left: it names what is too old, and what has shrunk."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,6 +8,7 @@ import pytest
 from flows.freshness import ARTIFACT_KEY, FreshnessReport, Limits, check_freshness, freshness
 from flows.sandbox import World
 from flows.source.errors import SettingsError
+from tests.command import drip_flows
 from tests.conftest import Warehouse
 from tests.flow.test_operator import GONE, artifacts, newest_run
 
@@ -29,11 +26,6 @@ def problems(limits: Limits, **chosen: Any) -> list[tuple[str, str, str]]:
     return [(one.account, one.resource, one.text) for one in check_freshness(limits, **chosen).problems]
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    tool = str(Path(sys.executable).with_name("drip-flows"))
-    return subprocess.run([tool, "freshness", *words], env=os.environ, capture_output=True, text=True, check=False)
-
-
 def test_a_list_that_fails_grows_old(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync(resources=RESOURCES)
     assert problems(Limits()) == []
@@ -48,8 +40,8 @@ def test_a_list_that_fails_grows_old(sync: Any, warehouse: Warehouse, world: Wor
     assert problems(Limits(hours=3), resources=["subscribers"]) == []
     age(warehouse, 24 * 365)
     assert len(problems(Limits(hours=3))) == 4, "a sync that has stopped long ago is no reason to be content"
-    result = command("--hours", "3", "--account", FIRST)
-    assert result.returncode == 1
+    result = drip_flows("freshness", "--hours", "3", "--account", FIRST)
+    assert result.exit_code == 1
     assert f"tags of {FIRST}" in result.stdout
     assert f"subscribers of {FIRST}" in result.stdout
 
@@ -86,13 +78,13 @@ def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> N
 
     sync(resources=RESOURCES)
     assert problems(Limits(shrink=0)) == [], "the sync before is the last one, not the one before that"
-    result = command()
-    assert (result.returncode, "4 lists are fresh" in result.stdout) == (0, True), result
+    result = drip_flows("freshness")
+    assert (result.exit_code, "4 lists are fresh" in result.stdout) == (0, True), result
 
 
 def test_what_cannot_be_checked(warehouse: Warehouse) -> None:
-    result = command()
-    assert result.returncode == 2
+    result = drip_flows("freshness")
+    assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert str(warehouse.path) in result.stderr
     for limits in (Limits(hours=0), Limits(hours=float("nan")), Limits(shrink=1.5), Limits(shrink=float("nan"))):

@@ -1,10 +1,6 @@
 """A load that fails or is killed costs nothing that landed; the next run ends right."""
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +9,9 @@ import pytest
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse, both_destinations
 from tests.flow.test_mirror import assert_mirrors
+from tests.processes import holding
 
 FIRST = "1000001"
-HOLD = (
-    "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('held', flush=True); sys.stdin.read()"
-)
-
-
-@contextmanager
-def reader_of(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the database open, until the block or the process ends."""
-    words = [sys.executable, "-c", HOLD, str(path)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
 
 
 def landed_files(warehouse: Warehouse) -> list[Path]:
@@ -44,7 +28,7 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     load, readers = flow.load, list[str]()
 
     def load_while_read(*args: Any) -> Any:
-        with reader_of(warehouse.path) as reader:
+        with holding(warehouse.path, read_only=True) as reader:
             readers.append(str(reader.pid))
             return load(*args)
 

@@ -1,8 +1,6 @@
 """PostgreSQL as the destination: what is its own. What holds for every destination is tested beside DuckDB."""
 
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,32 +12,24 @@ import psycopg2
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import LogSort
-from prefect.settings import PREFECT_API_URL
 
 from flows import postgres as module
 from flows.run import prepare
 from flows.sandbox import Server, World
 from flows.source.errors import SettingsError
+from tests.command import drip_flows
 from tests.conftest import PostgresWarehouse, Warehouse
 from tests.flow.test_mirror import FIRST
 from tests.postgres import PASSWORD
+from tests.processes import command
 
-COMMAND = str(Path(sys.executable).parent / "drip-flows")
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
 on_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 
 
 def run_command(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
-    return subprocess.run(
-        [COMMAND, "sync", "--destination", "postgres", *words],
-        cwd=folder,
-        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()} | settings,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return command("sync", "--destination", "postgres", *words, folder=folder, **settings)
 
 
 @on_postgres
@@ -117,8 +107,8 @@ def test_two_machines_at_once(
 @on_postgres
 def test_a_run_elsewhere_is_named(server: Server, warehouse: PostgresWarehouse, tmp_path: Path) -> None:
     with module.exclusive("drip", 0):
-        result = run_command(tmp_path / "there", PREFECT_API_URL="")
-    assert result.returncode == 2
+        result = drip_flows("sync", "--destination", "postgres", folder=tmp_path)
+    assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
     assert "another sync" in line
     assert "connected from 127.0.0.1" in line

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import requests
 
+from tests.command import drip_flows
+
 START = """
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +64,6 @@ def test_a_plan_that_is_not_understood_is_one_line(tmp_path: Path):
 
 
 def test_a_day_that_is_none_is_one_line():
-    command = [str(Path(sys.executable).parent / "drip-flows"), "sandbox", "--as-of", "soon"]
-    problem = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert problem.returncode == 2
+    problem = drip_flows("sandbox", "--as-of", "soon")
+    assert problem.exit_code == 2
     assert problem.stderr == "--as-of 'soon' is neither a day, such as 2026-03-01, nor a number of days\n"

@@ -1,0 +1,35 @@
+"""What only real processes show: exit codes as a shell sees them, two syncs at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flows.sandbox import Server, World
+from tests.conftest import Warehouse
+from tests.processes import command
+
+
+def test_nothing_can_start(server: Server, warehouse: Warehouse) -> None:
+    result = command("sync", SOURCES__DRIP__API_KEY="no-key-of-anybody")
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "401" in result.stderr
+    assert "no-key-of-anybody" not in result.stdout + result.stderr
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> None:
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    result = command("sync", "--resource", "tags")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "tags of 1000002: HTTP 403" in result.stdout
+    assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_two_syncs_at_once(server: Server, world: World, warehouse: Warehouse) -> None:
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _: command("sync", SOURCES__DRIP__LOCK_WAIT="60"), range(2)))
+    assert [result.returncode for result in results] == [0, 0], results
+    tags = sum(len(world.account(account).records["tags"]) for account in world.account_ids)
+    assert warehouse.value("SELECT count(*) FROM tags") == tags

@@ -1,0 +1,77 @@
+"""A Prefect server of the tests' own, on a copy of a database that is built once: building it takes ten seconds."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+HOST = "127.0.0.1"
+START_SECONDS = 180
+NOT_NEEDED = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "SCHEDULER")
+SERVICES_OFF = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NOT_NEEDED}
+"""Background services that most tests do without; each polls the database."""
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+
+
+def prepared_database(folder: Path) -> Path:
+    """An empty Prefect database in `folder`, shared by the workers of a test session; the first of them builds it."""
+    database = folder / "prefect-template.db"
+    with FileLock(folder / "prefect-template.lock"):
+        if not database.exists():
+            building = folder / "prefect-building.db"
+            _prefect("server", "database", "upgrade", "--yes", database=building).wait(START_SECONDS)
+            building.rename(database)
+    return database
+
+
+@contextmanager
+def serve_prefect(url: str, template: Path, folder: Path, settings: Mapping[str, str] = SERVICES_OFF) -> Iterator[None]:
+    """A server whose API is at `url`, on a copy of the database `template` in `folder`, until the block ends."""
+    database, log = folder / "prefect.db", folder / "server.log"
+    shutil.copy(template, database)
+    words = ("server", "start", "--no-ui", "--host", HOST, "--port", str(urlsplit(url).port))
+    server = _prefect(*words, database=database, log=log, **settings)
+    try:
+        _wait_for(f"{url}/health", server, log)
+        yield
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def free_api_url() -> str:
+    """The URL of an API that a server can be started at, later: no system gives ports below 32768 to other programs."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return f"http://{HOST}:{port}/api"
+    raise RuntimeError("no port is free")
+
+
+def _prefect(*words: str, database: Path, log: Path | None = None, **settings: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | settings | {DATABASE: f"sqlite+aiosqlite:///{database}"}
+    with (log or Path(os.devnull)).open("ab") as output:
+        command = [str(Path(sys.executable).with_name("prefect")), *words]
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"the Prefect server did not start: {log.read_text()[-2000:]}")
