@@ -85,11 +85,15 @@ lock: .venv/everything.stamp ## pin the newest versions that the bounds in pypro
 	@$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
 
+.PHONY: newest
+newest: .venv/everything.stamp ## run the tests with the newest version of everything, and name the versions that break them
+	@$(BIN)/python -m tests.newest
+
 .PHONY: audit
 audit: .venv/everything.stamp ## look the pinned versions up in the database of known vulnerabilities
 	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 .PHONY: clean
 clean: ## remove the environment, caches, and the demo database; your own data stays
-	@rm -rf .venv benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
+	@rm -rf .venv .venv-newest benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@ REQUESTS = 2 + 9 * len(SIZES)
 def test_a_known_budget_is_used_and_not_exceeded(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(sizes=SIZES, rate_limit=50, rate_window=10)
-    with serve_limited(world, monkeypatch, 50, 10) as server:
+    world = World(sizes=SIZES, rate_limit=50, rate_window=4)
+    with serve_limited(world, monkeypatch, 50, 4) as server:
         assert sync().exit_code == 0
         assert refused(server.log) <= 3
         assert len(server.log) <= REQUESTS + 3

@@ -62,8 +62,8 @@ def test_what_another_process_has_used_up_is_waited_for(
 def test_a_wait_is_a_state_of_the_flow_run(
     prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=20)
-    with serve_limited(world, monkeypatch, 12, 20):
+    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=8)
+    with serve_limited(world, monkeypatch, 12, 8):
         assert sync().exit_code == 0
     (newest,) = prefect.read_flow_runs(sort="START_TIME_DESC", limit=1)
     names = [(state.name, state.message or "") for state in prefect.read_flow_run_states(newest.id)]

@@ -1,0 +1,140 @@
+"""Try the newest version of everything, upper bounds ignored, and name the versions that break the tests.
+
+`make newest` runs it. It resolves the project's requirements without their upper bounds, installs the result in an
+environment of its own, runs the tests there, and repeats those that fail with one package after the other put back
+to its locked version. It prints which bounds are needed, which are needless, and which are missing.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+PROJECT = Path(__file__).parent.parent
+ENVIRONMENT = PROJECT / ".venv-newest"
+PYTHON = ENVIRONMENT / "bin" / "python"
+UPPER = ("<", "<=", "==", "~=")
+MOST_REPEATED = 5
+"""Failing tests that are repeated for each package; one is enough to tell, a few in case one is unstable."""
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+def main() -> int:
+    """Print what was found. Returns 1 where tests fail with the newest versions."""
+    locked, newest = pins((PROJECT / "requirements.lock").read_text()), pins(resolved_without_bounds())
+    changed = {name: version for name, version in newest.items() if locked.get(name, version) != version}
+    for name, version in changed.items():
+        say(f"{name} {locked[name]} -> {version}")
+    if not changed:
+        say("the lock has the newest version of everything")
+        return 0
+    install(f"{name}=={version}" for name, version in newest.items())
+    failing = failing_tests([])
+    if not failing:
+        say("all tests pass with the newest versions", *needless(changed))
+        return 0
+    say("these tests fail with the newest versions:", *failing)
+    blamed = [name for name in changed if passes_with(name, locked[name], newest[name], failing[:MOST_REPEATED])]
+    for name in blamed:
+        say(f"{name} {newest[name]} is to blame: {verdict(name)}")
+    if not blamed:
+        say("no single version is to blame: several together, or the tests are unstable")
+    return 1
+
+
+def bounds() -> dict[str, Requirement]:
+    """The requirements of pyproject.toml that have an upper bound, by package."""
+    return {one.name: one for one in requirements() if any(part.operator in UPPER for part in one.specifier)}
+
+
+def requirements() -> list[Requirement]:
+    """All requirements of pyproject.toml: the project's, its extras', those of the tests."""
+    described = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    project = described["project"]
+    groups = [
+        project["dependencies"],
+        *project["optional-dependencies"].values(),
+        described["dependency-groups"]["dev"],
+    ]
+    return [Requirement(text) for group in groups for text in group]
+
+
+def without_upper_bound(requirement: Requirement) -> str:
+    """The requirement with its lower bounds only."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    lower = ",".join(str(part) for part in requirement.specifier if part.operator not in UPPER)
+    return f"{requirement.name}{extras}{lower}"
+
+
+def resolved_without_bounds() -> str:
+    """A lock of the newest versions that fit together, in uv's text."""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
+        wanted.write("\n".join(map(without_upper_bound, requirements())))
+        wanted.flush()
+        return uv("pip", "compile", "--upgrade", "--no-header", "--no-annotate", "--quiet", wanted.name)
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Versions by package. Of several for different Pythons, those for this one."""
+    lines = [Requirement(line) for line in lock.splitlines() if "==" in line]
+    here = [one for one in lines if one.marker is None or one.marker.evaluate()]
+    return {one.name: next(iter(one.specifier)).version for one in here}
+
+
+def install(wanted: Iterable[str]) -> None:
+    """Install these versions, and the project, into the environment of this check."""
+    if not PYTHON.exists():
+        uv("venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT))
+    uv("pip", "install", "--quiet", "--no-deps", "--python", str(PYTHON), *wanted, "--editable", str(PROJECT))
+
+
+def failing_tests(chosen: Iterable[str]) -> list[str]:
+    """The tests that fail, of those chosen; of all where none is."""
+    words = [str(PYTHON), "-m", "pytest", "--quiet", "--numprocesses", "2", "--dist", "loadfile", *chosen]
+    done = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
+    failing = FAILED.findall(done.stdout)
+    if done.returncode and not failing:
+        sys.exit(f"the tests could not be run:\n{done.stdout[-4000:]}")
+    return failing
+
+
+def passes_with(name: str, locked: str, newest: str, failing: list[str]) -> bool:
+    """Whether the failing tests pass once a package is back at its locked version; it is left at the newest."""
+    install([f"{name}=={locked}"])
+    still = failing_tests(failing)
+    install([f"{name}=={newest}"])
+    return not still
+
+
+def verdict(name: str) -> str:
+    """What to do about a package that breaks the tests."""
+    bound = bounds().get(name)
+    return f"keep the bound {bound}" if bound else "give it an upper bound in pyproject.toml"
+
+
+def needless(changed: Mapping[str, str]) -> list[str]:
+    """For each bound that kept a version out which passes: say so."""
+    held = {name: one for name, one in bounds().items() if name in changed and changed[name] not in one.specifier}
+    return [f"the bound {one} is needless: {changed[name]} passes too" for name, one in held.items()]
+
+
+def uv(*words: str) -> str:
+    """What a uv command printed, which has to succeed."""
+    program = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    return subprocess.run([program, *words], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def say(*lines: str) -> None:
+    """Print at once: the tests take minutes."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
