@@ -1,4 +1,4 @@
-"""What is shown of a measurement: a chart and the README's section, both made of the figures in `docs/benchmark.json`.
+"""The chart and the tables of docs/benchmarks.md, made from the figures in docs/benchmark.json.
 
 `python -m benchmarks.published` makes them again.
 """
@@ -16,7 +16,7 @@ from benchmarks.findings import Finding
 from benchmarks.measuring import Run
 
 PROJECT = Path(__file__).parent.parent
-README, FIGURES, CHART = (PROJECT / name for name in ("README.md", "docs/benchmark.json", "docs/benchmark.svg"))
+PAGE, FIGURES, CHART = (PROJECT / "docs" / name for name in ("benchmarks.md", "benchmark.json", "benchmark.svg"))
 SECTION = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
 WIDTH, BAR = 560, 26
 
@@ -47,11 +47,11 @@ class Published(msgspec.Struct):
 
 
 def write(found: Published) -> None:
-    """The figures, the chart and the README's section."""
+    """The figures, the chart and the section of the page."""
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     chart(found).save(CHART)
-    README.write_text(with_section(README.read_text(), found))
+    PAGE.write_text(with_section(PAGE.read_text(), found))
 
 
 def read() -> Published:
@@ -60,14 +60,14 @@ def read() -> Published:
 
 
 def with_section(text: str, found: Published) -> str:
-    """The README with its section on speed as the figures have it."""
+    """The page with its section on speed as the figures have it."""
     return SECTION.sub(lambda match: "\n".join([*section(found), ""]), text)
 
 
 def section(found: Published) -> Iterator[str]:
     """Lines of Markdown."""
     size = max(found.by_size)
-    yield f"![Seconds for {size:,} subscribers](docs/benchmark.svg)"
+    yield f"![Seconds for {size:,} subscribers](benchmark.svg)"
     yield ""
     runs = f"{found.runs} run{'s' * (found.runs > 1)} of each, the medians"
     yield f"{size:,} subscribers of one account, from the sandbox into a DuckDB file: {runs}."

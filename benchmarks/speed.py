@@ -184,7 +184,7 @@ def main(
     accounts: Annotated[list[int], typer.Option(help="Accounts, growing.")] = [1, 10, 100, 200],  # noqa: B006
     slow: Annotated[int, typer.Option(help="Subscribers at 100 ms a request.")] = 200_000,
     peers: Annotated[bool, typer.Option(help="Measure other tools that are installed.")] = True,
-    write: Annotated[bool, typer.Option(help="Write docs/ and the README's section.")] = False,
+    write: Annotated[bool, typer.Option(help="Write docs/benchmarks.md and its chart.")] = False,
 ) -> None:
     """Measure, and print what was found; exit 1 where a promise is broken."""
     chosen = parts or list(PARTS)

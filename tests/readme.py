@@ -1,4 +1,4 @@
-"""The README's tables, made from the code: `python -m tests.readme` writes them, a test compares them."""
+"""The tables of the documentation, made from the code: `python -m tests.readme` writes them, a test compares them."""
 
 import ast
 import inspect
@@ -15,6 +15,8 @@ from flows.warehouses import REFUSED, WAREHOUSES, Feature
 from tests.conftest import PROJECT
 
 README = PROJECT / "README.md"
+OPERATIONS = PROJECT / "docs" / "operations.md"
+PAGES = [README, *sorted((PROJECT / "docs").glob("*.md"))]
 
 
 def resource_rows() -> list[str]:
@@ -66,7 +68,7 @@ def setting_texts() -> dict[str, str]:
 
 
 def with_tables(text: str) -> str:
-    """The README with its tables as the code has them."""
+    """A page with its tables as the code has them."""
     tables = {"resources": resource_rows(), "settings": setting_rows(), "destinations": destination_rows()}
     for mark, rows in tables.items():
         table = "\n".join([*rows, f"<!-- {mark} -->"])
@@ -75,4 +77,5 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text()))

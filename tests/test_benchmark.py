@@ -79,8 +79,8 @@ def test_encoded_people_are_the_sandboxs_own() -> None:
     assert msgspec.json.decode(msgspec.json.encode(people)) == plain.account("1000001").subscribers.all()
 
 
-def test_the_readme_shows_the_figures_that_are_committed() -> None:
-    text, figures = published.README.read_text(), published.read()
+def test_the_page_shows_the_figures_that_are_committed() -> None:
+    text, figures = published.PAGE.read_text(), published.read()
     assert published.with_section(text, figures) == text, "run `python -m benchmarks.published`"
     assert figures.machine in text
     assert published.CHART.is_file()

@@ -1,4 +1,7 @@
-"""The README shows only what runs: its tables come from the code, its commands are run here."""
+"""The README and docs/ show only what runs: their tables come from the code, their commands are run here.
+
+`deployment/test_operations.py` runs the commands of docs/operations.md.
+"""
 
 import os
 import re
@@ -16,20 +19,21 @@ from flows.source import ENDPOINTS
 from tests.command import drip_flows
 from tests.conftest import PROJECT, Warehouse
 from tests.pictures import draw
-from tests.readme import README, setting_rows, setting_texts, with_tables
+from tests.readme import PAGES, README, setting_rows, setting_texts, with_tables
 
 TEXT = README.read_text()
+DOCS = {page.stem: page.read_text() for page in PAGES}
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def blocks(language: str, page: str = "README") -> list[str]:
+    """The code blocks of a language on a page."""
+    return re.findall(rf"```{language}\n(.*?)```", DOCS[page], re.DOTALL)
 
 
-def commands(start: str) -> list[str]:
-    """The commands of the shell blocks that begin with `start`, without comments."""
-    lines = [line.split(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+def commands(start: str, page: str = "README", language: str = "sh") -> list[str]:
+    """The commands on a page that contain `start`, without comments."""
+    lines = [line.split(" #")[0].strip() for block in blocks(language, page) for line in block.splitlines()]
     return [line for line in lines if start in line]
 
 
@@ -47,13 +51,20 @@ def api() -> Iterator[dict[str, str]]:
         yield {"SOURCES__DRIP__BASE_URL": server.url, "SOURCES__DRIP__API_KEY": world.api_key}
 
 
-def test_the_tables_are_what_the_code_has() -> None:
-    assert with_tables(TEXT) == TEXT, "run `python -m tests.readme`"
+@pytest.mark.parametrize("page", DOCS)
+def test_the_tables_are_what_the_code_has(page: str) -> None:
+    assert with_tables(DOCS[page]) == DOCS[page], "run `python -m tests.readme`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    assert not [link for link in links if not (path.parent / link).exists()]
 
 
 @pytest.mark.parametrize("resource", ENDPOINTS)
 def test_every_resource_has_a_line(resource: str) -> None:
-    assert f"| {resource} | `{ENDPOINTS[resource].path}` |" in TEXT
+    assert f"| {resource} | `{ENDPOINTS[resource].path}` |" in DOCS["tables"]
 
 
 def test_every_setting_is_explained() -> None:
@@ -77,7 +88,7 @@ def test_the_source_runs_alone_as_shown(api: dict[str, str], tmp_path: Path) -> 
 
 
 def test_several_keys_are_named_as_shown(api: dict[str, str], tmp_path: Path) -> None:
-    (settings,) = blocks("toml")
+    (settings,) = blocks("toml", "connections")
     with serve(World(sizes={"2000001": 10}, api_key="of zenith")) as other:
         for key in (api["SOURCES__DRIP__API_KEY"], "of zenith"):
             settings = settings.replace('"..."', f'"{key}"', 1)
@@ -93,7 +104,7 @@ def test_several_keys_are_named_as_shown(api: dict[str, str], tmp_path: Path) ->
 
 
 def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, prefect_server: None) -> None:
-    (command,), (plan,) = commands("drip-flows sandbox"), blocks("json")
+    (command,), (plan,) = commands("drip-flows sandbox", "operations", "text"), blocks("json", "operations")
     (tmp_path / "plan.json").write_text(plan)
     words = [str(BIN / "drip-flows"), *shlex.split(command)[1:], "--port", "0"]
     with subprocess.Popen(words, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}, stdout=subprocess.PIPE) as sandbox:
@@ -106,9 +117,7 @@ def test_the_outage_is_rehearsed_as_shown(tmp_path: Path, warehouse: Warehouse, 
     assert warehouse.value("SELECT count(*) FROM subscribers") == 5_000 - 300
 
 
-@pytest.mark.parametrize(
-    "command", [words for words in commands("drip-flows") if not re.search("sandbox|forget|freshness", words)]
-)
+@pytest.mark.parametrize("command", [words for words in commands("drip-flows") if not words.startswith("export")])
 def test_a_command_runs_as_shown(
     command: str, api: dict[str, str], tmp_path: Path, prefect_server: None, request: pytest.FixtureRequest
 ) -> None:
@@ -124,7 +133,7 @@ def test_a_command_runs_as_shown(
 
 def test_the_freshness_is_checked_as_shown(sync: Any, tmp_path: Path) -> None:
     sync(resources=["tags"])
-    (command,) = commands("freshness")
+    (command,) = commands("freshness", "operations")
     result = drip_flows(*shlex.split(command)[1:], folder=tmp_path)
     assert result.exit_code == 0, result.stderr
 
@@ -133,7 +142,7 @@ def test_the_pictures_are_drawn_by_one_command(sync: Any, tmp_path: Path) -> Non
     sync()
     shown = set(re.findall(r"\(docs/(\w+\.svg)\)", TEXT))
     drawn = draw(tmp_path)
-    assert {path.name for path in drawn} | {"benchmark.svg"} == shown  # which `make bench` draws
+    assert {path.name for path in drawn} == shown
     for path in drawn:
         committed = PROJECT / "docs" / path.name
         assert committed.read_text().startswith("<svg")
@@ -142,4 +151,4 @@ def test_the_pictures_are_drawn_by_one_command(sync: Any, tmp_path: Path) -> Non
 
 def test_the_commands_that_are_shown_are_found() -> None:
     assert len(commands("drip-flows")) >= 4
-    assert len(commands("prefect ")) == 4
+    assert len(commands("prefect ")) == 3

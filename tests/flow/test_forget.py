@@ -12,7 +12,7 @@ from flows.sandbox import World
 from flows.source.errors import SettingsError
 from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
-from tests.readme import README
+from tests.readme import OPERATIONS
 
 FIRST, SECOND = "1000001", "1000002"
 NEW, OLD = "Jo.Bloggs@example.com", "jo@old.example.com"
@@ -99,7 +99,7 @@ def test_the_command_says_what_it_removed_and_where_else_they_are(
     known: str, warehouse: Warehouse, world: World, tmp_path: Path
 ) -> None:
     warehouse.execute(f"UPDATE drip.campaigns SET bcc = 'x, {NEW}' WHERE id = (SELECT min(id) FROM drip.campaigns)")
-    (shown,) = re.findall(r"^\S*drip-flows (forget) \S+@\S+$", README.read_text(), re.MULTILINE)
+    (shown,) = re.findall(r"^\S*drip-flows (forget) \S+@\S+$", OPERATIONS.read_text(), re.MULTILINE)
     result = drip_flows(shown, NEW.lower(), folder=tmp_path)
     assert result.exit_code == 0, result.stderr
     for words in ("subscribers_history", FIRST, SECOND, "drip.campaigns still mentions", "with the next full sync"):
