@@ -25,11 +25,11 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.common.schema.utils import new_table
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-from rich.console import Console
 
 from flows.changes import COLUMNS as CHANGES_COLUMNS
 from flows.changes import SEEN_AT
 from flows.changes import VIEW as CHANGES
+from flows.console import plain_console
 from flows.destinations import DEFAULT_DUCKDB, Target, open_duckdb, resolve_target
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
 from flows.source.errors import SettingsError, first_line, unknown
@@ -358,7 +358,7 @@ def _pandas_type(kind: Any) -> Any:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
+    plain_console(stderr=True, soft_wrap=True, highlight=False).print(text)
 
 
 _say_once = functools.cache(_say)

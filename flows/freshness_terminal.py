@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-
-from flows.freshness import Limits, check_freshness
+from flows.console import marked
+from flows.freshness import FreshnessReport, Limits, check_freshness
 from flows.terminal import checked_destination, console
 
 
@@ -14,8 +13,13 @@ def show_freshness(
     """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
     name = checked_destination(destination, accounts)
     report = check_freshness(limits, accounts, resources, name, dataset)
+    show_report(report)
+    return 1 if report.problems else 0
+
+
+def show_report(report: FreshnessReport) -> None:
+    """Every problem in a line, or that there is none."""
     for problem in report.problems:
-        console.print(f"[red]{problem.resource} of {problem.account}[/]: {escape(problem.text)}", soft_wrap=True)
+        console.print(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"), soft_wrap=True)
     if not report.problems:
         console.print(report.summary(), soft_wrap=True)
-    return 1 if report.problems else 0

@@ -5,14 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from flows.console import plain_console
 from flows.dataset import DEMO_DUCKDB, DatasetError, database_file, demo_is_read
 from flows.project import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 CANNOT_START = 2
-console = Console(stderr=True)
+console = plain_console(stderr=True)
 
 
 def data() -> Path:
