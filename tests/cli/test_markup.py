@@ -14,15 +14,7 @@ from flows.report import ListReport, SyncReport
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
 
-ODD = [
-    "[/]",
-    "x [/] y",
-    "Shop [test]",
-    "[red]sale[/red]",
-    "[link=https://example.com]x",
-    ":warning: shop",
-    "[@click=f]",
-]
+ODD = ["[/]", "Shop [test]", "[red]sale[/red]", "[link=https://example.com]x", ":warning: shop"]
 odd_values = pytest.mark.parametrize("odd", ODD)
 
 
