@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,7 +50,7 @@ def run_sync(
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    name = checked_destination(destination, accounts)
+    asked, name = datetime.now(UTC), checked_destination(destination, accounts)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     check_accounts(prepare(resources, name, dataset, history), accounts)
@@ -67,7 +67,10 @@ def run_sync(
             mode=cast(Mode, mode),
             return_state=True,
         )
-    return _show_result(state.result(raise_on_failure=False))
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, SyncReport):
+        result.asked = asked
+    return _show_result(result)
 
 
 def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
@@ -233,7 +236,7 @@ def _show(result: SyncReport) -> int:
         raise SettingsError(result.stopped)
     named = any(line.connection for line in result.lists)
     table = Table(*[CONNECTION] * named, "account", "resource", title="Sync", title_justify="left")
-    for heading in ("API has", "loaded", "change", "seconds"):
+    for heading in ("API has", "loaded", "rows now", "change", "seconds"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in result.lists:
@@ -254,7 +257,8 @@ def _cells(line: ListReport) -> list[str | Text]:
     words += [f"{line.saved} requests saved"] if line.saved else []
     words += [f"{line.repeated} repeated"] if line.repeated else []
     words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
-    numbers = [number(line.api_rows), number(line.loaded), signed(change(line)), f"{line.seconds:.2f}"]
+    rows = [number(value) for value in (line.api_rows, line.loaded, line.total)]
+    numbers = [*rows, signed(change(line)), f"{line.seconds:.2f}"]
     remark = ", ".join(words)
     last = remark if line.complete else marked("incomplete", f", {remark}" if remark else "")
     return [line.account or "", line.resource, *numbers, last]
