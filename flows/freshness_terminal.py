@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flows.console import marked
 from flows.freshness import FreshnessReport, Limits, check_freshness
+from flows.source.settings import common_settings
 from flows.terminal import checked_destination, console
 
 
@@ -11,6 +12,7 @@ def show_freshness(
     limits: Limits, accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
 ) -> int:
     """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
+    common_settings()  # refuses what is unknown or wrong, as the flow does
     name = checked_destination(destination, accounts)
     report = check_freshness(limits, accounts, resources, name, dataset)
     show_report(report)

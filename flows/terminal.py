@@ -28,7 +28,8 @@ from flows.source.decode import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
 from flows.source.errors import DripError, SettingsError, unknown
 from flows.source.lists import ListReader
-from flows.source.settings import DripSettings, every_settings
+from flows.source.settings import DripSettings, common_settings, every_settings
+from flows.source.variables import PREFIX
 from flows.summary import again, change, facts, number, signed, title
 from flows.sync import sync
 from flows.syncs import FULL, ListName
@@ -134,6 +135,8 @@ def run_copy(dataset: str, replace: bool) -> int:
     resolve_target("postgres", dataset)  # says so where PostgreSQL's driver, an extra, is missing
     from flows.copying import copy_to_postgres
 
+    common_settings()  # refuses what is unknown or wrong
+
     with listening(ProgressLine(console).on):
         compared = copy_to_postgres(dataset, replace)
     table = Table("table", "", title="Copied from DuckDB to PostgreSQL", title_justify="left")
@@ -150,6 +153,7 @@ def run_demo(database: Path) -> int:
     world = World()
     days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
     with serve(world) as server:
+        _leave_out_connections()
         os.environ.update(
             SOURCES__DRIP__BASE_URL=server.url,
             SOURCES__DRIP__API_KEY=world.api_key,
@@ -165,6 +169,12 @@ def run_demo(database: Path) -> int:
         next_step = marked("make lab", " opens the notebooks on it; the README has your own accounts.", style="bold")
         console.print("\nNext:", next_step)
     return code
+
+
+def _leave_out_connections() -> None:
+    """Remove the variables of named connections, which the demo has none of, from this process's environment."""
+    for name in [name for name in os.environ if name.startswith(PREFIX) and "__" in name.removeprefix(PREFIX)]:
+        del os.environ[name]
 
 
 def _demo_days(world: World, days: Sequence[datetime]) -> object:
