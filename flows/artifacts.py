@@ -43,7 +43,10 @@ def failures_published() -> Iterator[None]:
         raise
 
 
-PER_LIST = "Each list of each account: rows by the API, as landed, and in the destination now"
+PER_LIST = (
+    "Each list of each account: rows by the API, landed and loaded, which in an incremental sync are those of the part "
+    "that it asked for; rows of the whole list in the destination now"
+)
 
 
 def _publish_summary(text: str, description: str) -> None:
@@ -63,6 +66,7 @@ def _row(line: ListReport) -> dict[str, Any]:
         "API has": line.api_rows,
         "landed": line.landed,
         "loaded": line.loaded,
+        "rows now": line.total,
         "change": change(line),
         "quarantined": line.quarantined,
         "seconds": line.seconds,

@@ -25,11 +25,11 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.common.schema.utils import new_table
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-from rich.console import Console
 
 from flows.changes import COLUMNS as CHANGES_COLUMNS
 from flows.changes import SEEN_AT
 from flows.changes import VIEW as CHANGES
+from flows.console import plain_console
 from flows.destinations import DEFAULT_DUCKDB, Target, open_duckdb, resolve_target
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
 from flows.source.errors import SettingsError, first_line, unknown
@@ -131,24 +131,34 @@ def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd
     return frame.astype({"table": "string", "rows": "Int64", "columns": "string"})
 
 
-def query(sql: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
+def query(
+    sql: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+) -> pd.DataFrame:
     """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
+
+    Args:
+        sql: the SELECT.
+        destination: the dlt destination that the sync loads into.
+        dataset: the schema that the tables are in.
+        or_demo: whether the demo's file may be read where nothing was synced yet, as in notebooks.
 
     Raises:
         DatasetError: the database refuses the query, no such data, or something holds it for too long.
     """
-    with _reading(destination, dataset) as reader:
+    with _reading(destination, dataset, or_demo) as reader:
         rows = reader.rows_of_sql(sql)
     return to_pandas(rows)
 
 
-def has_column(table: str, column: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> bool:
-    """Whether a table has a column, which one from before an upgrade may not.
+def has_column(
+    table: str, column: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+) -> bool:
+    """Whether a table has a column, which one from before an upgrade may not. `or_demo` is as in `query`.
 
     Raises:
         DatasetError: no such data, or something holds it for too long.
     """
-    with _reading(destination, dataset) as reader:
+    with _reading(destination, dataset, or_demo) as reader:
         return column in reader.table(table).columns
 
 
@@ -228,12 +238,12 @@ class _Reader:
 
 
 @contextmanager
-def _reading(destination: DestinationName, dataset: str) -> Iterator[_Reader]:
+def _reading(destination: DestinationName, dataset: str, or_demo: bool = True) -> Iterator[_Reader]:
     """The dataset, open for as long as the block runs; what goes wrong becomes a DatasetError."""
     try:
         with ExitStack() as stack:
             stack.enter_context(_in_project())
-            yield _open(resolve_target(destination, dataset), stack)
+            yield _open(resolve_target(destination, dataset), stack, or_demo)
     except DestinationConnectionError as error:
         raise DatasetError(f"cannot connect to the database: {first_line(error)}") from None
     except (SettingsError, duckdb.Error, DatabaseException) as error:
@@ -252,17 +262,19 @@ def _in_project() -> Iterator[None]:
         yield
 
 
-def _open(target: Target, stack: ExitStack) -> _Reader:
+def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
     target.kind.refuse(READING, "ask it by its own client; what each sync did is in `_syncs` there")
     con = None
     location = target.location
     if target.path is not None:
-        location = str(_existing(target.path))
+        location = str(_existing(target.path, or_demo))
         con = stack.enter_context(closing(_open_duckdb(Path(location))))
         con.execute("SET TimeZone = 'UTC'")
         place: Any = dlt.destinations.duckdb(credentials=DuckDbCredentials(con))
     else:
-        place = dlt.destinations.postgres()
+        from flows import postgres  # its driver is an extra
+
+        place = dlt.destinations.postgres(credentials=postgres.credentials())
     dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
     if dataset.schema.is_new:
         raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")
@@ -277,13 +289,13 @@ def _configured() -> Path:
     return resolve_target("duckdb", "drip").path or Path(DEFAULT_DUCKDB)
 
 
-def _existing(path: Path) -> Path:
-    """The configured file; the demo's where nothing is configured and nothing was synced yet."""
+def _existing(path: Path, or_demo: bool = True) -> Path:
+    """The configured file; the demo's, if that will do, where nothing is configured and nothing was synced yet."""
     for folder in (project_root(), Path.cwd()):
         if (folder / path).is_file():
             return folder / path
     demo = project_root() / DEMO_DUCKDB
-    if path == Path(DEFAULT_DUCKDB) and demo.is_file():
+    if or_demo and path == Path(DEFAULT_DUCKDB) and demo.is_file():
         _say_once(f"No {DEFAULT_DUCKDB} yet: reading the invented people of {demo}")
         return demo
     raise SettingsError(f"no data in {project_root() / path} yet: {HOW_TO_FILL}")
@@ -358,7 +370,7 @@ def _pandas_type(kind: Any) -> Any:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(text)
+    plain_console(stderr=True, soft_wrap=True, highlight=False).print(text)
 
 
 _say_once = functools.cache(_say)

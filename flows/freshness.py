@@ -1,6 +1,7 @@
 """The freshness check: did each list arrive lately, and has no table lost more rows than it may?
 
-It reads `_syncs` alone: it needs no API key, asks the API nothing, and waits for a sync that writes.
+It reads `_syncs` alone: it needs no API key, asks the API nothing, and waits for a sync that writes. Unlike a notebook,
+it never reads the demo's file in place of one that is missing.
 """
 
 from collections.abc import Sequence
@@ -128,8 +129,8 @@ def check_freshness(
 
 
 def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
-    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset)
-    frame = query(lists_query(SYNCS_TABLE, has_connections), destination, dataset)
+    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset, or_demo=False)
+    frame = query(lists_query(SYNCS_TABLE, has_connections), destination, dataset, or_demo=False)
     return lists_of(list(frame.astype(object).where(frame.notna(), None).itertuples(index=False)))
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-
-from flows.freshness import Limits, check_freshness
+from flows.console import marked
+from flows.freshness import FreshnessReport, Limits, check_freshness
+from flows.source.settings import common_settings
 from flows.terminal import checked_destination, console
 
 
@@ -12,10 +12,16 @@ def show_freshness(
     limits: Limits, accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
 ) -> int:
     """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
+    common_settings()  # refuses what is unknown or wrong, as the flow does
     name = checked_destination(destination, accounts)
     report = check_freshness(limits, accounts, resources, name, dataset)
+    show_report(report)
+    return 1 if report.problems else 0
+
+
+def show_report(report: FreshnessReport) -> None:
+    """Every problem in a line, or that there is none."""
     for problem in report.problems:
-        console.print(f"[red]{problem.resource} of {problem.account}[/]: {escape(problem.text)}", soft_wrap=True)
+        console.print(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"), soft_wrap=True)
     if not report.problems:
         console.print(report.summary(), soft_wrap=True)
-    return 1 if report.problems else 0

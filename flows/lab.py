@@ -3,16 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from flows.console import plain_console
 from flows.dataset import DEMO_DUCKDB, DatasetError, database_file, demo_is_read
 from flows.project import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 CANNOT_START = 2
-console = Console(stderr=True)
+console = plain_console(stderr=True)
 
 
 def data() -> Path:
@@ -41,8 +41,13 @@ def main() -> None:
         sys.exit(CANNOT_START)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    words = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS}", *sys.argv[1:]]
-    os.execv(sys.executable, words)  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, command(sys.argv[1:]))  # noqa: S606 - no shell is wanted
+
+
+def command(options: Sequence[str]) -> list[str]:
+    """How JupyterLab is started. It refuses to run as root, as in a container, unless it is told to."""
+    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS}", *as_root, *options]
 
 
 if __name__ == "__main__":

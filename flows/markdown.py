@@ -49,10 +49,11 @@ def _headline(report: SyncReport) -> str:
 
 
 def _tables(report: SyncReport) -> str:
-    headings = ["table", "lists whole", "rows the API has", "rows loaded", "change since the last time", "quarantined"]
+    headings = ["table", "lists whole", "rows the API has", "rows loaded", "rows now", "change since the last time",
+                "quarantined"]  # fmt: skip
     rows = [
-        (one.resource, f"{one.whole} of {one.lists}", number(one.api_rows), number(one.loaded), signed(one.change),
-         number(one.quarantined) if one.quarantined else "")
+        (one.resource, f"{one.whole} of {one.lists}", number(one.api_rows), number(one.loaded), number(one.total),
+         signed(one.change), number(one.quarantined) if one.quarantined else "")
         for one in tables(report)
     ]  # fmt: skip
     return table(headings, rows)

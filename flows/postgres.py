@@ -4,6 +4,7 @@ The credentials are dlt's: `DESTINATION__POSTGRES__CREDENTIALS`. Needs the extra
 """
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from typing import Any
 
 import dlt
 import psycopg2
-from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 
@@ -47,6 +49,16 @@ RIGHTS = """
     FROM pg_namespace WHERE nspname IN (%s, %s)
 """
 
+
+@configspec(init=False)
+class Credentials(PostgresCredentials):
+    """dlt's, without what libpq finds by itself: a password (`PGPASSWORD`, `PGPASSFILE`), a user, a host (a socket)."""
+
+    username: str | None = None  # type: ignore[assignment]
+    password: TSecretStrValue | None = None  # type: ignore[assignment]
+    host: str | None = None  # type: ignore[assignment]
+
+
 _held: dict[tuple[str, str], Any] = {}
 """By database and dataset, the connections of this process that hold its lock."""
 
@@ -62,9 +74,11 @@ def credentials(dataset: str = "", work_mem: str = "") -> PostgresCredentials:
         SettingsError: they are missing or no URL; the message holds none of them.
     """
     try:
-        found = resolve_configuration(PostgresCredentials(), sections=("destination", "postgres", "credentials"))
+        found = resolve_configuration(Credentials(), sections=("destination", "postgres", "credentials"))
     except (ConfigurationException, ValueError):
         raise SettingsError(f"set {SETTING} to a URL, postgresql://user:password@host:5432/database") from None
+    if not found.host:  # dlt needs one; libpq prefers that of the query, where an empty one is its default socket
+        found.host, found.query = "localhost", {"host": os.environ.get("PGHOST", ""), **(found.query or {})}
     if dataset:
         options = {"options": f"-cwork_mem={work_mem}"} if work_mem else {}
         # A URL with options of its own keeps them: one text has to hold all, and the URL cannot carry its spaces.
@@ -79,7 +93,8 @@ def loading_name(dataset: str) -> str:
 
 def location(found: PostgresCredentials) -> str:
     """Where it is, without secrets."""
-    return f"{found.host}:{found.port}/{found.database}"
+    query = found.query or {}
+    return f"{query.get('host') or found.host}:{query.get('port', found.port)}/{found.database}"
 
 
 class JsonbClient(PostgresClient):

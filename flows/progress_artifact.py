@@ -39,6 +39,8 @@ class Progress:
             match event:
                 case ListsPlanned(lists):
                     self._planned = lists
+                    self._parts.clear()  # of the accounts, which are read before and are not among the planned lists
+                    self._rows.clear()
                 case PageLanded(resource, account, rows, of, connection):
                     self._rows[connection, resource, account] = rows
                     # Without pages: all of it.

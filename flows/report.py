@@ -14,7 +14,7 @@ from flows.load import Loaded, pipeline_of
 from flows.run import Run, Runs, tools_of
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
-from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, LastTime, last_time, list_name
+from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, TOTAL_ROWS, LastTime, last_time, list_name
 
 
 class ListReport(msgspec.Struct):
@@ -23,11 +23,12 @@ class ListReport(msgspec.Struct):
     Attributes:
         api_rows: rows by the API, None where it could not be asked.
         landed: distinct rows that came.
-        loaded: rows of the list in the destination now, None where it was not loaded.
-        before: rows of it after the sync that last loaded it, None where there was none.
+        loaded: rows in the destination now of what was read, None where nothing was loaded.
+        total: rows of the whole list in the destination now, None where that is not known.
+        before: rows of the whole list after the last sync of it, None where there was none.
         complete: what came was proven to be all there is, and is all there is in the destination.
         note: why not; empty where it is.
-        mode: full, or incremental: then all counts are of the part that was asked for.
+        mode: full, or incremental: then `api_rows`, `landed` and `loaded` are of the part that was asked for.
         why: it was read so, where that was chosen.
         saved: requests that reading all of it would have cost more.
         connection: that it was read by; empty where none is named.
@@ -38,6 +39,7 @@ class ListReport(msgspec.Struct):
     api_rows: int | None = None
     landed: int | None = None
     loaded: int | None = None
+    total: int | None = None
     before: int | None = None
     repeated: int = 0
     quarantined: int = 0
@@ -66,6 +68,7 @@ class SyncReport(msgspec.Struct):
         seconds_before: that the last sync of as many lists took; None where there was none.
         stopped: why, in a line, the run could not do its work at all; empty where it could.
         shared: a sentence for each account that several connections see.
+        asked: when the run was asked for. It may have waited since then, for the database or for Prefect.
     """
 
     run: str
@@ -78,6 +81,7 @@ class SyncReport(msgspec.Struct):
     seconds_before: float | None = None
     stopped: str = ""
     shared: list[str] = []
+    asked: datetime | None = None
 
     @property
     def requests(self) -> int:
@@ -86,8 +90,13 @@ class SyncReport(msgspec.Struct):
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
-        return (self.finished - self.started).total_seconds()
+        """How long it took, with the wait until it could begin."""
+        return (self.finished - self.started).total_seconds() + self.waited
+
+    @property
+    def waited(self) -> float:
+        """Seconds until it could begin."""
+        return (self.started - (self.asked or self.started)).total_seconds()
 
     @property
     def failures(self) -> list[ListReport]:
@@ -105,14 +114,25 @@ class SyncReport(msgspec.Struct):
         """The run in one line."""
         if self.stopped:
             return self.stopped
-        accounts = len({line.account for line in self.lists if line.account})
-        rows = sum(line.loaded or 0 for line in self.lists if line.complete)
+        accounts, lists = len({line.account for line in self.lists if line.account}), len(self.lists)
+        rows = sum(line.total or 0 for line in self.lists)
         text = (
-            f"{rows:,} rows of {accounts} account{'s' * (accounts != 1)} in {self.location}, dataset "
-            f"{self.dataset}; {self.requests} requests, {self.seconds:.1f} s"
+            f"{rows:,} rows of {counted(accounts, 'account')} ({counted(lists, 'list')}) in {self.location}, "
+            f"dataset {self.dataset}{self._part()}; {self.requests} requests, {self.seconds:.1f} s"
         )
         bad = len(self.failures)
-        return f"{text}; {bad} of {len(self.lists)} lists did not arrive whole" if bad else text
+        return f"{text}; {bad} of {lists} lists did not arrive whole" if bad else text
+
+    def _part(self) -> str:
+        """How many rows were read, where some lists were read in part."""
+        if all(line.mode == FULL for line in self.lists):
+            return ""
+        return f", {sum(line.landed or 0 for line in self.lists):,} of them read this time"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def stopped_report(runs: Runs, reason: str) -> SyncReport:
@@ -141,14 +161,25 @@ def reconcile(runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure],
     """Compare, list by list, what the API said with what came and with what the destination holds now."""
     resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
     lists = [_line(runs.of(one.connection), one, loaded) for one in landed if one.resource in runs.common.resources]
-    lists += [_failed_line(runs.of(failure.connection), failure) for failure in failures]
+    lists += [_failed_line(runs.of(failure.connection), failure, loaded) for failure in failures]
     lists.sort(key=lambda one: (connections.index(one.connection), one.account or "", resources.index(one.resource)))
     return _empty_report(runs, lists=lists)
 
 
-def _failed_line(run: Run, failure: Failure) -> ListReport:
-    mode = run.choice(failure.resource, failure.account).mode
-    return ListReport(failure.account, failure.resource, note=failure.message, mode=mode, connection=run.connection)
+def _failed_line(run: Run, failure: Failure, loaded: Loaded) -> ListReport:
+    return ListReport(
+        failure.account,
+        failure.resource,
+        total=_total(failure.resource, failure.account, loaded),
+        note=failure.message,
+        mode=run.choice(failure.resource, failure.account).mode,
+        connection=run.connection,
+    )
+
+
+def _total(resource: str, account: str | None, loaded: Loaded) -> int | None:
+    """Rows in the destination of an account's list; None for a list that each token has one of."""
+    return loaded.rows[resource].get(account, 0) if account else None
 
 
 def _line(run: Run, one: Landed, loaded: Loaded) -> ListReport:
@@ -163,6 +194,7 @@ def _line(run: Run, one: Landed, loaded: Loaded) -> ListReport:
         api_rows=outcome.api_rows,
         landed=expected,
         loaded=count,
+        total=_total(one.resource, one.account, loaded) if one.account else count,
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,
         seconds=round(one.seconds, 2),
@@ -233,6 +265,7 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
             "api_rows": line.api_rows,
             "landed_rows": line.landed,
             "loaded_rows": line.loaded,
+            TOTAL_ROWS: line.total,
             "quarantined_rows": line.quarantined,
             "complete": line.complete,
             "history": line.resource in run.history,

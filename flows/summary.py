@@ -6,13 +6,15 @@ import msgspec
 
 from flows.report import ListReport, Spent, SyncReport
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
-from flows.syncs import FULL, NO_ACCOUNT
+from flows.syncs import NO_ACCOUNT
 
 MOST_NAMED = 3
 """Failed lists that a line names; the report has all of them."""
 MOST_WORDS = 8
 """Options of a command that can still be read; beyond that the whole sync is repeated."""
 UNKNOWN = "?"
+WORTH_SAYING = 1.0
+"""Seconds of a wait."""
 
 
 class TableSummary(msgspec.Struct):
@@ -20,8 +22,9 @@ class TableSummary(msgspec.Struct):
 
     Attributes:
         lists: of the accounts, `whole` of them arrived whole.
-        api_rows: by the API, of the lists that it was asked for.
-        loaded: rows in the destination, of the lists that were loaded.
+        api_rows: by the API, of the lists, or parts of lists, that it was asked for.
+        loaded: rows in the destination, of what was read.
+        total: rows in the destination, of all these lists.
         change: more rows (or fewer) than the last time; None where no list can be compared.
         quarantined: records that fitted no table.
     """
@@ -31,6 +34,7 @@ class TableSummary(msgspec.Struct):
     whole: int
     api_rows: int
     loaded: int
+    total: int
     change: int | None
     quarantined: int
 
@@ -52,10 +56,10 @@ def tables(report: SyncReport) -> list[TableSummary]:
 
 
 def change(line: ListReport) -> int | None:
-    """How many more rows a list has than the last time; None where there was none, or not all of it was loaded."""
-    if line.mode != FULL or line.loaded is None or line.before is None:
+    """How many more rows a list has than the last time; None where there was none, or nothing was loaded now."""
+    if line.loaded is None or line.total is None or line.before is None:
         return None
-    return line.loaded - line.before
+    return line.total - line.before
 
 
 def changed(report: SyncReport) -> str:
@@ -73,9 +77,13 @@ def requests(report: SyncReport) -> str:
 
 
 def took(report: SyncReport) -> str:
-    """The duration, against the last time."""
+    """The duration, with the wait before it if there was one, against the last time, which is without."""
+    text = f"{report.seconds:.1f} s"
+    if report.waited >= WORTH_SAYING:
+        work = report.seconds - report.waited
+        text += f": {report.waited:.1f} s until it could begin, {work:.1f} s for the sync"
     before = report.seconds_before
-    return f"{report.seconds:.1f} s" + (f"; {before:.1f} s the last time" if before is not None else "")
+    return text + (f"; {before:.1f} s the last time" if before is not None else "")
 
 
 def state_message(report: SyncReport) -> str:
@@ -125,6 +133,7 @@ def _table(resource: str, lines: Sequence[ListReport]) -> TableSummary:
         whole=sum(line.complete for line in lines),
         api_rows=sum(line.api_rows or 0 for line in lines),
         loaded=sum(line.loaded or 0 for line in lines),
+        total=sum(line.total or 0 for line in lines),
         change=sum(differences) if differences else None,
         quarantined=sum(line.quarantined for line in lines),
     )

@@ -1,6 +1,7 @@
 """The sync: accounts, then every list of every account at once into the landing zone, then one load."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from prefect import flow
@@ -77,8 +78,10 @@ def sync(
     Returns:
         A state with a `SyncReport` in it.
     """
+    asked = datetime.now(UTC)
     with failures_published():
         result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode, max_hours)
+        result.asked = asked
         publish(result)
     return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
 

@@ -20,6 +20,9 @@ SYNCS_TABLE = "_syncs"
 FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
 """How a list is read: from its first row to its last, only its newest part, or whichever is due."""
 
+TOTAL_ROWS = "total_rows"
+"""Rows of a list in the destination after a sync, whichever part of them it read, and whether or not that arrived."""
+
 COLUMNS: Any = {
     "run": {"data_type": "text", "nullable": False},
     "started": {"data_type": "timestamp"},
@@ -31,6 +34,7 @@ COLUMNS: Any = {
     "api_rows": {"data_type": "bigint"},
     "landed_rows": {"data_type": "bigint"},
     "loaded_rows": {"data_type": "bigint"},
+    TOTAL_ROWS: {"data_type": "bigint"},
     "quarantined_rows": {"data_type": "bigint"},
     "complete": {"data_type": "bool"},
     "history": {"data_type": "bool"},
@@ -67,6 +71,20 @@ LISTS = f"""
 An account's list is the same whichever connection reads it.
 """
 
+LATEST = f"""
+    SELECT token, account, resource, total FROM (
+        SELECT *, row_number() OVER (PARTITION BY token, account, resource ORDER BY finished DESC) AS nth
+        FROM (
+            SELECT *, CASE WHEN account IS NULL THEN {{connection}} END AS token,
+                COALESCE({{total}}, CASE WHEN mode = '{FULL}' THEN loaded_rows END) AS total
+            FROM {{table}}
+        ) AS counts
+        WHERE total IS NOT NULL
+    ) AS tries
+    WHERE nth = 1
+"""
+"""A row per list: how many rows it had after the last sync that tells."""
+
 RUNS = """
     SELECT started, finished FROM {table}
     GROUP BY run, started, finished HAVING count(*) = {lists} ORDER BY finished DESC LIMIT 1
@@ -95,7 +113,7 @@ class LastTime(msgspec.Struct):
     """What a run is compared with.
 
     Attributes:
-        rows: of each list, by its name, after the sync that last loaded it.
+        rows: of each list, by its name, in the destination after the last sync of it.
         seconds: that the last sync of as many lists took; None where there was none.
     """
 
@@ -114,16 +132,24 @@ def lists_query(table: str, has_connections: bool, dialect: str = OURS[0]) -> st
     return written_for(dialect, LISTS, {"table": table}, connection=connection)
 
 
+def latest_query(table: str, has_connections: bool, has_totals: bool, dialect: str = OURS[0]) -> str:
+    """`LATEST` of a table, which may be from a time when it had no column with the connection, or with the total."""
+    connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
+    total = TOTAL_ROWS if has_totals else "CAST(NULL AS BIGINT)"
+    return written_for(dialect, LATEST, {"table": table}, connection=connection, total=total)
+
+
 def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:
     """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
     table = client.make_qualified_table_name(SYNCS_TABLE)
+    latest = latest_query(table, _has(pipeline, CONNECTION), _has(pipeline, TOTAL_ROWS), dialect)
     try:
-        known = lists_of(client.execute_sql(lists_query(table, _has(pipeline, CONNECTION), dialect)) or [])
+        known = client.execute_sql(latest) or []
         runs = client.execute_sql(written_for(dialect, RUNS, {"table": table}, lists=lists)) or []
     except DatabaseUndefinedRelation:
         return LastTime()
     seconds = [(finished - started).total_seconds() for started, finished in runs]
-    rows = {list_name(one.connection, one.resource, one.account): one.rows for one in known if one.rows is not None}
+    rows = {list_name(connection, resource, account): total for connection, account, resource, total in known}
     return LastTime(rows, seconds[0] if seconds else None)
 
 

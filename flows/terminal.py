@@ -3,16 +3,17 @@
 import logging
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from flows.console import marked, plain_console
 from flows.destinations import resolve_target
 from flows.discovery import check_accounts
 from flows.forget import forget
@@ -27,7 +28,8 @@ from flows.source.decode import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
 from flows.source.errors import DripError, SettingsError, unknown
 from flows.source.lists import ListReader
-from flows.source.settings import DripSettings, every_settings
+from flows.source.settings import DripSettings, common_settings, every_settings
+from flows.source.variables import PREFIX
 from flows.summary import again, change, facts, number, signed, title
 from flows.sync import sync
 from flows.syncs import FULL, ListName
@@ -36,7 +38,7 @@ from flows.warehouses import DestinationName, warehouse
 CRASHED = 1
 DEMO_DAYS = 7
 STARTING = "starting Prefect (half a minute on the first run)"
-console = Console()
+console = plain_console()
 
 
 def run_sync(
@@ -49,7 +51,7 @@ def run_sync(
     verbose: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    name = checked_destination(destination, accounts)
+    asked, name = datetime.now(UTC), checked_destination(destination, accounts)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     check_accounts(prepare(resources, name, dataset, history), accounts)
@@ -66,7 +68,10 @@ def run_sync(
             mode=cast(Mode, mode),
             return_state=True,
         )
-    return _show_result(state.result(raise_on_failure=False))
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, SyncReport):
+        result.asked = asked
+    return _show_result(result)
 
 
 def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
@@ -87,7 +92,8 @@ def run_forget(email: str, destination: str, dataset: str) -> None:
         table.add_row(one.table, one.account, f"{one.rows:,}")
     console.print(table if forgotten.removed else f"Nobody has or had the address {email} here.", soft_wrap=True)
     for one in forgotten.mentions:
-        console.print(f"[red]{one.table}[/] still mentions the address, in {one.rows:,} rows of others", soft_wrap=True)
+        text = marked(one.table, f" still mentions the address, in {one.rows:,} rows of others")
+        console.print(text, soft_wrap=True)
     console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
 
 
@@ -101,13 +107,13 @@ def show_accounts() -> int:
     named = bool(every[0].connection)
     title = "Accounts that the keys see" if named else "Accounts that this key sees"
     table = Table(*[CONNECTION] * named, "account", "name", "url", "created", title=title, title_justify="left")
-    failed: list[str] = []
+    failed: list[Text] = []
     for settings in every:
         try:
             for row in _accounts(settings):
                 table.add_row(*[settings.connection] * named, *row)
         except DripError as error:
-            failed.append(f"[red]accounts of {settings.connection}[/]: {escape(str(error))}")
+            failed.append(marked(f"accounts of {settings.connection}", f": {error}"))
             if len(failed) == len(every):
                 raise
     console.print(table)
@@ -129,12 +135,14 @@ def run_copy(dataset: str, replace: bool) -> int:
     resolve_target("postgres", dataset)  # says so where PostgreSQL's driver, an extra, is missing
     from flows.copying import copy_to_postgres
 
+    common_settings()  # refuses what is unknown or wrong
+
     with listening(ProgressLine(console).on):
         compared = copy_to_postgres(dataset, replace)
     table = Table("table", "", title="Copied from DuckDB to PostgreSQL", title_justify="left")
     table.add_column("rows", justify="right")
     for one in compared:
-        verdict = "the same" if one.same else f"[red]not the same[/]: {one.before[0]:,} rows before"
+        verdict = Text("the same") if one.same else marked("not the same", f": {one.before[0]:,} rows before")
         table.add_row(one.table, verdict, f"{one.after[0]:,}")
     console.print(table)
     return 0 if all(one.same for one in compared) else 1
@@ -145,6 +153,7 @@ def run_demo(database: Path) -> int:
     world = World()
     days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
     with serve(world) as server:
+        _leave_out_connections()
         os.environ.update(
             SOURCES__DRIP__BASE_URL=server.url,
             SOURCES__DRIP__API_KEY=world.api_key,
@@ -157,8 +166,15 @@ def run_demo(database: Path) -> int:
         console.print(STARTING)
         code = _show_result(_demo_days(world, days))
     if code == 0:
-        console.print("\nNext: [bold]make lab[/] opens the notebooks on it; the README has your own accounts.")
+        next_step = marked("make lab", " opens the notebooks on it; the README has your own accounts.", style="bold")
+        console.print("\nNext:", next_step)
     return code
+
+
+def _leave_out_connections() -> None:
+    """Remove the variables of named connections, which the demo has none of, from this process's environment."""
+    for name in [name for name in os.environ if name.startswith(PREFIX) and "__" in name.removeprefix(PREFIX)]:
+        del os.environ[name]
 
 
 def _demo_days(world: World, days: Sequence[datetime]) -> object:
@@ -182,10 +198,10 @@ class ProgressLine:
         self.rows: dict[ListName, int] = {}
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("lists, {task.fields[rows]:,} rows"),
+            TextColumn("lists, {task.fields[rows]:,} rows", markup=False),
             TimeElapsedColumn(),
             console=target,
             transient=True,
@@ -230,14 +246,14 @@ def _show(result: SyncReport) -> int:
         raise SettingsError(result.stopped)
     named = any(line.connection for line in result.lists)
     table = Table(*[CONNECTION] * named, "account", "resource", title="Sync", title_justify="left")
-    for heading in ("API has", "loaded", "change", "seconds"):
+    for heading in ("API has", "loaded", "rows now", "change", "seconds"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in result.lists:
         table.add_row(*[line.connection] * named, *_cells(line))
     console.print(table)
     for line in result.failures:
-        console.print(f"[red]{title(line)}[/]: {escape(line.note)}", soft_wrap=True)
+        console.print(marked(title(line), f": {line.note}"), soft_wrap=True)
     if result.failures:
         console.print(again(result), soft_wrap=True)
     for name, text in facts(result).items():
@@ -246,17 +262,19 @@ def _show(result: SyncReport) -> int:
     return result.exit_code
 
 
-def _cells(line: ListReport) -> list[str]:
-    words = [] if line.complete else ["[red]incomplete[/]"]
-    words += [f"{line.mode} ({line.why})"] if line.why else []
+def _cells(line: ListReport) -> list[str | Text]:
+    words = [f"{line.mode} ({line.why})"] if line.why else []
     words += [f"{line.saved} requests saved"] if line.saved else []
     words += [f"{line.repeated} repeated"] if line.repeated else []
     words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
-    numbers = [number(line.api_rows), number(line.loaded), signed(change(line)), f"{line.seconds:.2f}"]
-    return [line.account or "", line.resource, *numbers, ", ".join(words)]
+    rows = [number(value) for value in (line.api_rows, line.loaded, line.total)]
+    numbers = [*rows, signed(change(line)), f"{line.seconds:.2f}"]
+    remark = ", ".join(words)
+    last = remark if line.complete else marked("incomplete", f", {remark}" if remark else "")
+    return [line.account or "", line.resource, *numbers, last]
 
 
 def _show_crash(error: object) -> int:
-    console.print(f"[red]The sync broke off[/]: {type(error).__name__}: {error}", soft_wrap=True)
+    console.print(marked("The sync broke off", f": {type(error).__name__}: {error}"), soft_wrap=True)
     console.print("What landed is kept: run the same command again. With --verbose it says more.")
     return CRASHED

@@ -79,8 +79,9 @@ def _running(data: Path, binaries: Path, user: str | None) -> Iterator[int]:
         Path(password.name).chmod(0o644)  # another user reads it
         words = ("--auth=scram-sha-256", f"--pwfile={password.name}", "--encoding=utf8", "--locale=C", "--no-sync")
         run("initdb", *words, "-U", "postgres")
-    # -k "": no socket file, whose folder would have to be writable.
-    run("pg_ctl", "-w", "-l", str(data.parent / "log"), "-o", f'-h 127.0.0.1 -p {port} -k "" {QUICK}', "start")
+    # -k: the socket file is beside the data, in a folder that is writable.
+    options = f"-h 127.0.0.1 -p {port} -k {data.parent} {QUICK}"
+    run("pg_ctl", "-w", "-l", str(data.parent / "log"), "-o", options, "start")
     try:
         yield port
     finally:

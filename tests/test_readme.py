@@ -151,4 +151,4 @@ def test_the_pictures_are_drawn_by_one_command(sync: Any, tmp_path: Path) -> Non
 
 def test_the_commands_that_are_shown_are_found() -> None:
     assert len(commands("drip-flows")) >= 4
-    assert len(commands("prefect ")) == 3
+    assert len(commands("prefect ")) == 4

@@ -32,7 +32,7 @@ from flows.source.folders import folder_at
 from flows.source.reading import Outcome
 from flows.source.schema import json_columns
 from flows.source.settings import load_settings
-from flows.syncs import LISTS, RUNS
+from flows.syncs import LATEST, LISTS, RUNS
 from flows.warehouses import HISTORY, REFUSED, TEXT, WAREHOUSES, DestinationName, check_driver
 from tests.conftest import PROJECT, Warehouse
 from tests.flow.test_mirror import assert_mirrors
@@ -55,7 +55,7 @@ CREDENTIALS = {
     "delta": "somewhere",
 }
 DATABASES = [name for name, kind in WAREHOUSES.items() if not kind.is_files]
-STATEMENTS = {"LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
+STATEMENTS = {"LATEST": LATEST, "LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ def test_our_own_statements(name: str, statement: str) -> None:
     dialect = WAREHOUSES[name].dialect
     escaped = {"bigquery": "`somewhere`.`drip`.`{0}`", "snowflake": '"DRIP"."{0}"'}.get(dialect, '"drip"."{0}"')
     tables = {one: escaped.format(f"_{one}") for one in ("table", "syncs", "people")}
-    values = {"lists": 3, "connection": "CAST(NULL AS VARCHAR)"}
+    values = {"lists": 3, "connection": "CAST(NULL AS VARCHAR)", "total": "CAST(NULL AS BIGINT)"}
     sql = written_for(dialect, STATEMENTS[statement], tables, **values)
     found = {table.name for table in parsed(name, sql).find_all(exp.Table)}
     assert found & {"_table", "_syncs", "_people"}

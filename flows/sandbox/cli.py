@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
+from flows.console import plain_console
 from flows.sandbox.faults import FaultPlan
 from flows.sandbox.server import Server, serve
 from flows.sandbox.world import World
@@ -40,12 +40,12 @@ def run(
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
         with serve(world, host, port, latency_ms / 1_000) as server:
-            Console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
+            plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
             _until_stopped()
     except (OSError, msgspec.DecodeError) as problem:
         sys.stderr.write(f"The sandbox cannot start: {problem}\n")
         raise SystemExit(MISUSE) from None
-    Console().print(f"Sandbox stopped after {len(server.log):,} requests.")
+    plain_console().print(f"Sandbox stopped after {len(server.log):,} requests.")
 
 
 def _welcome(world: World, server: Server) -> Table:

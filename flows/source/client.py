@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from base64 import b64encode
@@ -21,14 +22,15 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from flows.source.budget import Budget, Listener
-from flows.source.errors import RequestFailed, Unauthorized, Unreachable, UnreadableReply
-from flows.source.odd_replies import lenient_json
+from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
+from flows.source.odd_replies import RETRY_AFTER, lenient_json, round_retry_after
 from flows.source.settings import DripSettings
 
 RETRIED_STATUSES = (500, 502, 503, 504)
 """429 is retried too, unless it means that the budget is spent, which is waited for instead."""
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 REMAINING = "X-RateLimit-Remaining"
+BELONGS_TO_ACCOUNT = re.compile(r"/\d+/")
 CHUNK_BYTES = 1 << 18
 SNIPPET_CHARS = 80
 T = TypeVar("T")
@@ -142,7 +144,7 @@ class DripClient:
             finally:
                 self.budget.done()
             if not _is_spent(response):
-                return self._checked(response)
+                return self._checked(response, path)
             self.budget.spent()
 
     def give_up(self, reason: str) -> None:
@@ -178,21 +180,24 @@ class DripClient:
 
     def _is_faulty(self, response: requests.Response) -> bool:
         _read_body(response, self.settings.max_reply_mb << 20, self.settings.reply_timeout)
+        round_retry_after(response.headers)
         if response.status_code == 429:
             return not _is_spent(response)
         if response.status_code == 200:
             return bool(getattr(response, FAULT))
         return response.status_code in RETRIED_STATUSES
 
-    def _checked(self, response: requests.Response) -> Reply:
-        url = str(response.url)
+    def _checked(self, response: requests.Response, path: str) -> Reply:
+        url, of_account = str(response.url), BELONGS_TO_ACCOUNT.match(path)
         if response.status_code == 401:
             self.stop.set()
             raise Unauthorized(url, self._message(response), self.settings.token_setting)
         if response.status_code != 200:
-            raise RequestFailed(response.status_code, url, self._message(response))
+            advice = WRONG_BASE if response.status_code in NOT_HERE and not of_account else ""
+            raise RequestFailed(response.status_code, url, self._message(response), advice)
         if fault := getattr(response, FAULT):
-            raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}")
+            advice = "" if of_account else f"; {WRONG_BASE}"
+            raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}{advice}")
         return Reply(url, response.content, _server_time(response), getattr(response, FIELDS))
 
     def _message(self, response: requests.Response) -> str:
@@ -282,7 +287,7 @@ def is_lenient_json(body: bytes) -> bool:
 
 def _is_spent(response: requests.Response) -> bool:
     """A spent budget: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
-    return response.status_code == 429 and _remaining(response) == 0 and "Retry-After" not in response.headers
+    return response.status_code == 429 and _remaining(response) == 0 and RETRY_AFTER not in response.headers
 
 
 def _remaining(response: requests.Response) -> int | None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from flows.source.columns import as_kind, fields_of, key_text, misfits, to_table
 from flows.source.endpoints import ACCOUNTS, Endpoint
-from flows.source.errors import UnreadableReply
+from flows.source.errors import WRONG_BASE, UnreadableReply
 from flows.source.names import ColumnNames
 from flows.source.odd_replies import without_bad_unicode, without_deep_records
 from flows.source.portable import NUL, portable
@@ -111,6 +111,10 @@ class Decoder:
         except RecursionError:
             raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
 
+    def _advice(self) -> str:
+        """What to do about a reply without the list; where even the accounts are missing, it is not the API's."""
+        return f"; {WRONG_BASE}" if self.endpoint.resource == ACCOUNTS.resource else ""
+
     def _decode(
         self,
         body: bytes,
@@ -122,7 +126,7 @@ class Decoder:
         envelope = fields or msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         raw = envelope.get(self.endpoint.selector)
         if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
-            raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}")
+            raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}{self._advice()}")
         rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)

@@ -10,6 +10,9 @@ ADVICE = {
     422: "the API refused the request; please report this with the message above",
     429: "run again later, or lower SOURCES__DRIP__PARALLEL",
 }
+NOT_HERE = (404, 405, 410, 501)
+"""Statuses of a path that a server does not know."""
+WRONG_BASE = "check SOURCES__DRIP__BASE_URL: the API is not there; Drip's ends in /v2"
 SERVER_ADVICE = "the API has trouble; run again later, it goes on from the pages that landed"
 
 

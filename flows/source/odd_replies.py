@@ -1,8 +1,9 @@
-"""Replies that the fast decoder refuses and that hold good records all the same: too deep, or no Unicode."""
+"""Replies that libraries refuse and that can be used all the same: too deep, no Unicode, a decimal Retry-After."""
 
 import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 MOST_LEVELS = 200
@@ -11,6 +12,15 @@ ITEM_LEVEL = 3
 """The reply, its list, an item of the list."""
 BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """Strings, so that what stands in them is skipped, and brackets."""
+
+RETRY_AFTER = "Retry-After"
+DECIMAL = re.compile(r"\s*(\d+\.\d*|\.\d+)\s*")
+
+
+def round_retry_after(headers: MutableMapping[str, str]) -> None:
+    """Round a decimal Retry-After up: dlt's client takes whole seconds and dates, and ignores everything else."""
+    if DECIMAL.fullmatch(seconds := headers.get(RETRY_AFTER, "")):
+        headers[RETRY_AFTER] = str(math.ceil(float(seconds)))
 
 
 def lenient_json(body: bytes) -> Any:

@@ -18,8 +18,8 @@ from dlt.common.typing import TSecretStrValue
 
 from flows.source.endpoints import HISTORIC
 from flows.source.errors import SettingsError, first_line, unknown
+from flows.source.variables import SECTION, names_with_commas, refuse_unknown
 
-SECTION = ("sources", "drip")
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection has of its own, or not at all: no token may stand in for another."""
@@ -36,6 +36,8 @@ SHARED = (
 )
 """Settings of the sync as a whole, which are the same for every connection."""
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
+LISTS = ("connections", "history")
+"""Settings that are lists of names."""
 PARAMETERS = ("accounts", "resources", "connection")
 """Of the dlt source. dlt looks for them in the section that connections are in too."""
 
@@ -51,7 +53,7 @@ class DripSettings(BaseConfiguration):
     access_token: TSecretStrValue | None = None
     """An OAuth token, sent as Bearer instead of the API key."""
     connections: list[str] = dataclasses.field(default_factory=list)
-    """Names of connections, each with an API key of its own: `SOURCES__DRIP__<CONNECTION>__API_KEY`."""
+    """Names of connections (`acme,zenith`), each with an API key of its own: `SOURCES__DRIP__<CONNECTION>__API_KEY`."""
     connection: Annotated[str, NotResolved()] = ""
     """The connection whose settings these are; empty where none is named."""
     base_url: str = "https://api.getdrip.com/v2"
@@ -154,18 +156,21 @@ def common_settings() -> DripSettings:
     """What holds for the sync as a whole, as dlt finds it now. There need be no token.
 
     Raises:
-        SettingsError: a setting is wrong; the message names it and holds no secret.
+        SettingsError: a setting is wrong or unknown; the message names it and holds no secret.
     """
-    return _resolved()
+    settings = _resolved()
+    refuse_unknown(DripSettings.get_resolvable_fields(), settings.connections)
+    return settings
 
 
 def load_settings(connection: str = "") -> DripSettings:
     """The settings of one token as dlt finds them now; those of a named connection fall back to the common ones.
 
     Raises:
-        SettingsError: one is missing or wrong; the message names it and holds no secret.
+        SettingsError: one is missing, wrong or unknown; the message names it and holds no secret.
     """
     settings = _resolved(connection)
+    refuse_unknown([*DripSettings.get_resolvable_fields(), *PARAMETERS], settings.connections)
     if not (settings.api_key or settings.access_token):
         raise SettingsError(_no_token(settings))
     return settings
@@ -204,8 +209,9 @@ def check_history(resources: Iterable[str], origin: str) -> None:
 def _resolved(connection: str = "") -> DripSettings:
     section = ".".join([*SECTION, *([connection] if connection else [])])
     try:
-        own = _own(connection) if connection else None
-        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=own)
+        own = _own(connection) if connection else {}
+        lists = names_with_commas(".".join(SECTION), LISTS)
+        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value={**lists, **own} or None)
     except ConfigurationException as error:
         raise SettingsError(f"a setting of [{section}] is wrong: {first_line(error)}") from error
     except SettingsError as error:
@@ -219,10 +225,12 @@ def _own(connection: str) -> dict[str, Any]:
     """
     place = ".".join([*SECTION, connection, ""])
     credentials = {name: dlt.secrets.get(place + name, str) for name in CREDENTIALS}
-    hints = {name: hint for name, hint in DripSettings.get_resolvable_fields().items() if name not in CREDENTIALS}
+    lists = names_with_commas(place.rstrip("."), LISTS)
+    fields, taken = DripSettings.get_resolvable_fields(), {*CREDENTIALS, *lists}
+    hints = {name: hint for name, hint in fields.items() if name not in taken}
     others = {name: dlt.config.get(place + name, extract_inner_hint(hint)) for name, hint in hints.items()}
     own = {name: value for name, value in others.items() if value is not None}
-    return {**own, **credentials, "password": credentials["password"] or "", "connection": connection}
+    return {**own, **lists, **credentials, "password": credentials["password"] or "", "connection": connection}
 
 
 def _no_token(settings: DripSettings) -> str:

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 from tests.deployment.test_deploy import prefect
 
 EXAMPLE = PROJECT / "docs" / "automations.yaml"
-TO_FILL_IN = "00000000-0000-0000-0000-000000000000"
+TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 FIRST = "1000001"
 PATIENCE = 60
 GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "status", "status": 404}}
@@ -53,7 +53,7 @@ def said(prefect_server: None, told: tuple[str, Told], tmp_path_factory: pytest.
         name="ear", url=url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
     )
     filled = tmp_path_factory.mktemp("automations") / EXAMPLE.name
-    filled.write_text(EXAMPLE.read_text().replace(TO_FILL_IN, str(block.save("ear", overwrite=True))))
+    filled.write_text(EXAMPLE.read_text().replace(TO_FILL_IN, f"block: &block {block.save('ear', overwrite=True)}"))
     output = prefect("automation", "create", "--from-file", str(filled), cwd=PROJECT)
     assert "Created 4 automation(s)" in output
     yield messages

@@ -12,7 +12,7 @@ from typing import Any
 from tests.browser import Page, page
 
 TOKEN = "of-this-test"
-OPTIONS = ("--no-browser", "--port=0", "--allow-root", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser")
+OPTIONS = ("--no-browser", "--port=0", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser")
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from flows.dataset import demo_is_read
+from flows.lab import command
 from tests.conftest import PROJECT, Warehouse
 
 
@@ -40,3 +41,10 @@ def test_data_is_found_wherever_it_is(warehouse: Warehouse, tmp_path: Path) -> N
 
 def test_the_demo_is_made_only_where_the_notebooks_would_read_it(warehouse: Warehouse) -> None:
     assert not demo_is_read()
+
+
+def test_root_needs_no_option_of_jupyterlab() -> None:
+    is_root = os.geteuid() == 0
+    for options in ([], ["--no-browser"]):
+        assert ("--allow-root" in command(options)) == is_root
+        assert command(options)[len(command([])) :] == options

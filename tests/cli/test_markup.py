@@ -1,0 +1,81 @@
+"""Values from users, the API and the file system are shown as they are, whatever Rich would take them for."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows import freshness_terminal, terminal
+from flows.freshness import FreshnessReport, Problem
+from flows.progress import Said
+from flows.report import ListReport, SyncReport
+from flows.sandbox import Server, World
+from tests.conftest import Warehouse
+
+ODD = ["[/]", "Shop [test]", "[red]sale[/red]", "[link=https://example.com]x", ":warning: shop"]
+odd_values = pytest.mark.parametrize("odd", ODD)
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrapped or cut."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def report(**line: Any) -> SyncReport:
+    now = datetime.now(UTC)
+    whole = {"account": "1000001", "resource": "tags", "loaded": 3, "complete": True} | line
+    return SyncReport("a run", now, now, "place", "drip", [ListReport(**whole)])
+
+
+@odd_values
+def test_an_address_that_nobody_has(
+    odd: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", "of nobody")
+    duckdb.connect(warehouse.path).close()
+    terminal.run_forget(f"{odd}@x.com", "duckdb", "drip")
+    assert f"{odd}@x.com" in capsys.readouterr().out
+
+
+@odd_values
+def test_the_name_of_an_account(odd: str, world: World, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    world.accounts[0]["name"] = odd
+    assert terminal.show_accounts() == 0
+    assert f" {odd} " in capsys.readouterr().out
+
+
+@odd_values
+def test_a_report(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    result = report(note=odd, why=odd, connection=odd, complete=False)
+    result.location, result.shared = f"/{odd}/x.duckdb", [odd]
+    assert terminal._show_result(result) == 1
+    shown = capsys.readouterr().out
+    assert shown.count(odd) >= 6
+    assert f"/{odd}/x.duckdb" in shown
+
+
+@odd_values
+def test_what_broke_off(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal._show_result(ValueError(odd))
+    assert f"ValueError: {odd}" in capsys.readouterr().out
+
+
+@odd_values
+def test_a_stale_list(odd: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = FreshnessReport([Problem(odd, "tags", odd)], [], datetime.now(UTC), None)
+    freshness_terminal.show_report(found)
+    assert f"tags of {odd}: {odd}" in capsys.readouterr().out
+
+
+@odd_values
+def test_progress(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.ProgressLine(terminal.console).on(Said(f"copying {odd}"))
+    assert f"copying {odd}" in capsys.readouterr().out
+
+
+def test_every_console_of_the_project_takes_values_as_they_are() -> None:
+    places = [path for path in Path(terminal.__file__).parent.rglob("*.py") if path.name != "console.py"]
+    assert not [path.name for path in places if " Console(" in path.read_text()]

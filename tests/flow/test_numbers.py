@@ -1,0 +1,171 @@
+"""The numbers of a report are what they are said to be: of the whole, since the last sync, from the first moment on."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows import terminal
+from flows.artifacts import LISTS_KEY, SUMMARY_KEY
+from flows.progress import ListRead, ListsPlanned, PageLanded
+from flows.progress_artifact import Progress
+from flows.report import SyncReport
+from flows.sandbox import World
+from flows.source.endpoints import ACCOUNTS
+from flows.summary import facts
+from flows.syncs import ListName, latest_query
+from tests.conftest import Warehouse, both_destinations
+from tests.flow.test_operator import GONE, artifacts, newest_run
+
+FIRST, SECOND = "1000001", "1000002"
+RESOURCES = ["subscribers", "tags"]
+
+
+def held(warehouse: Warehouse) -> int:
+    """Rows in the database of what these tests sync."""
+    return sum(warehouse.value(f"SELECT count(*) FROM {table}") for table in RESOURCES)
+
+
+def changed(report: SyncReport) -> str:
+    return facts(report)["Changed"]
+
+
+@both_destinations
+def test_an_incremental_sync(
+    sync: Any, warehouse: Warehouse, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(resources=RESOURCES)
+    world.account(FIRST).arrive(3)
+    report = sync(resources=RESOURCES, mode="incremental")
+    assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts ")
+    assert changed(report) == "+3 subscribers since the last time"
+
+    monkeypatch.setenv("COLUMNS", "200")
+    capsys.readouterr()
+    terminal._show_result(report)
+    row = next(line for line in capsys.readouterr().out.splitlines() if FIRST in line and "subscribers" in line)
+    assert row.replace("│", " ").split()[4:6] == ["133", "+3"]
+
+    left = artifacts(newest_run())
+    assert f"{held(warehouse)} rows of 2 accounts" in str(left[SUMMARY_KEY].data)
+    assert "| 153 | +3 |" in str(left[SUMMARY_KEY].data)
+    numbers = [(row["rows now"], row["change"]) for row in json.loads(str(left[LISTS_KEY].data))]
+    assert (133, 3) in numbers
+
+    world.account(SECOND).arrive(2)
+    world.account(FIRST).records["tags"].add("Fresh")
+    report = sync(resources=RESOURCES, mode="incremental")
+    assert changed(report) == "+2 subscribers, +1 tags since the last time"
+    report = sync(resources=RESOURCES)
+    assert changed(report) == "no number of rows since the last time"
+    assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts ")
+
+
+def test_a_list_that_did_not_arrive(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=RESOURCES)
+    world.faults = [GONE]
+    report = sync(resources=RESOURCES)
+    assert report.exit_code == 1
+    assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts "), "its rows have stayed"
+    world.faults = None
+    world.account(FIRST).records["tags"].add("Fresh")
+    assert changed(sync(resources=RESOURCES)) == "+1 tags since the last time"
+
+
+def test_the_part_of_the_accounts_that_was_synced(sync: Any, world: World) -> None:
+    sync(resources=RESOURCES)
+    report = sync(resources=["tags"], accounts=[SECOND])
+    tags = len(world.account(SECOND).records["tags"])
+    assert report.summary().startswith(f"{tags} rows of 1 account (1 list) in ")
+
+
+HOLD = """
+import sys, time, duckdb
+with duckdb.connect(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+HELD_SECONDS = 1.5
+
+
+@contextmanager
+def held_elsewhere(warehouse: Warehouse) -> Iterator[None]:
+    """Another process has the database open for a while."""
+    words = [sys.executable, "-c", HOLD, str(warehouse.path), str(HELD_SECONDS)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield
+
+
+def seconds(took: str) -> list[float]:
+    return [float(number) for number in re.findall(r"([\d.]+) s\b", took)]
+
+
+def test_a_run_that_waits_for_the_database(sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "30")
+    before = sync(resources=["tags"])
+    with held_elsewhere(warehouse):
+        report = sync(resources=["tags"])
+    whole, waited, work, last = seconds(facts(report)["Took"])
+    assert round(report.seconds, 1) == whole >= waited >= HELD_SECONDS - 0.5
+    assert (work, last) == (pytest.approx(whole - waited, abs=0.11), pytest.approx(before.seconds, abs=0.2))
+    assert f"{whole:.1f} s" in report.summary()
+
+
+def test_a_command_that_waits_for_the_database(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "30")
+    sync(resources=["tags"])
+    with held_elsewhere(warehouse):
+        assert terminal.run_sync(None, ["tags"], "duckdb", "drip") == 0
+    (took,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Took: "))
+    assert "until it could begin" in took
+    assert seconds(took)[0] >= seconds(took)[1] >= HELD_SECONDS - 0.5
+
+
+def read(lists: Sequence[ListName], planned: int, accounts: Sequence[str] = ("",)) -> str:
+    """What is said once the accounts, and then all planned lists, have been read."""
+    progress = Progress()
+    for connection in accounts:
+        progress.on(PageLanded(ACCOUNTS.resource, None, 2, None, connection))
+    progress.on(ListsPlanned(planned, 2))
+    for connection, resource, account in lists:
+        progress.on(PageLanded(resource, account, 10, 10, connection))
+        progress.on(ListRead(resource, account, False, connection))
+    return progress.sentence()
+
+
+def test_progress_counts_the_lists_that_it_has_planned() -> None:
+    tags: list[ListName] = [("", "tags", FIRST), ("", "tags", SECOND)]
+    assert read(tags, 2) == "2 of 2 lists read, 20 rows"
+    assert read(tags[:1], 2) == "1 of 2 lists read, 10 rows"
+    both: list[ListName] = [("acme", "tags", FIRST), ("zenith", "users", None)]
+    assert read(both, 2, ["acme", "zenith"]) == "2 of 2 lists read, 20 rows"
+
+
+@pytest.mark.parametrize("has_totals", [True, False])
+def test_the_last_number_of_a_list_is_that_of_its_last_sync(has_totals: bool) -> None:
+    rows = [
+        ("1", 1, "full", FIRST, "subscribers", 100, 100),
+        ("2", 2, "incremental", FIRST, "subscribers", 5, 103),
+        ("1", 1, "full", None, "users", 1, 1),
+        ("2", 2, "full", None, "users", None, None),
+        ("1", 1, "incremental", SECOND, "subscribers", 5, None),
+    ]
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE s (run TEXT, finished INT, mode TEXT, account TEXT, resource TEXT, loaded_rows INT)")
+        con.execute("ALTER TABLE s ADD COLUMN total_rows INT")
+        con.executemany("INSERT INTO s VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        if not has_totals:
+            con.execute("ALTER TABLE s DROP COLUMN total_rows")
+        found = con.execute(latest_query("s", has_connections=False, has_totals=has_totals)).fetchall()
+    subscribers = 103 if has_totals else 100
+    assert sorted(found, key=str) == [(None, FIRST, "subscribers", subscribers), (None, None, "users", 1)]
