@@ -1,5 +1,6 @@
 """Where the data goes: the destination as dlt is configured for it, checked before a request is spent."""
 
+import os
 import re
 import tempfile
 import time
@@ -29,6 +30,8 @@ DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
 MOTHERDUCK = "; MotherDuck is a destination of its own, motherduck"
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 POLL_SECONDS = 0.5
+MISREAD = "?\\"
+"""Characters in a path that DuckDB, which takes the first for the start of a query, and dlt turn into another path."""
 SCHEMAS = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
 COLUMNS = """
     SELECT table_name, column_name FROM duckdb_columns()
@@ -70,7 +73,8 @@ class Target:
         if self.path is None:
             return elsewhere.destination(self.name, self.dataset)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
-        credentials = DuckDbCredentials(str(self.path), global_config=limits)
+        credentials = DuckDbCredentials(global_config=limits)
+        credentials.database = str(self.path)  # given as an argument it would be parsed as a URL
         return ReplacingDuckDb(
             credentials=credentials,
             destination_name="duckdb",
@@ -156,9 +160,16 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
 def _duckdb_path() -> Path:
     """The configured file; dlt's own default would be a file per pipeline in the working directory."""
     configured: Any = dlt.secrets.get("destination.duckdb.credentials") or DEFAULT_DUCKDB
-    database = DuckDbCredentials(configured).database if isinstance(configured, str) else configured["database"]
+    if isinstance(configured, str):
+        database = DuckDbCredentials(configured).database if "://" in configured else configured
+    else:
+        database = configured["database"]
     if not database or database.startswith((":", "md:")):
         raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
+    if os.sep == "/" and (odd := {*MISREAD} & {*database}):
+        raise SettingsError(
+            f"a DuckDB file cannot have {' or '.join(sorted(odd))} in its path: change {DUCKDB_SETTING}"
+        )
     return Path(database).expanduser()
 
 

@@ -15,6 +15,8 @@ from flows.source.units import UNOWNED, Unit, unit_in
 
 PROBE = "probe"
 WORK = "drip-flows"
+DLT_TEMPLATE = "%"
+"""dlt takes the path of each file for a template with one placeholder."""
 KEPT = "kept"
 """Folder of what was loaded and is kept all the same; no resource has that name."""
 
@@ -33,8 +35,9 @@ class Landing:
 
     @property
     def work(self) -> Folder:
-        """The local folder beside it, for what dlt makes of what landed."""
-        return self.folder if is_local(self.folder) else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
+        """The local folder for what dlt makes of what landed: the same one, if dlt can work in it."""
+        usable = is_local(self.folder) and DLT_TEMPLATE not in str(self.folder)
+        return self.folder if usable else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
 
     def prepare(self) -> None:
         """Make the folders, private to the user, or try whether the bucket can be written to.
