@@ -13,6 +13,8 @@ from flows.source.endpoints import Endpoint
 from flows.source.folders import Folder, appear, folder_at, is_local, make_private, move, remove
 from flows.source.units import UNOWNED, Unit, unit_in
 
+PART = re.compile(r"[0-9a-f]{20}")
+"""The name of a part. Whatever else is in the folder of the landing zone is somebody else's."""
 PROBE = "probe"
 WORK = "drip-flows"
 DLT_TEMPLATE = "%"
@@ -47,7 +49,9 @@ class Landing:
         """
         if not is_local(self.root):
             appear(self.folder / PROBE, b"")
-        for folder in (self.root, self.folder, self.work):
+        if is_local(self.root) and not self.root.exists():
+            make_private(self.root)
+        for folder in (self.folder, self.work):
             make_private(folder)
 
     def remove(self) -> None:

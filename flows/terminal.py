@@ -88,6 +88,8 @@ def run_forget(email: str, destination: str, dataset: str) -> None:
     console.print(table if forgotten.removed else f"Nobody has or had the address {email} here.", soft_wrap=True)
     for one in forgotten.mentions:
         console.print(f"[red]{one.table}[/] still mentions the address, in {one.rows:,} rows of others", soft_wrap=True)
+    for sentence in forgotten.remains:
+        console.print(sentence, soft_wrap=True, markup=False)
     console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
 
 
