@@ -1,9 +1,11 @@
 """Where the data goes: the destination as dlt is configured for it, checked before a request is spent."""
 
+import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from filelock import FileLock, Timeout
 from flows import elsewhere
 from flows.delta import delta_reader
 from flows.duckdb_merge import ReplacingDuckDb
-from flows.source.errors import SettingsError
+from flows.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
+from flows.source.errors import SettingsError, first_line
+from flows.source.names import NAMING
 from flows.source.settings import DripSettings
 from flows.warehouses import WAREHOUSES, DestinationName, Warehouse, check_driver
 
@@ -26,6 +30,14 @@ DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
 MOTHERDUCK = "; MotherDuck is a destination of its own, motherduck"
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 POLL_SECONDS = 0.5
+MISREAD = "?\\"
+"""Characters in a path that DuckDB, which takes the first for the start of a query, and dlt turn into another path."""
+SCHEMAS = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
+COLUMNS = """
+    SELECT table_name, column_name FROM duckdb_columns()
+    WHERE database_name = current_database() AND schema_name = ?
+"""
+VIEWS = "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = ?"
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,15 @@ class Target:
         if self.name == "postgres":
             return _postgres().destination(self.dataset, settings.work_mem)
         if self.path is None:
-            return elsewhere.destination(self.name)
+            return elsewhere.destination(self.name, self.dataset)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
-        credentials = DuckDbCredentials(str(self.path), global_config=limits)
-        return ReplacingDuckDb(credentials=credentials, destination_name="duckdb")
+        credentials = DuckDbCredentials(global_config=limits)
+        credentials.database = str(self.path)  # given as an argument it would be parsed as a URL
+        return ReplacingDuckDb(
+            credentials=credentials,
+            destination_name="duckdb",
+            staging_dataset_name_layout=staging_name(self.dataset),
+        )
 
     def check(self, settings: DripSettings) -> None:
         """Make sure that it can be written to. Raises SettingsError."""
@@ -72,6 +89,17 @@ class Target:
             elsewhere.check(self.name, self.dataset)
         else:
             _check_duckdb(self.path, self.dataset, settings.lock_wait)
+
+    def contents(self, wait: float) -> tuple[Columns, set[str]]:
+        """The columns of the tables and views in the dataset, and which of them are views. Raises SettingsError."""
+        if self.name == "postgres":
+            columns, views = _postgres().contents(self.dataset)
+            return columns, views
+        if self.path is None or not self.path.exists():
+            return {}, set()
+        with closing(open_duckdb(self.path, wait)) as con:
+            columns = columns_by_table(con.execute(COLUMNS, [self.dataset]).fetchall())
+            return columns, {name for (name,) in con.execute(VIEWS, [self.dataset]).fetchall()}
 
     def reader(self, pipeline: dlt.Pipeline) -> Any:
         """A context manager with what answers SELECTs, as dlt's SQL client does."""
@@ -88,10 +116,10 @@ class Target:
             with _postgres().exclusive(self.dataset, wait):
                 yield
             return
-        beside = self.path and self.path.absolute().with_name(f".{self.path.name}.sync-lock")
-        lock = FileLock(beside or elsewhere.lock_file(self.location, self.dataset), timeout=wait)
+        file = _lock_beside(self.path) if self.path else elsewhere.lock_file(self.location, self.dataset)
+        _check_lock_file(file)
         try:
-            with lock:
+            with FileLock(file, timeout=wait):
                 yield
         except Timeout:
             raise SettingsError(
@@ -104,6 +132,8 @@ def resolve_target(name: DestinationName, dataset: str) -> Target:
     """The destination `name` as dlt is configured for it. Raises SettingsError."""
     if not DATASET_NAME.fullmatch(dataset):
         raise SettingsError(f"dataset {dataset!r} is no name for a schema: use lower-case letters, digits and _")
+    if (stored := NAMING.normalize_table_identifier(dataset)) != dataset:
+        raise SettingsError(f"the dataset {dataset!r} would be stored as {stored!r}: change --dataset")
     check_driver(name)
     if name == "duckdb":
         path = _duckdb_path()
@@ -130,9 +160,16 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
 def _duckdb_path() -> Path:
     """The configured file; dlt's own default would be a file per pipeline in the working directory."""
     configured: Any = dlt.secrets.get("destination.duckdb.credentials") or DEFAULT_DUCKDB
-    database = DuckDbCredentials(configured).database if isinstance(configured, str) else configured["database"]
+    if isinstance(configured, str):
+        database = DuckDbCredentials(configured).database if "://" in configured else configured
+    else:
+        database = configured["database"]
     if not database or database.startswith((":", "md:")):
         raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
+    if os.sep == "/" and (odd := {*MISREAD} & {*database}):
+        raise SettingsError(
+            f"a DuckDB file cannot have {' or '.join(sorted(odd))} in its path: change {DUCKDB_SETTING}"
+        )
     return Path(database).expanduser()
 
 
@@ -143,20 +180,53 @@ def _postgres() -> Any:
     return postgres
 
 
-def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
-    if path.stem == dataset:
+def _lock_beside(path: Path) -> Path:
+    """The file that is locked while a sync writes to a DuckDB file, the same whatever link leads to that."""
+    real = path.resolve()
+    return real.with_name(f".{real.name}.sync-lock")
+
+
+def _check_lock_file(file: Path) -> None:
+    """Refuse to lock, and so to empty, a file that is somebody else's. Raises SettingsError."""
+    if file.is_symlink() or (file.exists() and not (file.is_file() and file.stat().st_size == 0)):
         raise SettingsError(
-            f"a file named {path.name} cannot hold a dataset named {dataset!r}, DuckDB takes one for the other: "
-            f"change {DUCKDB_SETTING} or --dataset"
+            f"{file} is where a sync keeps its lock, an empty file, and something else is there: move it away"
         )
+
+
+def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.sync-lock")
-        probe.touch(mode=0o600)
+        lock = _lock_beside(path)
+        _check_lock_file(lock)
+        lock.touch(mode=0o600)
     except OSError as error:
         raise SettingsError(f"cannot write to {path} ({error.strerror}): change {DUCKDB_SETTING}") from None
+    with _file_to_try(path) as file, closing(open_duckdb(file, wait)) as con:
+        _try_duckdb(con, path, dataset)
+        check_staging(dataset, columns_by_table(con.execute(COLUMNS, [staging_name(dataset)]).fetchall()))
+
+
+@contextmanager
+def _file_to_try(path: Path) -> Iterator[Path]:
+    """The file itself, or one of the same name elsewhere: a sync that cannot start leaves no empty database."""
     if path.exists():
-        open_duckdb(path, wait).close()
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="drip-trial-") as folder:
+        yield Path(folder) / path.name
+
+
+def _try_duckdb(con: duckdb.DuckDBPyConnection, path: Path, dataset: str) -> None:
+    """Have DuckDB say whether it takes a dataset of this name in this file. Raises SettingsError."""
+    con.begin()
+    try:
+        try_schemas(con.execute, dataset, [name for (name,) in con.execute(SCHEMAS).fetchall()])
+    except duckdb.Error as error:
+        words = f"{path} cannot hold a dataset named {dataset!r} ({first_line(error)})"
+        raise SettingsError(f"{words}: change {DUCKDB_SETTING} or --dataset") from None
+    finally:
+        con.rollback()
 
 
 def _why_not(path: Path, error: duckdb.Error, wait: float | None) -> str:

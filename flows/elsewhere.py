@@ -13,15 +13,21 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.schema import Schema
 
+from flows.duckdb_merge import BoundMotherDuck
+from flows.schemas import DLT_LOADS, DLT_VERSION, check_staging, staging_name
+from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError, first_line
 from flows.warehouses import WAREHOUSES
 
 SECRETS = ("password", "token", "private_key")
 
 
-def destination(name: str) -> Any:
-    """The dlt destination."""
-    return dlt.destinations.filesystem() if WAREHOUSES[name].is_files else getattr(dlt.destinations, name)()
+def destination(name: str, dataset: str) -> Any:
+    """The dlt destination that a dataset is loaded with. Files are merged without staging."""
+    if WAREHOUSES[name].is_files:
+        return dlt.destinations.filesystem()
+    made = BoundMotherDuck if name == "motherduck" else getattr(dlt.destinations, name)
+    return made(destination_name=name, staging_dataset_name_layout=staging_name(dataset))
 
 
 def location(name: str) -> str:
@@ -33,16 +39,35 @@ def check(name: str, dataset: str) -> None:
     """Reach it once, before a request is spent. Raises SettingsError, in its own words without secrets."""
     config = _configuration(name, dataset)
     try:
-        client = destination(name).client(Schema(dataset), config)
+        client = destination(name, dataset).client(Schema(dataset), config)
         if WAREHOUSES[name].is_files:
             client.fs_client.makedirs(client.bucket_path, exist_ok=True)
             return
-        with client.sql_client as connected:
-            connected.execute_sql("SELECT 1")
+        with client:
+            _make_schemas(client, dataset)
+    except SettingsError:
+        raise
     except Exception as error:
         # Each driver has errors of its own, and some of them no common base.
         place, setting = WAREHOUSES[name].place(config), WAREHOUSES[name].setting
         raise SettingsError(f"cannot reach {place}: {_words(error, config)}; check {setting}") from None
+
+
+def _make_schemas(client: Any, dataset: str) -> None:
+    """Make the schemas where they are not there, and look at what is staged in. Raises SettingsError."""
+    tables = [DLT_VERSION, DLT_LOADS, *ENDPOINTS]
+    if not client.sql_client.has_dataset():
+        client.sql_client.create_dataset()
+    with client.with_staging_dataset():
+        if client.sql_client.has_dataset():
+            found = {
+                table: {name.lower() for name in columns}
+                for table, columns in client.get_storage_tables(tables)
+                if columns
+            }
+            check_staging(dataset, found)
+        else:
+            client.sql_client.create_dataset()
 
 
 def lock_file(place: str, dataset: str) -> Path:
@@ -53,7 +78,7 @@ def lock_file(place: str, dataset: str) -> Path:
 
 
 def _configuration(name: str, dataset: str) -> Any:
-    found = destination(name)
+    found = destination(name, dataset)
     try:
         return found.configuration(found.spec()._bind_dataset_name(dataset))
     except (ConfigurationException, ValueError):

@@ -1,18 +1,23 @@
 """Forgetting a person: out of every table, every version, what was quarantined and what landed, in every account."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import duckdb
 
+from flows import addresses
+from flows.compacting import rewrite_duckdb, vacuum
+from flows.destinations import Target, resolve_target
 from flows.history import history_table
-from flows.landing import Landing
+from flows.landing import PART, Landing, part_for
 from flows.load import pipeline_of
 from flows.quarantine import TABLE as QUARANTINE
-from flows.run import Run, clean_up, prepare
+from flows.run import Run, private_files
+from flows.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.errors import SettingsError
-from flows.source.folders import Folder, local_copies, remove
+from flows.source.folders import Folder, folder_at, local_copies, remove
 from flows.source.records import Subscriber
 from flows.source.settings import common_settings
 from flows.warehouses import FORGETTING, DestinationName, warehouse
@@ -26,8 +31,8 @@ TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema IN (%s, %s) AND table_type = 'BASE TABLE' ORDER BY 1, 2
 """
-IS_ADDRESS = "lower(trim(email)) = lower(%s)"
-MENTIONS = "strpos(lower({text}), lower(%s)) > 0"
+COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
+MOTHERDUCK_KEEPS = "MotherDuck keeps what was removed in its own snapshots for as long as it is set to"
 
 
 class Removed(NamedTuple):
@@ -42,17 +47,24 @@ class Removed(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """What went, and what stays: tables that mention the address in rows which are not the person's."""
+    """What went, and what stays.
+
+    Attributes:
+        removed: what went.
+        mentions: tables that have the address in rows which are not the person's.
+        remains: sentences on what could not be cleared from storage.
+    """
 
     removed: list[Removed]
     mentions: list[Removed]
+    remains: Sequence[str] = ()
 
 
 def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> Forgotten:
-    """Remove a person from the destination and the landing zone, whatever the case of the letters.
+    """Remove a person from the destination, its storage and the landing zone, whatever the case of the letters.
 
     Whoever has, or in history had, the address goes with all their rows, also those under another address.
-    A later sync brings back who is still in Drip.
+    A later sync brings back who is still in Drip. The API is not asked, so there need be no key.
 
     Raises:
         SettingsError: no address, no data, or a sync is at work for too long.
@@ -61,43 +73,59 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
     warehouse(destination).refuse(FORGETTING, BY_HAND)
-    runs = prepare(None, destination, dataset)
-    run = runs.common
-    if run.target.path is not None and not run.target.path.exists():
-        raise SettingsError(f"no data in {run.target.path}: nobody to forget")
+    target = resolve_target(destination, dataset)
+    if target.path is not None and not target.path.exists():
+        raise SettingsError(f"no data in {target.path}: nobody to forget")
+    run = Run(target, (), _landing(target))
     try:
-        with run.target.lock(common_settings().lock_wait):
+        with private_files(), target.lock(common_settings().lock_wait):
             return _forget(run, address)
     finally:
-        clean_up(runs)
+        run.landing.remove()
+
+
+def _landing(target: Target) -> Landing:
+    """A part of the landing zone that no sync lands in, for dlt to work in."""
+    root = folder_at(common_settings().landing)
+    return Landing(root, part_for("forget", target.location, target.dataset))
 
 
 def _forget(run: Run, address: str) -> Forgotten:
+    wait = common_settings().lock_wait
     with pipeline_of(run).sql_client() as client:
-        place = _Place(client, address)
+        place = _Place(client, address, run.target.kind.dialect)
         with client.begin_transaction():
             people = place.people()
             removed = [one for table in place.tables for one in place.remove(table, people)]
-        removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
-        return Forgotten(removed, [one for table in place.tables for one in place.mentions(table)])
+        mentions = [one for table in place.tables for one in place.mentions(table)]
+        remains = [vacuum(client, place.touched, wait)] if run.target.name == "postgres" else []
+    if run.target.path is not None:
+        remains.append(rewrite_duckdb(run.target.path, wait))
+    elif run.target.name == "motherduck" and removed:
+        remains.append(MOTHERDUCK_KEEPS)
+    removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
+    return Forgotten(removed, mentions, tuple(filter(None, remains)))
 
 
 class _Place:
-    """The tables of a dataset and of the staging dataset beside it, and a person to look for in them."""
+    """The tables of a dataset, and of the schemas that its rows are staged in, and a person to look for in them."""
 
-    def __init__(self, client: Any, address: str) -> None:
-        self.client, self.address = client, address
+    def __init__(self, client: Any, address: str, dialect: str) -> None:
+        self.client, self.dialect = client, dialect
+        self.alone, self.anywhere = addresses.alone(address), addresses.anywhere(address)
+        self.touched: list[tuple[str, str]] = []
         found = client.execute_sql(TABLES, client.dataset_name, client.staging_dataset_name) or []
+        found = [*found, *self._staged_by_earlier_versions()]
         self.tables = [(schema, name) for schema, name in found if not name.startswith("_dlt")]
 
     def people(self) -> list[tuple[str, str]]:
         """Account and id of everybody who has the address or had it."""
         queries = [
-            f"SELECT {ACCOUNT_ID}, id FROM {_name(table)} WHERE {IS_ADDRESS}"
+            f"SELECT {ACCOUNT_ID}, id FROM {quoted(*table)} WHERE {self._matches('email')}"
             for table in self.tables
             if table[1] in PERSONAL
         ]
-        found = self.client.execute_sql(" UNION ".join(queries), *[self.address] * len(queries)) if queries else []
+        found = self.client.execute_sql(" UNION ".join(queries), *[self.alone] * len(queries)) if queries else []
         return [(account, one) for account, one in found]
 
     def remove(self, table: tuple[str, str], people: Sequence[tuple[str, str]]) -> Iterator[Removed]:
@@ -106,25 +134,31 @@ class _Place:
             pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND id = %s)"] * len(people))
             yield from self._remove(table, ACCOUNT_ID, pairs, [value for pair in people for value in pair])
         if table[1] == QUARANTINE:
-            yield from self._remove(table, "account", MENTIONS.format(text="record"), [self.address])
+            yield from self._remove(table, "account", self._matches("record"), [self.anywhere])
 
     def mentions(self, table: tuple[str, str]) -> Iterator[Removed]:
         """How many rows of a table hold the address anywhere."""
-        row = MENTIONS.format(text="CAST(one AS VARCHAR)")
-        query = f"SELECT count(*) FROM {_name(table)} AS one WHERE {row}"
-        ((count,),) = self.client.execute_sql(query, self.address)
+        row = self._matches("CAST(one AS VARCHAR)")
+        query = f"SELECT count(*) FROM {quoted(*table)} AS one WHERE {row}"
+        ((count,),) = self.client.execute_sql(query, self.anywhere)
         if count:
             yield Removed(_shown(table), "", count)
 
+    def _matches(self, text: str) -> str:
+        return addresses.DIALECTS[self.dialect].format(text=text)
+
+    def _staged_by_earlier_versions(self) -> list[tuple[str, str]]:
+        """The tables that a load of an earlier version may have left rows in, if they are ours."""
+        schema = self.client.dataset_name + OLD_STAGING_SUFFIX
+        tables = columns_by_table(self.client.execute_sql(COLUMNS, schema) or [])
+        return [(schema, name) for name in sorted(tables)] if is_staging(tables) else []
+
     def _remove(self, table: tuple[str, str], owner: str, which: str, values: Sequence[str]) -> Iterator[Removed]:
-        counted = f"SELECT {owner}, count(*) FROM {_name(table)} WHERE {which} GROUP BY 1 ORDER BY 1"
-        for account, count in self.client.execute_sql(counted, *values) or []:
-            yield Removed(_shown(table), account or "", count)
-        self.client.execute_sql(f"DELETE FROM {_name(table)} WHERE {which}", *values)
-
-
-def _name(table: tuple[str, str]) -> str:
-    return ".".join(f'"{part}"' for part in table)
+        counted = f"SELECT {owner}, count(*) FROM {quoted(*table)} WHERE {which} GROUP BY 1 ORDER BY 1"
+        counts = self.client.execute_sql(counted, *values) or []
+        self.client.execute_sql(f"DELETE FROM {quoted(*table)} WHERE {which}", *values)
+        self.touched += [table] if counts else []
+        yield from (Removed(_shown(table), account or "", count) for account, count in counts)
 
 
 def _shown(table: tuple[str, str]) -> str:
@@ -137,7 +171,8 @@ def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
     A list goes as a whole: one that missed a page would be taken for one that is shorter.
     """
     roots: set[Folder] = {landing.root, landing.work.parent}
-    places = [place for root in roots for place in root.glob("*/*/*")]
+    found = [part for root in roots if root.exists() for part in root.glob("*") if PART.fullmatch(part.name)]
+    places = [place for part in found if part.name != landing.part for place in part.glob("*/*")]
     folders = [folder for folder in places if folder.is_dir() and _holds(folder, texts)]
     for folder in folders:
         remove(folder)
@@ -145,17 +180,16 @@ def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
 
 
 def _holds(folder: Folder, texts: Sequence[str]) -> bool:
-    lowered = [text.lower() for text in texts]
+    pattern = re.compile("|".join(map(addresses.anywhere, texts)))
     for path in folder.rglob("*"):
-        if path.suffix == ".parquet" and _parquet_holds(path, lowered):
+        if path.suffix == ".parquet" and _parquet_holds(path, pattern.pattern):
             return True
-        if path.suffix == ".json" and any(text in path.read_text(errors="replace").lower() for text in lowered):
+        if path.suffix == ".json" and pattern.search(path.read_text(errors="replace")):
             return True
     return False
 
 
-def _parquet_holds(path: Folder, texts: Sequence[str]) -> bool:
-    anywhere = " OR ".join(["contains(lower(CAST(page AS VARCHAR)), ?)"] * len(texts))
+def _parquet_holds(path: Folder, pattern: str) -> bool:
     with local_copies([path]) as paths, duckdb.connect() as con:
-        query = f"SELECT count(*) FROM read_parquet(?) AS page WHERE {anywhere}"
-        return con.execute(query, [*paths, *texts]).fetchall() != [(0,)]
+        query = "SELECT count(*) FROM read_parquet(?) AS page WHERE regexp_matches(CAST(page AS VARCHAR), ?)"
+        return con.execute(query, [*paths, pattern]).fetchall() != [(0,)]

@@ -1,10 +1,10 @@
 """The freshness check: did each list arrive lately, and has no table lost more rows than it may?
 
-It reads `_syncs` alone: it needs no API key, asks the API nothing, and waits for a sync that writes. Unlike a notebook,
-it never reads the demo's file in place of one that is missing.
+It reads `_syncs` and counts the rows of the tables listed there: it needs no API key, sends no request, and waits for a
+sync that is writing. Unlike a notebook, it never falls back to the demo's database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
 from flows.secret_blocks import use_secret_blocks
 from flows.source.drip import chosen_endpoints
-from flows.source.endpoints import CONNECTION
+from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ENDPOINTS
 from flows.source.errors import SettingsError
 from flows.summary import MOST_NAMED, number
 from flows.syncs import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
@@ -28,6 +28,11 @@ from flows.warehouses import DestinationName
 HOURS, SHRINK = 3.0, 0.2
 ARTIFACT_KEY = "drip-freshness"
 HOUR_SECONDS = 3_600
+EVERY = "every"
+"""In place of an account, where the rows of a table belong to none."""
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'"
+Counts = dict[str, dict[str, int]]
+"""By resource and account."""
 TIMEOUT = 900
 """Seconds of the whole check, which waits for a sync that writes, and reads one small table."""
 
@@ -123,6 +128,8 @@ def check_freshness(
     lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
     now = datetime.now(UTC)
     problems = [Problem(_owner(one), one.resource, text) for one in lists for text in _wrong(one, limits, now)]
+    counts = table_counts({one.resource for one in lists}, destination, dataset)
+    problems += [Problem(_owner(one), one.resource, text) for one in lists for text in _gone(one, limits, counts)]
     ages = [_age(one.whole, now) for one in lists if one.whole]
     missing = _never_tried(lists, accounts, resources)
     return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None))
@@ -132,6 +139,41 @@ def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
     has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset, or_demo=False)
     frame = query(lists_query(SYNCS_TABLE, has_connections), destination, dataset, or_demo=False)
     return lists_of(list(frame.astype(object).where(frame.notna(), None).itertuples(index=False)))
+
+
+def table_counts(resources: Collection[str], destination: DestinationName, dataset: str) -> Counts:
+    """How many rows each table holds now, of each account where its rows belong to one; no table, no entry."""
+    named = query(TABLES.format(dataset=dataset), destination, dataset)["table_name"]
+    there = sorted({*resources} & {*named})
+    parts = [f"SELECT '{name}' AS resource, {_counted_by(name)} AS account FROM \"{name}\"" for name in there]
+    if not parts:
+        return {}
+    frame = query(
+        f"SELECT resource, account, count(*) AS n FROM ({' UNION ALL '.join(parts)}) AS every GROUP BY 1, 2",
+        destination,
+        dataset,
+    )
+    counts: Counts = {name: {} for name in there}
+    for resource, account, n in frame.itertuples(index=False):
+        counts[resource][account] = int(n)
+    return counts
+
+
+def _counted_by(resource: str) -> str:
+    return ACCOUNT_ID if ENDPOINTS[resource].per_account else f"'{EVERY}'"
+
+
+def _gone(one: ListTimes, limits: Limits, counts: Counts) -> list[str]:
+    """What a table has lost since the last sync that read all of the list, in words; nothing where it has not.
+
+    Somebody may have been forgotten since then, so it may lose as much as from one sync to the next.
+    """
+    if one.resource not in counts:
+        return ["its table is gone"] if one.rows is not None else []
+    there = counts[one.resource].get(one.account or EVERY, 0)
+    if one.rows and one.rows - there > limits.shrink * one.rows:
+        return [f"the table holds {there:,} of the {one.rows:,} rows that the last sync left in it"]
+    return []
 
 
 def _owner(one: ListTimes) -> str:

@@ -13,8 +13,12 @@ from flows.source.endpoints import Endpoint
 from flows.source.folders import Folder, appear, folder_at, is_local, make_private, move, remove
 from flows.source.units import UNOWNED, Unit, unit_in
 
+PART = re.compile(r"[0-9a-f]{20}")
+"""The name of a part. Whatever else is in the folder of the landing zone is somebody else's."""
 PROBE = "probe"
 WORK = "drip-flows"
+DLT_TEMPLATE = "%"
+"""dlt takes the path of each file for a template with one placeholder."""
 KEPT = "kept"
 """Folder of what was loaded and is kept all the same; no resource has that name."""
 
@@ -33,8 +37,9 @@ class Landing:
 
     @property
     def work(self) -> Folder:
-        """The local folder beside it, for what dlt makes of what landed."""
-        return self.folder if is_local(self.folder) else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
+        """The local folder for what dlt makes of what landed: the same one, if dlt can work in it."""
+        usable = is_local(self.folder) and DLT_TEMPLATE not in str(self.folder)
+        return self.folder if usable else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
 
     def prepare(self) -> None:
         """Make the folders, private to the user, or try whether the bucket can be written to.
@@ -44,7 +49,9 @@ class Landing:
         """
         if not is_local(self.root):
             appear(self.folder / PROBE, b"")
-        for folder in (self.root, self.folder, self.work):
+        if is_local(self.root) and not self.root.exists():
+            make_private(self.root)
+        for folder in (self.folder, self.work):
             make_private(folder)
 
     def remove(self) -> None:

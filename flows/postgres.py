@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -19,7 +19,9 @@ from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 
-from flows.source.errors import SettingsError
+from flows.schemas import Columns, check_staging, columns_by_table, quoted, staging_name, try_schemas
+from flows.source.endpoints import ROW_HASH
+from flows.source.errors import SettingsError, first_line
 from flows.source.schema import MISFIT_SUFFIX
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
@@ -40,14 +42,28 @@ HOLDER = """
     WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
 """
 LEFT_OVER = "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = %s"
-RIGHTS = """
+SERVER = """
     SELECT current_setting('server_version_num')::int / 10000,
            current_setting('server_encoding'),
-           current_setting('transaction_read_only')::bool,
-           has_database_privilege(current_database(), 'CREATE')
-               OR count(*) FILTER (WHERE has_schema_privilege(oid, 'CREATE')) = 2
-    FROM pg_namespace WHERE nspname IN (%s, %s)
+           current_setting('transaction_read_only')::bool
 """
+SCHEMAS = "SELECT nspname FROM pg_namespace"
+COLUMNS = """
+    SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = %s AND relkind IN ('r', 'p', 'f', 'v', 'm') AND attnum > 0 AND NOT attisdropped
+"""
+LACKING = """
+    SELECT needed, string_agg(quote_ident(nspname) || '.' || quote_ident(relname), ', ' ORDER BY nspname, relname)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+        unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS needed
+    WHERE (nspname = %(staging)s OR (nspname = %(dataset)s AND needed <> 'TRUNCATE')) AND relkind IN ('r', 'p')
+        AND (left(relname, 1) = '_'
+            OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = %(mark)s))
+        AND NOT has_table_privilege(pg_class.oid, needed)
+    GROUP BY needed ORDER BY needed
+"""
+"""By right, the tables of a sync that the user lacks it on."""
 
 
 @configspec(init=False)
@@ -123,7 +139,12 @@ def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
     """The dlt destination that a dataset is loaded with, and with what else dlt can set there. Raises SettingsError."""
     if not MEMORY.fullmatch(work_mem):
         raise SettingsError(f"SOURCES__DRIP__WORK_MEM is no amount of memory such as 256MB: {work_mem!r}")
-    return JsonbPostgres(credentials=credentials(dataset, work_mem), destination_name="postgres", **settings)
+    return JsonbPostgres(
+        credentials=credentials(dataset, work_mem),
+        destination_name="postgres",
+        staging_dataset_name_layout=staging_name(dataset),
+        **settings,
+    )
 
 
 def check(dataset: str) -> None:
@@ -132,16 +153,79 @@ def check(dataset: str) -> None:
     if (place, dataset) in _held:
         _check_lock(_held[place, dataset])
     with closing(connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(RIGHTS, (dataset, f"{dataset}_staging"))
-        version, encoding, read_only, may_create = cursor.fetchone()
+        _check_server(cursor, place)
+        _try_dataset(connection, cursor, dataset)
+        cursor.execute(COLUMNS, (staging_name(dataset),))
+        check_staging(dataset, columns_by_table(cursor.fetchall()))
+        _check_rights(cursor, dataset)
+
+
+def contents(dataset: str) -> tuple[Columns, set[str]]:
+    """The columns of the tables and views in a dataset, and which of them are views. Raises SettingsError."""
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(COLUMNS, (dataset,))
+        columns = columns_by_table(cursor.fetchall())
+        cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = %s", (dataset,))
+        return columns, {name for (name,) in cursor.fetchall()}
+
+
+def owner_of_view(ask: Callable[[str], Any], dataset: str, view: str) -> str:
+    """Who owns a view, if this user may not replace it; nothing where it may, or the view is not there."""
+    found = ask(
+        "SELECT pg_get_userbyid(relowner) FROM pg_class "
+        f"WHERE oid = to_regclass('{quoted(dataset, view)}') AND NOT pg_has_role(relowner, 'USAGE')"
+    )
+    return str(found[0][0]) if found else ""
+
+
+def _check_server(cursor: Any, place: str) -> None:
+    """Refuse a server that no dataset could be kept on. Raises SettingsError."""
+    cursor.execute(SERVER)
+    version, encoding, read_only = cursor.fetchone()
     problems = {
         f"is PostgreSQL {version}, and {OLDEST} is the oldest that knows MERGE": version < OLDEST,
         f"has the encoding {encoding}, and only UTF8 holds every text": encoding != "UTF8",
         "takes no writes (a replica, perhaps)": read_only,
-        f"does not let this user create the schemas {dataset} and {dataset}_staging": not may_create,
     }
     for problem in (text for text, is_so in problems.items() if is_so):
-        raise SettingsError(f"the database {place} {problem}: change {SETTING}, or what it may do")
+        raise SettingsError(f"the database {place} {problem}: change {SETTING}")
+
+
+def _try_dataset(connection: Any, cursor: Any, dataset: str) -> None:
+    """Have PostgreSQL say whether this user may do what a sync of the dataset does. Raises SettingsError."""
+    try:
+        try:
+            _try_schemas(connection, cursor, dataset)
+        except (psycopg2.errors.UniqueViolation, psycopg2.errors.DuplicateSchema):
+            _try_schemas(connection, cursor, dataset)  # another sync has just made the schema
+    except psycopg2.Error as error:
+        schemas = " and ".join((dataset, staging_name(dataset)))
+        raise SettingsError(
+            f"the database {location(credentials())} does not let this user fill the schemas {schemas} "
+            f"({first_line(error)}): change {SETTING}, what the user may do, or --dataset"
+        ) from None
+
+
+def _try_schemas(connection: Any, cursor: Any, dataset: str) -> None:
+    cursor.execute(SCHEMAS)
+    existing = [name for (name,) in cursor.fetchall()]
+    connection.autocommit = False
+    try:
+        try_schemas(cursor.execute, dataset, existing)
+    finally:
+        connection.rollback()
+        connection.autocommit = True
+
+
+def _check_rights(cursor: Any, dataset: str) -> None:
+    """Refuse tables of earlier syncs that this user could not write to. Raises SettingsError."""
+    cursor.execute(LACKING, {"dataset": dataset, "staging": staging_name(dataset), "mark": ROW_HASH})
+    if lacking := cursor.fetchall():
+        right, tables = lacking[0]
+        raise SettingsError(
+            f"the database {location(credentials())} does not let this user {right} in {tables}: "
+            f"change {SETTING}, or what the user may do"
+        )
 
 
 @contextmanager

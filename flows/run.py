@@ -216,6 +216,9 @@ def prepare(
     landings = [_landing(settings, target) for settings in each]
     target.check(common)
     first = Run(target, chosen, landings[0], history=historic)
+    from flows.relations import check_relations  # it is built on runs
+
+    check_relations(first)
     return Runs(
         tuple(
             replace(first, landing=landing, connection=settings.connection)

@@ -94,6 +94,8 @@ def run_forget(email: str, destination: str, dataset: str) -> None:
     for one in forgotten.mentions:
         text = marked(one.table, f" still mentions the address, in {one.rows:,} rows of others")
         console.print(text, soft_wrap=True)
+    for sentence in forgotten.remains:
+        console.print(sentence, soft_wrap=True)
     console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
 
 

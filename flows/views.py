@@ -1,15 +1,24 @@
 """Views beside the tables. A view is always in step with its table, whatever happens to a load."""
 
+from collections.abc import Callable
+from typing import Any
+
 import dlt
 
+from flows.changes import COLUMNS as SUBSCRIBER_CHANGES_COLUMNS
 from flows.changes import VIEW as SUBSCRIBER_CHANGES
 from flows.changes import changes_query
 from flows.history import history_table
 from flows.run import Run
+from flows.schemas import TRIAL, quoted
 from flows.warehouses import VIEWS
 
 SUBSCRIBER_TAGS = "subscriber_tags"
 SUBSCRIBERS = "subscribers"
+VIEW_COLUMNS = {
+    SUBSCRIBER_TAGS: ("account_id", "subscriber_id", "tag"),
+    SUBSCRIBER_CHANGES: SUBSCRIBER_CHANGES_COLUMNS,
+}
 
 TAGS_OF = {
     "duckdb": """
@@ -28,16 +37,49 @@ TAGS_OF = {
 """By dialect: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
 
 
+def view_queries(run: Run, name: Callable[[str], str]) -> dict[str, str]:
+    """The views that a run makes, each with its SELECT.
+
+    Args:
+        run: which resources it syncs, and whose history it keeps.
+        name: qualifies the name of a table.
+    """
+    dialect, queries = run.target.kind.dialect, {}
+    if SUBSCRIBERS in run.resources:
+        queries[SUBSCRIBER_TAGS] = TAGS_OF[dialect].format(table=name(SUBSCRIBERS))
+    if SUBSCRIBERS in run.history:
+        queries[SUBSCRIBER_CHANGES] = changes_query(dialect, name(history_table(SUBSCRIBERS)))
+    return queries
+
+
 def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
-    """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept."""
+    """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept.
+
+    In PostgreSQL a view that is as it should be is left alone: only its owner may replace it.
+    """
     if VIEWS in run.target.kind.without:
         return
     with pipeline.sql_client() as client:
-        name = client.make_qualified_table_name
-        queries = {}
-        if SUBSCRIBERS in run.resources:
-            queries[SUBSCRIBER_TAGS] = TAGS_OF[run.target.kind.dialect].format(table=name(SUBSCRIBERS))
-        if SUBSCRIBERS in run.history:
-            queries[SUBSCRIBER_CHANGES] = changes_query(run.target.kind.dialect, name(history_table(SUBSCRIBERS)))
-        for view, query in queries.items():
-            client.execute_sql(f"CREATE OR REPLACE VIEW {name(view)} AS {query}")
+        for view, query in view_queries(run, client.make_qualified_table_name).items():
+            if not (run.target.name == "postgres" and is_current(client.execute_sql, run.target.dataset, view, query)):
+                client.execute_sql(f"CREATE OR REPLACE VIEW {client.make_qualified_table_name(view)} AS {query}")
+
+
+def is_current(execute: Callable[[str], Any], dataset: str, view: str, query: str) -> bool:
+    """Whether PostgreSQL has a view with this query. It keeps no text, so both are compared as it writes them.
+
+    Args:
+        execute: runs a statement outside of a transaction and returns its rows.
+        dataset: the schema of the view.
+        view: its name.
+        query: the SELECT that it should be.
+    """
+    there = quoted(dataset, view)
+    ((is_there,),) = execute(f"SELECT to_regclass('{there}') IS NOT NULL")
+    if not is_there:
+        return False
+    trial = quoted("pg_temp", TRIAL + "_view")
+    execute(f"CREATE OR REPLACE TEMPORARY VIEW {quoted(TRIAL + '_view')} AS {query}")
+    ((same,),) = execute(f"SELECT pg_get_viewdef('{trial}'::regclass) = pg_get_viewdef('{there}'::regclass)")
+    execute(f"DROP VIEW {trial}")
+    return bool(same)

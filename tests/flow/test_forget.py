@@ -17,7 +17,7 @@ from tests.readme import OPERATIONS
 FIRST, SECOND = "1000001", "1000002"
 NEW, OLD = "Jo.Bloggs@example.com", "jo@old.example.com"
 RESOURCES = ["subscribers", "campaigns", "campaign_subscribers"]
-TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema LIKE 'drip%' ORDER BY 1, 2"
+TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema LIKE '%drip%' ORDER BY 1, 2"
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_nobody_knows_them_any_more(known: str, warehouse: Warehouse, world: Wor
     tables = {"subscribers", "subscribers_history", "campaign_subscribers", "_quarantine"}
     assert {name.removeprefix("drip.") for name in holding(warehouse, NEW)} >= tables
     assert landed(tmp_path / "landing", known)
-    assert not [name for name in holding(warehouse, "example.com") if name.startswith("drip_staging")]
+    assert not [name for name in holding(warehouse, "example.com") if name.startswith("_drip_flows")]
     before = {table: warehouse.value(f"SELECT count(*) FROM {table}") for table in tables}
 
     forgotten = forget(f" {NEW.title()} ", warehouse.destination)

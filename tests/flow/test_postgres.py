@@ -150,7 +150,10 @@ def test_memory_reaches_every_loading_connection(postgres: str) -> None:
         (f"postgresql://me:{PASSWORD}@127.0.0.1:port/db", "postgresql://user:password@host"),
         (f"postgresql://me:{PASSWORD}@127.0.0.1:9/db", "127.0.0.1:9/db.*refused"),
         (f"postgresql://postgres:x{PASSWORD}@HERE", 'password authentication failed for user "postgres"'),
-        (f"postgresql://reader:{PASSWORD}@HERE", "create the schemas drip and drip_staging"),
+        (
+            f"postgresql://reader:{PASSWORD}@HERE",
+            "fill the schemas drip and _drip_flows_staging_drip.*permission denied",
+        ),
     ],
     ids=["none", "no URL", "no port", "nobody there", "wrong password", "no right"],
 )
@@ -173,7 +176,7 @@ def test_credentials_that_do_not_do(
 def test_the_password_is_nowhere_that_a_run_leaves(
     prefect_server: None, server: Server, warehouse: PostgresWarehouse, tmp_path: Path
 ) -> None:
-    warehouse.execute("CREATE SCHEMA drip; CREATE VIEW drip.workflows AS SELECT 1 AS odd")
+    warehouse.execute("CREATE SCHEMA drip; CREATE VIEW drip.workflows AS SELECT 1 AS odd, '' AS _row_hash")
     result = run_command(tmp_path / "x", "--verbose", "--resource", "workflows", SOURCES__DRIP__KEEP_LANDING="true")
     assert result.returncode == 1, result
     with get_client(sync_client=True) as client:

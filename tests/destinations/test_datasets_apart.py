@@ -1,0 +1,45 @@
+"""Two datasets in one database, and the tables of others beside them: a sync changes its own dataset alone."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Warehouse, both_destinations
+
+RESOURCES = ["subscribers", "tags"]
+OF_OTHERS = "CREATE SCHEMA {0}; CREATE TABLE {0}.subscribers AS SELECT 'me' AS email; CREATE VIEW {0}.tags AS SELECT 1"
+
+
+def counts(warehouse: Warehouse, schema: str) -> list[int]:
+    return [warehouse.value(f"SELECT count(*) FROM {schema}.{name}") for name in RESOURCES]
+
+
+@both_destinations
+def test_a_sync_leaves_other_datasets_alone(sync: Any, warehouse: Warehouse) -> None:
+    for dataset in ("drip_staging", "drip", "drip_staging"):
+        warehouse.dataset = dataset
+        assert sync(dataset=dataset, resources=RESOURCES).exit_code == 0
+        assert all(counts(warehouse, dataset))
+    assert counts(warehouse, "drip") == counts(warehouse, "drip_staging")
+
+
+@both_destinations
+def test_a_sync_leaves_the_tables_of_others_alone(sync: Any, warehouse: Warehouse) -> None:
+    warehouse.execute(OF_OTHERS.format("drip_staging") + ";" + OF_OTHERS.format("staging"))
+    for _ in range(2):
+        assert sync(resources=RESOURCES).exit_code == 0
+        assert counts(warehouse, "drip_staging") == counts(warehouse, "staging") == [1, 1]
+        assert warehouse.value("SELECT min(email) FROM drip_staging.subscribers") == "me"
+
+
+@both_destinations
+def test_a_dataset_of_an_earlier_version_goes_on(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for module in ("flows.destinations", "flows.postgres", "flows.schemas"):
+            patch.setattr(f"{module}.staging_name", lambda dataset: f"{dataset}_staging")
+        assert sync(resources=RESOURCES).exit_code == 0
+    before = counts(warehouse, "drip")
+    assert sync(resources=RESOURCES).exit_code == 0
+    assert counts(warehouse, "drip") == before

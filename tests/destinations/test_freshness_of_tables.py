@@ -1,0 +1,45 @@
+"""The freshness check compares what `_syncs` tells with what the tables hold now."""
+
+from typing import Any
+
+import pytest
+
+from flows.freshness import Limits, check_freshness
+from tests.conftest import Warehouse, both_destinations
+
+FIRST, SECOND = "1000001", "1000002"
+
+
+@pytest.fixture
+def problems(sync: Any, warehouse: Warehouse) -> Any:
+    """The resources that the check names after a sync and a statement; all is well before."""
+    assert sync(resources=["accounts", "subscribers", "tags"]).exit_code == 0
+
+    def check(limits: Limits | None = None, **chosen: Any) -> list[tuple[str, str, str]]:
+        found = check_freshness(limits or Limits(), destination=warehouse.destination, **chosen)  # type: ignore[arg-type]
+        return [(one.account, one.resource, one.text) for one in found.problems]
+
+    assert check() == []
+    return check
+
+
+@both_destinations
+def test_rows_that_are_gone_since_the_last_sync(problems: Any, warehouse: Warehouse) -> None:
+    warehouse.execute(f"DELETE FROM drip.subscribers WHERE account_id = '{SECOND}'")
+    assert problems() == [
+        (SECOND, "subscribers", "the table holds 0 of the 20 rows that the last sync left in it"),
+    ]
+    assert problems(resources=["tags"]) == problems(accounts=[FIRST]) == []
+    warehouse.execute("DELETE FROM drip.accounts")
+    assert sorted(name for _, name, _ in problems()) == ["accounts", "subscribers"]
+    warehouse.execute("DROP VIEW drip.subscriber_tags; DROP TABLE drip.tags")
+    assert [(account, text) for account, name, text in problems() if name == "tags"] == [
+        (FIRST, "its table is gone"),
+        (SECOND, "its table is gone"),
+    ]
+
+
+def test_somebody_who_was_forgotten_is_no_loss(problems: Any, warehouse: Warehouse) -> None:
+    warehouse.execute("DELETE FROM drip.subscribers WHERE id IN (SELECT id FROM drip.subscribers LIMIT 2)")
+    assert problems() == []
+    assert {name for _, name, _ in problems(Limits(shrink=0))} == {"subscribers"}

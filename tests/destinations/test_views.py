@@ -1,0 +1,84 @@
+"""Views in PostgreSQL: replaced only where they differ, and a user who may not is told before the first request."""
+
+from typing import Any
+
+import pytest
+
+from flows.changes import changes_query
+from flows.run import clean_up, prepare
+from flows.schemas import staging_name
+from flows.source.errors import SettingsError
+from flows.views import TAGS_OF
+from tests.conftest import PostgresWarehouse
+from tests.destinations.conftest import as_owner
+
+SCHEMAS = f'drip, "{staging_name("drip")}"'
+GRANTS = f"""
+    GRANT ALL ON SCHEMA {SCHEMAS} TO limited;
+    GRANT ALL ON ALL TABLES IN SCHEMA {SCHEMAS} TO limited;
+"""
+TABLES = f"""
+    CREATE SCHEMA drip; CREATE SCHEMA "{staging_name("drip")}";
+    CREATE TABLE drip.subscribers (account_id VARCHAR, id VARCHAR, tags JSONB, _row_hash VARCHAR);
+    CREATE TABLE drip.subscribers_history (
+        account_id VARCHAR, id VARCHAR, tags JSONB, custom_fields JSONB, status VARCHAR, _row_hash VARCHAR,
+        valid_from TIMESTAMPTZ, valid_to TIMESTAMPTZ, opened_as VARCHAR
+    );
+"""
+VIEWS = {
+    "subscriber_tags": TAGS_OF["postgres"].format(table="drip.subscribers"),
+    "subscriber_changes": changes_query("postgres", 'drip."subscribers_history"'),
+}
+on_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__API_KEY", "n0body")
+
+
+def make(url: str, **changed: str) -> None:
+    """The tables and views of an earlier sync, as their owner left them."""
+    views = "; ".join(f"CREATE VIEW drip.{name} AS {query}" for name, query in (VIEWS | changed).items())
+    as_owner(url, f"{TABLES} {views}; {GRANTS}")
+
+
+@on_postgres
+def test_views_that_need_no_change_need_no_owner(warehouse: PostgresWarehouse, postgres: str, limited: str) -> None:
+    make(postgres)
+    clean_up(prepare(None, "postgres", "drip"))
+
+
+@on_postgres
+@pytest.mark.parametrize(
+    ("view", "query"),
+    [
+        ("subscriber_tags", "SELECT account_id, id AS subscriber_id, 'x'::varchar AS tag FROM drip.subscribers"),
+        ("subscriber_changes", VIEWS["subscriber_changes"].replace("'left'", "'gone'")),
+    ],
+)
+def test_views_that_have_to_change_need_their_owner(
+    warehouse: PostgresWarehouse, postgres: str, limited: str, monkeypatch: pytest.MonkeyPatch, view: str, query: str
+) -> None:
+    make(postgres, **{view: query})
+    with pytest.raises(SettingsError, match=rf"{view} in 127.* its owner may: sync as postgres once") as refused:
+        prepare(None, "postgres", "drip")
+    assert len(str(refused.value).splitlines()) == 1
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+    clean_up(prepare(None, "postgres", "drip"))
+
+
+@on_postgres
+def test_a_user_who_does_not_own_the_views_syncs(
+    sync: Any, warehouse: PostgresWarehouse, postgres: str, limited: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+        assert sync(resources=["subscribers"]).exit_code == 0
+        objects = warehouse.rows("SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%'")
+        assert sync(resources=["subscribers"]).exit_code == 0
+        again = warehouse.rows("SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%'")
+        assert objects == again, "a view that is as it should be is not replaced"
+    as_owner(postgres, GRANTS)
+    assert sync(resources=["subscribers"]).exit_code == 0
+    assert warehouse.value("SELECT count(DISTINCT run) FROM _syncs") == 3
