@@ -39,16 +39,29 @@ def created(postgres: str, password: str, database: str) -> str:
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_odd_credentials_reach_every_driver(postgres: str, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
     place = created(postgres, password, "my shop/é")
-    url = f"postgresql://{quote('o d+d')}:{quote(password, safe='')}@{place}/my shop/é?options=-c%20work_mem%3D3MB"
+    url = f"postgresql://{quote('o d+d')}:{quote(password, safe='')}@{place}/my shop/é"
     monkeypatch.setenv(SETTING, url)
     module.check("drip")
     destination = resolve_target("postgres", "drip").destination(common_settings())
     pipeline = dlt.pipeline("odd", pipelines_dir=os.environ["DLT_DATA_DIR"], destination=destination, dataset_name="d")
     with pipeline.sql_client() as client:
         assert client.execute_sql("SELECT current_database(), current_user") == [("my shop/é", "o d+d")]
-        assert client.execute_sql("SHOW work_mem") == [("3MB",)]
-    with dbapi.connect(module.credentials("drip", "256MB").to_native_representation()) as con, con.cursor() as cursor:
-        cursor.execute("SELECT current_setting('work_mem'), current_setting('application_name')")
+    with dbapi.connect(module.credentials("drip").to_native_representation()) as con, con.cursor() as cursor:
+        cursor.execute("SELECT current_database(), current_user")
+        assert cursor.fetchone() == ("my shop/é", "o d+d")
+
+
+@pytest.mark.parametrize("own", ["-c work_mem=3MB", "-c work_mem=3MB -c search_path=a+b"])
+def test_options_of_the_user_reach_every_driver(postgres: str, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
+    monkeypatch.setenv(SETTING, f"{postgres}?options={quote(own)}")
+    url = module.credentials("drip", "256MB").to_native_representation()
+    asked = "SELECT current_setting('work_mem'), current_setting('application_name')"
+    with dbapi.connect(url) as con, con.cursor() as cursor:
+        cursor.execute(asked)
+        assert cursor.fetchone() == ("3MB", module.loading_name("drip"))
+    with closing(psycopg2.connect(url)) as con:
+        cursor = con.cursor()
+        cursor.execute(asked)
         assert cursor.fetchone() == ("3MB", module.loading_name("drip"))
 
 
