@@ -261,9 +261,8 @@ def _checked_credential(setting: str, value: str | None) -> str | None:
     remember(value)
     stripped = value.strip() if value else value
     remember(stripped)
-    is_key = not setting.endswith("__PASSWORD")
     for at, character in enumerate(stripped or "", start=1):
-        if not character.isprintable() or ord(character) > LAST_LATIN_1 or (is_key and character.isspace()):
+        if not character.isprintable() or ord(character) > LAST_LATIN_1:
             raise SettingsError(f"{setting} cannot hold U+{ord(character):04X}, its character {at}: set it again")
     return stripped
 
