@@ -10,9 +10,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
+from flows.load_errors import LoadFailed
 from flows.markdown import escaped, stopped_markdown, summary_markdown
 from flows.report import ListReport, SyncReport
 from flows.source.endpoints import CONNECTION
+from flows.source.errors import DripError
 from flows.summary import change
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ def failures_published() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, DripError | LoadFailed) else f"{type(error).__name__}: {error}"
         with _worth_a_warning():
             _publish_summary(stopped_markdown(reason), reason)
         raise

@@ -15,6 +15,7 @@ from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Running
 
+from flows.scrubbing import scrub
 from flows.source.client import DripClient
 from flows.source.settings import DripSettings
 
@@ -77,7 +78,7 @@ class ShownWait:
 
     def show(self, sentence: str) -> None:
         """Running, named after the wait and with the time it goes on; merely running where `sentence` is empty."""
-        state: State[Any] = Running(name=WAITING, message=sentence) if sentence else Running()
+        state: State[Any] = Running(name=WAITING, message=scrub(sentence)) if sentence else Running()
         try:
             # Not forced: a run that somebody cancels meanwhile stays cancelled.
             self.prefect.set_flow_run_state(self.flow_run_id, state)

@@ -10,7 +10,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from flows.leaks import scrub_logs, scrub_output
 from flows.prefect_settings import apply_prefect_settings
+from flows.scrubbing import scrub
 
 CANNOT_START = 2
 INTERRUPTED, TERMINATED = 130, 143
@@ -225,7 +227,7 @@ def _interrupt(number: int, frame: Any) -> NoReturn:
 
 def fail(message: str, code: int = CANNOT_START) -> NoReturn:
     """End with one line on stderr."""
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.write(" ".join(scrub(message).split()) + "\n")
     raise SystemExit(code)
 
 
@@ -253,6 +255,8 @@ def _stop_prefect_server() -> None:
 def main() -> None:
     """Entry point of the `drip-flows` command."""
     gc.set_threshold(COLLECT_AFTER)
+    scrub_output()
+    scrub_logs()
     try:
         app()
     except SystemExit as ended:

@@ -15,11 +15,13 @@ from dlt.common.schema import Schema
 
 from flows.duckdb_merge import BoundMotherDuck
 from flows.schemas import DLT_LOADS, DLT_VERSION, check_staging, staging_name
+from flows.scrubbing import remember, scrub
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import SettingsError, first_line
 from flows.warehouses import WAREHOUSES
 
-SECRETS = ("password", "token", "private_key")
+SECRETS = ("password", "token", "private_key", "private_key_passphrase", "aws_secret_access_key")
+"""Attributes of dlt's credentials."""
 
 
 def destination(name: str, dataset: str) -> Any:
@@ -50,7 +52,7 @@ def check(name: str, dataset: str) -> None:
     except Exception as error:
         # Each driver has errors of its own, and some of them no common base.
         place, setting = WAREHOUSES[name].place(config), WAREHOUSES[name].setting
-        raise SettingsError(f"cannot reach {place}: {_words(error, config)}; check {setting}") from None
+        raise SettingsError(f"cannot reach {place}: {scrub(first_line(error))}; check {setting}") from None
 
 
 def _make_schemas(client: Any, dataset: str) -> None:
@@ -80,15 +82,10 @@ def lock_file(place: str, dataset: str) -> Path:
 def _configuration(name: str, dataset: str) -> Any:
     found = destination(name, dataset)
     try:
-        return found.configuration(found.spec()._bind_dataset_name(dataset))
+        config = found.configuration(found.spec()._bind_dataset_name(dataset))
+        remember(*(str(value) for secret in SECRETS if (value := getattr(config.credentials, secret, None))))
+        return config
     except (ConfigurationException, ValueError):
         # Their words may repeat what they could not read.
         kind = WAREHOUSES[name]
         raise SettingsError(f"{kind.title} is not configured: set {kind.setting}, as dlt's page on it says") from None
-
-
-def _words(error: Exception, config: Any) -> str:
-    words = first_line(error)
-    for secret in (getattr(config.credentials, name, None) for name in SECRETS):
-        words = words.replace(str(secret), "***") if secret else words
-    return words

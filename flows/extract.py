@@ -12,8 +12,10 @@ from prefect.context import TaskRunContext
 from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
+from flows.leaks import without_secrets
 from flows.progress import ListRead, PageLanded, emit
 from flows.run import Run, tools_of
+from flows.scrubbing import scrub
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import BudgetSpent, DripError, RequestFailed, SettingsError, Stopped
 from flows.source.families import land
@@ -101,6 +103,7 @@ def _tag(**names: str | None) -> None:
     retry_condition_fn=worth_retrying,
     persist_result=False,
 )
+@without_secrets
 def extract(run: Run, resource: str, account: str | None) -> Landed:
     """Read one list of one account into the landing zone, going on from the pages that are there.
 
@@ -157,7 +160,7 @@ def gather(futures: Mapping[ListName, Any]) -> tuple[list[Landed], list[Failure]
 def failure_of(resource: str, account: str | None, error: BaseException, connection: str) -> Failure:
     """A list that could not be read, with the error in a line."""
     message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
-    return Failure(resource, account, message, getattr(error, "status", None), connection)
+    return Failure(resource, account, scrub(message), getattr(error, "status", None), connection)
 
 
 def without_refused(

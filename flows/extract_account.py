@@ -18,6 +18,7 @@ from flows.destinations import Target
 from flows.extract import Failure, Landed, gather, patient
 from flows.fan_out import THREADS_PER_PROCESS
 from flows.landing import Landing
+from flows.leaks import without_secrets
 from flows.run import Choice, Run, private_files
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import DripError, SettingsError, Stopped
@@ -79,6 +80,7 @@ class FailedElsewhere(DripError):
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS_PER_PROCESS),  # type: ignore[arg-type]
     persist_result=False,
 )
+@without_secrets
 def extract_account(account: str, assignment: dict[str, Any]) -> Any:
     """Read the lists of one account into the landing zone, for a sync that waits for them; it starts this by itself.
 
@@ -101,6 +103,7 @@ def extract_account(account: str, assignment: dict[str, Any]) -> Any:
 
 
 @task(name="extract account", task_run_name="extract {account} elsewhere", persist_result=False)
+@without_secrets
 def extract_elsewhere(run: Run, account: str, resources: list[str]) -> dict[str, Landed | FailedElsewhere]:
     """Have a worker read these lists of an account, and wait for it.
 

@@ -5,6 +5,7 @@ sync that is writing. Unlike a notebook, it never falls back to the demo's datab
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.dataset import has_column, query
+from flows.leaks import without_secrets
 from flows.markdown import escaped, table
 from flows.run import DEFAULT_DATASET
 from flows.secret_blocks import use_secret_blocks
@@ -68,7 +70,8 @@ class Problem(msgspec.Struct):
         return f"{self.resource} of {self.account}: {self.text}"
 
 
-class FreshnessReport(msgspec.Struct):
+@dataclass(eq=False)
+class FreshnessReport:
     """What the check found, over so many lists; `oldest` is the age in hours of the oldest that ever arrived whole."""
 
     problems: list[Problem]
@@ -85,12 +88,20 @@ class FreshnessReport(msgspec.Struct):
         return "; ".join([*named, *([f"and {more} more"] if more > 0 else [])])
 
 
+class NotFresh(FreshnessReport, Exception):
+    """The report of a check that found problems. Prefect raises what a failed state holds."""
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
 @flow(
     name="drip-freshness",
     flow_run_name="freshness of {destination} {dataset}",
     timeout_seconds=TIMEOUT,
     persist_result=False,
 )
+@without_secrets
 def freshness(
     hours: Annotated[float, Field(description="Hours that a list may be old.", gt=0)] = HOURS,
     shrink: Annotated[float, Field(description="Share of its rows that a list may lose at once.", ge=0, le=1)] = SHRINK,
@@ -107,7 +118,9 @@ def freshness(
     use_secret_blocks(destination)
     report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
     create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=escaped(report.summary()))
-    return (Failed if report.problems else Completed)(message=report.summary(), data=report)
+    if report.problems:
+        return Failed(message=report.summary(), data=NotFresh(**vars(report)))
+    return Completed(message=report.summary(), data=report)
 
 
 def check_freshness(

@@ -1,5 +1,6 @@
 """The load: one Prefect task, one dlt pipeline run, every table and every account, merged into the destination."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,13 +9,18 @@ import msgspec
 import pyarrow as pa
 from dlt.extract import DltResource
 from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
 
 from flows.extract import Landed
 from flows.history import keep_history
+from flows.leaks import without_secrets
+from flows.load_errors import LoadFailed, load_failed
 from flows.modes import count_arrived
 from flows.quarantine import quarantine_resource
 from flows.run import Run, Runs
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ENDPOINTS, ROW_HASH, Endpoint
+from flows.source.errors import DripError
 from flows.source.folders import parquet
 from flows.source.names import ColumnNames
 from flows.source.schema import (
@@ -36,6 +42,7 @@ NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRIES = 1
 LOAD_RETRY_SECONDS = 5.0
+logger = logging.getLogger(__name__)
 
 
 class Loaded(msgspec.Struct):
@@ -50,9 +57,38 @@ class Loaded(msgspec.Struct):
     arrived: dict[str, int] = {}
 
 
-@task(name="load", retries=LOAD_RETRIES, retry_delay_seconds=LOAD_RETRY_SECONDS, persist_result=False)
+def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether the load failed for a reason that may pass within seconds."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, LoadFailed) and error.transient
+
+
+@task(
+    name="load",
+    retries=LOAD_RETRIES,
+    retry_delay_seconds=LOAD_RETRY_SECONDS,
+    retry_condition_fn=worth_retrying,
+    persist_result=False,
+)
+@without_secrets
 def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
-    """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there."""
+    """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there.
+
+    Raises:
+        LoadFailed: the destination did not take it.
+    """
+    try:
+        return merge(runs, landed)
+    except DripError:
+        raise
+    except Exception as error:
+        logger.error("the load failed", exc_info=error)
+        failed = load_failed(error, runs.common.target)
+    raise failed
+
+
+def merge(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+    """As `load`, with the errors of dlt and of the drivers."""
     run = runs.common
     pipeline = pipeline_of(run)
     with run.target.held_open(pipeline):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from flows.report import SyncReport
+from flows.scrubbing import scrub
 from flows.summary import again, facts, number, signed, tables, title
 
 BROKEN_OFF = "What landed is kept: the next run goes on from it. The log of this run has the rest."
@@ -38,8 +39,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text from elsewhere in one line, with nothing in it that Markdown or HTML would take for its own."""
-    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    """Text from elsewhere in one line, without secrets or anything that Markdown or HTML would take for its own."""
+    plain = " ".join(scrub(text).split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "\\`*_[]|#" else letter for letter in plain)
 
 

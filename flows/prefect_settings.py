@@ -11,14 +11,30 @@ DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "flows",
+    # Threads that belong to no run log too; Prefect would print a UserWarning for each of their records.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "DO_NOT_TRACK": "1",
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
 
 
+QUIET_SERVER = {
+    # Prefect's temporary server logs tracebacks when it is stopped while it writes, and whenever another of its writes
+    # holds its SQLite file; it tries again by itself. The second is for the libraries that it uses.
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL",
+}
+"""Read by processes that start later; this one has read its own settings when it imported Prefect."""
+
 SLOW_TO_IMPORT = "rfc3987_syntax"
 """Builds a grammar for 1.9 s, more than half of what importing Prefect takes where JupyterLab brought it along. It
 checks `iri`, a JSON schema format that neither Prefect nor this project uses; jsonschema does without it."""
+
+
+def quiet_server() -> None:
+    """Keep the log of the server that Prefect starts for this process off the console. Call it after the import."""
+    for name, value in QUIET_SERVER.items():
+        os.environ.setdefault(name, value)
 
 
 def apply_prefect_settings() -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import msgspec
 
+from flows.scrubbing import scrub
+
 logger = logging.getLogger("flows")
 
 
@@ -64,5 +66,6 @@ def emit(event: Event) -> None:
 
 def tell(text: str) -> None:
     """Say a sentence to the listeners and to the log."""
+    text = scrub(text)
     logger.info(text)
     emit(Said(text))

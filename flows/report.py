@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,10 @@ import msgspec
 from prefect import task
 
 from flows.extract import Failure, Landed
+from flows.leaks import without_secrets
 from flows.load import Loaded, pipeline_of
 from flows.run import Run, Runs, tools_of
+from flows.scrubbing import scrub
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
 from flows.syncs import COLUMNS, FULL, SYNCS_TABLE, TOTAL_ROWS, LastTime, last_time, list_name
@@ -60,7 +63,8 @@ class Spent(msgspec.Struct):
     left: int | None
 
 
-class SyncReport(msgspec.Struct):
+@dataclass(eq=False)
+class SyncReport:
     """What a run did.
 
     Attributes:
@@ -76,11 +80,11 @@ class SyncReport(msgspec.Struct):
     finished: datetime
     location: str
     dataset: str
-    lists: list[ListReport] = []
-    budgets: list[Spent] = []
+    lists: list[ListReport] = field(default_factory=list)
+    budgets: list[Spent] = field(default_factory=list)
     seconds_before: float | None = None
     stopped: str = ""
-    shared: list[str] = []
+    shared: list[str] = field(default_factory=list)
     asked: datetime | None = None
 
     @property
@@ -137,10 +141,11 @@ def counted(number: int, noun: str) -> str:
 
 def stopped_report(runs: Runs, reason: str) -> SyncReport:
     """The report of a run that could not do its work."""
-    return _empty_report(runs, stopped=reason)
+    return _empty_report(runs, stopped=scrub(reason))
 
 
 @task(name="report", persist_result=False)
+@without_secrets
 def report(
     runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
 ) -> SyncReport:

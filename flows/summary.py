@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from flows.report import ListReport, Spent, SyncReport
+from flows.scrubbing import scrub
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.syncs import NO_ACCOUNT
 
@@ -90,7 +91,7 @@ def state_message(report: SyncReport) -> str:
     """The run in one line, failed lists named: what a notification can show."""
     named = [f"{title(line)}: {line.note}" for line in report.failures[:MOST_NAMED]]
     more = len(report.failures) - len(named)
-    return "; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])])
+    return scrub("; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])]))
 
 
 def again(report: SyncReport) -> str:

@@ -15,6 +15,7 @@ from flows.deployed import prepare_in_prefect
 from flows.discovery import discover, seen_by_several, with_accounts
 from flows.extract import gather, without_refused
 from flows.fan_out import LISTS_AT_ONCE, Submit, fan_out
+from flows.leaks import without_secrets
 from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
@@ -56,12 +57,20 @@ MaxHours = Annotated[
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
+class SyncFailed(SyncReport, Exception):
+    """The report of a run that failed. Prefect raises what a failed state holds, so it has to be an exception."""
+
+    def __str__(self) -> str:
+        return state_message(self)
+
+
 @flow(
     name="drip-sync",
     flow_run_name="sync into {destination} {dataset}",
     task_runner=ThreadPoolTaskRunner(max_workers=LISTS_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
+@without_secrets
 def sync(
     accounts: AccountIds = None,
     resources: Resources = None,
@@ -83,7 +92,9 @@ def sync(
         result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode, max_hours)
         result.asked = asked
         publish(result)
-    return (Failed if result.exit_code else Completed)(message=state_message(result), data=result)
+    if result.exit_code:
+        return Failed(message=state_message(result), data=SyncFailed(**vars(result)))
+    return Completed(message=state_message(result), data=result)
 
 
 def _reported(runs: Runs, accounts: list[str] | None, mode: Mode, max_hours: float | None) -> SyncReport:

@@ -17,7 +17,9 @@ from flows.console import marked, plain_console
 from flows.destinations import resolve_target
 from flows.discovery import check_accounts
 from flows.forget import forget
+from flows.load_errors import LoadFailed
 from flows.modes import MODES, Mode
+from flows.prefect_settings import quiet_server
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
@@ -229,7 +231,9 @@ class ProgressLine:
 
 
 def _only_our_own_words() -> None:
-    """Keep Prefect's log, tracebacks included, off the console; its API still gets all of it."""
+    """Keep the logs of Prefect and dlt, tracebacks included, off the console; Prefect's API still gets its own."""
+    quiet_server()
+    logging.getLogger("dlt").addFilter(_nothing)  # an error that ends the load is shown by itself, in one line
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler):
             handler.addFilter(_nothing)
@@ -277,6 +281,9 @@ def _cells(line: ListReport) -> list[str | Text]:
 
 
 def _show_crash(error: object) -> int:
+    if isinstance(error, LoadFailed):
+        console.print(marked("The sync failed", f": {error}"), soft_wrap=True)
+        return CRASHED
     console.print(marked("The sync broke off", f": {type(error).__name__}: {error}"), soft_wrap=True)
     console.print("What landed is kept: run the same command again. With --verbose it says more.")
     return CRASHED

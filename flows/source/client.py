@@ -5,7 +5,6 @@ import os
 import re
 import threading
 import time
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
+from flows.scrubbing import scrub
 from flows.source.budget import Budget, Listener
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.odd_replies import RETRY_AFTER, lenient_json, round_retry_after
@@ -109,7 +109,6 @@ class DripClient:
         self.budget = Budget(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
-        self._secrets = _secrets(settings)
         self._http = Client(
             request_timeout=settings.timeout,
             raise_for_status=False,
@@ -165,7 +164,7 @@ class DripClient:
         except requests.RequestException as error:
             if isinstance(error, BROKEN):
                 self.budget.take_back()
-            reason = self._scrubbed(f"{type(error).__name__}: {_root(error)}")
+            reason = scrub(f"{type(error).__name__}: {_root(error)}")
             raise Unreachable(
                 f"no answer from {url} after {self.settings.max_retries + 1} tries ({reason}); "
                 "check SOURCES__DRIP__BASE_URL and the network"
@@ -205,29 +204,18 @@ class DripClient:
         try:
             body = json.loads(response.content)
             errors = body.get("errors") or [body]
-            return self._scrubbed("; ".join(str(error["message"]) for error in errors))[:300]
+            return scrub("; ".join(str(error["message"]) for error in errors))[:300]
         except (ValueError, TypeError, AttributeError, KeyError):
             return repr(self._snippet(response))
 
     def _snippet(self, response: requests.Response) -> str:
-        return self._scrubbed(response.content[: 4 * SNIPPET_CHARS].decode(errors="replace"))[:SNIPPET_CHARS]
-
-    def _scrubbed(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return scrub(response.content[: 4 * SNIPPET_CHARS].decode(errors="replace"))[:SNIPPET_CHARS]
 
 
 def _auth(settings: DripSettings) -> AuthBase:
     if settings.access_token:
         return Bearer(settings.access_token)
     return HTTPBasicAuth(settings.api_key or "", settings.password)
-
-
-def _secrets(settings: DripSettings) -> list[str]:
-    """What must appear in no message: the token and, since a reply may repeat our headers, what these hold."""
-    basic = b64encode(f"{settings.token}:{settings.password}".encode()).decode()
-    return [secret for secret in (basic, settings.token, str(settings.password)) if secret]
 
 
 def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[str]:

@@ -16,6 +16,7 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
 
+from flows.scrubbing import remember
 from flows.source.endpoints import HISTORIC
 from flows.source.errors import SettingsError, first_line, unknown
 from flows.source.variables import SECTION, names_with_commas, refuse_unknown
@@ -35,6 +36,8 @@ SHARED = (
     "history_days",
 )
 """Settings of the sync as a whole, which are the same for every connection."""
+LAST_LATIN_1 = 0xFF
+"""HTTP headers are Latin-1."""
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history")
 """Settings that are lists of names."""
@@ -117,6 +120,8 @@ class DripSettings(BaseConfiguration):
 
     def on_resolved(self) -> None:
         """Refuse what cannot work, naming the setting. Raises SettingsError."""
+        for name in CREDENTIALS:
+            setattr(self, name, _checked_credential(variable(name, self.connection), getattr(self, name)))
         _check_names(self.connections)
         self.base_url = _checked_url(self.base_url)
         check_history(self.history, "SOURCES__DRIP__HISTORY")
@@ -253,6 +258,21 @@ def _check_names(connections: Sequence[str]) -> None:
             raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; take another")
         if connections.count(name) > 1:
             raise SettingsError(f"{variable('connections')}: {name!r} is there twice")
+
+
+def _checked_credential(setting: str, value: str | None) -> str | None:
+    """`value` without the white space around it, as a paste or `echo` leaves it.
+
+    Raises:
+        SettingsError: it holds what no HTTP header can carry; the message names the character only.
+    """
+    remember(value)
+    stripped = value.strip() if value else value
+    remember(stripped)
+    for at, character in enumerate(stripped or "", start=1):
+        if not character.isprintable() or ord(character) > LAST_LATIN_1:
+            raise SettingsError(f"{setting} cannot hold U+{ord(character):04X}, its character {at}: set it again")
+    return stripped
 
 
 def _checked_url(url: str) -> str:

@@ -1,0 +1,34 @@
+"""The log of the server that Prefect starts for a command does not reach the console."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import PROJECT
+
+CODE = """
+import sqlite3, sys
+from flows.prefect_settings import apply_prefect_settings
+apply_prefect_settings()
+import httpx
+import flows.terminal
+from prefect.server.api.server import SubprocessASGIServer
+flows.terminal._only_our_own_words()
+with SubprocessASGIServer() as server:
+    with sqlite3.connect(sys.argv[1]) as con:
+        con.executescript("DROP TABLE artifact; DROP TABLE log; DROP TABLE events;")
+    for path in ("artifacts/filter", "logs/filter"):
+        print(httpx.post(f"{server.api_url}/{path}", json={}).status_code)
+"""
+"""A server whose database broke logs a traceback for each request, and its services log more."""
+
+
+def test_what_the_server_logs(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", CODE, str(tmp_path / "prefect.db")]
+    environment = os.environ | {"PREFECT_HOME": str(tmp_path)}
+    result = subprocess.run(
+        words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert result.stdout.split() == ["500", "500"], result.stderr
+    assert result.stderr == ""
