@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from flows import elsewhere
 from flows.delta import delta_reader
 from flows.duckdb_merge import ReplacingDuckDb
+from flows.project import project_path
 from flows.source.errors import SettingsError
 from flows.source.settings import DripSettings
 from flows.warehouses import WAREHOUSES, DestinationName, Warehouse, check_driver
@@ -88,7 +89,7 @@ class Target:
             with _postgres().exclusive(self.dataset, wait):
                 yield
             return
-        beside = self.path and self.path.absolute().with_name(f".{self.path.name}.sync-lock")
+        beside = self.path and self.path.with_name(f".{self.path.name}.sync-lock")
         lock = FileLock(beside or elsewhere.lock_file(self.location, self.dataset), timeout=wait)
         try:
             with lock:
@@ -128,12 +129,13 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
 
 
 def _duckdb_path() -> Path:
-    """The configured file; dlt's own default would be a file per pipeline in the working directory."""
-    configured: Any = dlt.secrets.get("destination.duckdb.credentials") or DEFAULT_DUCKDB
+    """The configured file, in the project where its path is relative; dlt would take the working directory."""
+    key = "destination.duckdb.credentials"
+    configured: Any = dlt.secrets.get(key) or dlt.config.get(key) or DEFAULT_DUCKDB  # a path may be in either file
     database = DuckDbCredentials(configured).database if isinstance(configured, str) else configured["database"]
     if not database or database.startswith((":", "md:")):
         raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
-    return Path(database).expanduser()
+    return project_path(database)
 
 
 def _postgres() -> Any:
