@@ -101,7 +101,7 @@ def freshness(
         A state with a `FreshnessReport` in it.
     """
     try:
-        with in_project(), nothing_started():
+        with nothing_started(), in_project():
             use_secret_blocks(destination)
             report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
     except SettingsError as error:

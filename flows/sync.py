@@ -81,8 +81,9 @@ def sync(
         A state with a `SyncReport` in it.
     """
     try:
-        with failures_published(), in_project():
+        with failures_published(), ExitStack() as stack:
             with nothing_started():
+                stack.enter_context(in_project())
                 runs = prepare_in_prefect(resources, destination, dataset, history)
             result = _reported(runs, accounts, mode, max_hours)
             publish(result)
