@@ -1,39 +1,41 @@
 """The command line. Imports wait until a command needs them, so that `--help` answers at once."""
 
 import gc
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
+from flows import failing
+from flows.failing import Failed, fail, leave, plain_errors
 from flows.leaks import scrub_logs, scrub_output
+from flows.output import accept_any_text
 from flows.prefect_settings import apply_prefect_settings
-from flows.scrubbing import scrub
 
-CANNOT_START = 2
-INTERRUPTED, TERMINATED = 130, 143
-GRACE_SECONDS = 5.0
-"""For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
 COLLECT_AFTER = 100_000
 """Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
-STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
 RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
 DESTINATION_HELP = "duckdb, postgres or another that the README lists, configured as dlt has it."
 DATASET_HELP = "The schema that the tables are in."
 MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
+DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
     name="drip-flows",
-    help="Every Drip account you run, complete and right, in your database.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def options_of_all_commands(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Every Drip account you run, complete and right, in your database."""
+    failing.verbose = verbose
 
 
 @app.command()
@@ -53,10 +55,10 @@ def sync(
     Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Exit codes: 0 everything
     arrived; 1 some lists did not, and are named; 2 nothing could start.
     """
-    apply_prefect_settings()
-    from flows.terminal import run_sync
+    with plain_errors(verbose):
+        apply_prefect_settings()
+        from flows.terminal import run_sync
 
-    with _plain_errors():
         raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose))
 
 
@@ -70,10 +72,10 @@ def forget(
 
     Delete them in Drip first: the next sync brings back whoever is still there.
     """
-    apply_prefect_settings()
-    from flows.terminal import run_forget
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.terminal import run_forget
 
-    with _plain_errors():
         run_forget(email, destination, dataset)
 
 
@@ -83,9 +85,10 @@ def accounts() -> None:
 
     Exit codes: 0 all is shown; 1 some connection could not be asked, and is named; 2 none could.
     """
-    from flows.terminal import show_accounts
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.terminal import show_accounts
 
-    with _plain_errors():
         raise typer.Exit(show_accounts())
 
 
@@ -104,11 +107,11 @@ def freshness(
 
     Exit codes: 0 all is well; 1 something is not, and is named; 2 nothing can be checked.
     """
-    apply_prefect_settings()
-    from flows.freshness import Limits
-    from flows.freshness_terminal import show_freshness
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.freshness import Limits
+        from flows.freshness_terminal import show_freshness
 
-    with _plain_errors():
         raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset))
 
 
@@ -121,9 +124,10 @@ def copy_to_postgres(
 
     Exit codes: 0 both hold the same; 1 they do not; 2 nothing could start.
     """
-    from flows.terminal import run_copy
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.terminal import run_copy
 
-    with _plain_errors():
         raise typer.Exit(run_copy(dataset, replace))
 
 
@@ -132,11 +136,13 @@ def secret(
     setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
 ) -> None:
     """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts."""
-    apply_prefect_settings()
-    from flows.secret_blocks import block_of, save
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.prefect_check import check_prefect
+        from flows.secret_blocks import block_of, save
 
-    with _plain_errors():
         block = block_of(setting)
+        check_prefect()
         save(setting, typer.prompt(setting, hide_input=True))
         typer.echo(f"{setting} is kept in the Secret block {block}")
 
@@ -149,10 +155,12 @@ def deploy(
     destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
 ) -> None:
     """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project."""
-    apply_prefect_settings()
-    from flows.deploying import deploy as deploy_all
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.deploying import deploy as deploy_all
+        from flows.prefect_check import check_prefect
 
-    with _plain_errors():
+        check_prefect()
         raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination))
 
 
@@ -171,95 +179,41 @@ def sandbox(
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
 ) -> None:
     """Serve a stand-in for the Drip API, with invented people, until Ctrl-C."""
-    from flows.sandbox.cli import run
-    from flows.sandbox.timeline import day_of
+    with plain_errors(in_project=False):
+        from flows.sandbox.cli import run
+        from flows.sandbox.timeline import day_of
 
-    try:
-        day = day_of(as_of)
-    except (ValueError, OverflowError):
-        fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
-    run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
+        try:
+            day = day_of(as_of)
+        except (ValueError, OverflowError):
+            fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
+        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
 
 
 @app.command()
 def demo(
-    database: Annotated[Path, typer.Option(help="The DuckDB file to fill.")] = Path("data/demo.duckdb"),
+    database: Annotated[
+        Path, typer.Option(help="The DuckDB file to fill; a relative path starts at the project.")
+    ] = Path("data/demo.duckdb"),
 ) -> None:
     """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
 
     Where the file is there already, its last day is synced once more.
     """
-    apply_prefect_settings()
-    from flows.terminal import run_demo
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.terminal import run_demo
 
-    with _plain_errors():
         raise typer.Exit(run_demo(database))
 
 
-class _plain_errors:  # noqa: N801 - used like a function
-    """One line on stderr for what a user can mend, an honest word on Ctrl-C and SIGTERM."""
-
-    def __enter__(self) -> None:
-        # Prefect hands a SIGTERM on to whoever had it before.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _interrupt)
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        from flows.source.errors import DripError
-
-        if isinstance(error, DripError):
-            fail(str(error))
-        if isinstance(error, KeyboardInterrupt):
-            stop_at_once(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
-
-
-class Terminated(KeyboardInterrupt):
-    """A SIGTERM came: it ends a run as Ctrl-C does."""
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    terminated = number == signal.SIGTERM
-    timer = threading.Timer(GRACE_SECONDS, stop_at_once, (TERMINATED if terminated else INTERRUPTED,))
-    timer.daemon = True
-    timer.start()
-    raise Terminated if terminated else KeyboardInterrupt
-
-
-def fail(message: str, code: int = CANNOT_START) -> NoReturn:
-    """End with one line on stderr."""
-    sys.stderr.write(" ".join(scrub(message).split()) + "\n")
-    raise SystemExit(code)
-
-
-def stop_at_once(code: int) -> NoReturn:
-    """End an interrupted run, whose threads may still wait for the network."""
-    sys.stderr.write(STOPPED + "\n")
-    _exit(code)
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process without waiting for threads."""
-    sys.stderr.flush()
-    sys.stdout.flush()
-    _stop_prefect_server()
-    os._exit(code)
-
-
-def _stop_prefect_server() -> None:
-    """Stop the server that Prefect started for this process, as it would itself at an orderly exit."""
-    if module := sys.modules.get("prefect.server.api.server"):
-        for server in list(module.SubprocessASGIServer._instances.values()):
-            server.stop()
-
-
 def main() -> None:
-    """Entry point of the `drip-flows` command."""
+    """Entry point of the `drip-flows` command, and of `python -m flows`."""
     gc.set_threshold(COLLECT_AFTER)
+    accept_any_text(sys.stdout, sys.stderr)
     scrub_output()
     scrub_logs()
     try:
         app()
-    except SystemExit as ended:
-        if ended.code == CANNOT_START:
-            _exit(CANNOT_START)
-        raise
+    except Failed as failed:
+        leave(failed.exit_code)

@@ -1,12 +1,10 @@
 """The synced tables as pandas data frames: open, read, close.
 
-The configuration is the one of the sync, with one difference: relative paths and `.dlt/` are looked for from
-the project, so a notebook finds them from its own folder. Every call opens the database, reads, and closes it
-again: a DuckDB file held by an idle notebook would keep the sync out.
+The configuration is the one of the sync. Every call opens the database, reads, and closes it again: a DuckDB file
+held by an idle notebook would keep the sync out.
 """
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,10 +16,7 @@ import duckdb
 import msgspec
 import pandas as pd
 import pyarrow as pa
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.common.schema.utils import new_table
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
@@ -31,6 +26,8 @@ from flows.changes import SEEN_AT
 from flows.changes import VIEW as CHANGES
 from flows.console import plain_console
 from flows.destinations import DEFAULT_DUCKDB, Target, open_duckdb, resolve_target
+from flows.project import project_path
+from flows.project_context import in_project
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
 from flows.source.errors import SettingsError, first_line, unknown
 from flows.source.settings import DripSettings
@@ -39,8 +36,6 @@ from flows.warehouses import READING, DestinationName
 
 SCHEMA = "drip"
 """The dlt schema that the sync keeps in the dataset."""
-PROJECT_MARK = "pyproject.toml"
-PROJECT_SETTING = "DLT_PROJECT_DIR"
 DEMO_DUCKDB = "data/demo.duckdb"
 LOCK_WAIT_SETTING = "sources.drip.lock_wait"
 BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
@@ -48,7 +43,7 @@ OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "
 """The column with the account, where it is not `account_id`."""
 VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}
 """What dlt's schema does not know: text columns, and a moment."""
-HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes data/demo.duckdb with invented ones"
+HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes one with invented people"
 
 PANDAS_TYPES: dict[Any, Any] = {
     pa.bool_(): pd.BooleanDtype(),
@@ -162,18 +157,6 @@ def has_column(
         return column in reader.table(table).columns
 
 
-def project_root() -> Path:
-    """Where relative paths and `.dlt/` are looked for.
-
-    `DLT_PROJECT_DIR` where it is set, else the nearest folder upwards with a `pyproject.toml`, else the working
-    directory.
-    """
-    if configured := os.environ.get(PROJECT_SETTING):
-        return Path(configured).expanduser().absolute()
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_MARK).is_file()), here)
-
-
 def database_file() -> Path:
     """The DuckDB file that notebooks read: yours, or the demo's where nothing was synced and nothing is configured.
 
@@ -181,7 +164,7 @@ def database_file() -> Path:
         DatasetError: there is none yet.
     """
     try:
-        with switched_run_context(RunContext(str(project_root()))):
+        with in_project():
             return _existing(_configured())
     except SettingsError as error:
         raise DatasetError(str(error)) from None
@@ -189,8 +172,8 @@ def database_file() -> Path:
 
 def demo_is_read() -> bool:
     """Whether notebooks read the demo's file where nothing was synced yet: no other place is configured."""
-    with switched_run_context(RunContext(str(project_root()))):
-        return _configured() == Path(DEFAULT_DUCKDB)
+    with in_project():
+        return _configured() == project_path(DEFAULT_DUCKDB)
 
 
 def to_pandas(rows: pa.Table) -> pd.DataFrame:
@@ -242,24 +225,12 @@ def _reading(destination: DestinationName, dataset: str, or_demo: bool = True) -
     """The dataset, open for as long as the block runs; what goes wrong becomes a DatasetError."""
     try:
         with ExitStack() as stack:
-            stack.enter_context(_in_project())
+            stack.enter_context(in_project())
             yield _open(resolve_target(destination, dataset), stack, or_demo)
     except DestinationConnectionError as error:
         raise DatasetError(f"cannot connect to the database: {first_line(error)}") from None
     except (SettingsError, duckdb.Error, DatabaseException) as error:
         raise DatasetError(str(error).strip()) from None
-
-
-@contextmanager
-def _in_project() -> Iterator[None]:
-    """dlt's configuration as the project has it, and from where else it was told to look, such as Prefect's blocks."""
-    before = Container()[PluggableRunContext].providers.providers
-    with switched_run_context(RunContext(str(project_root()))):
-        here = Container()[PluggableRunContext].providers
-        for provider in before:
-            if provider.name not in here:
-                here.add_provider(provider)
-        yield
 
 
 def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
@@ -286,19 +257,18 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
 
 
 def _configured() -> Path:
-    return resolve_target("duckdb", "drip").path or Path(DEFAULT_DUCKDB)
+    return resolve_target("duckdb", "drip").path or project_path(DEFAULT_DUCKDB)
 
 
 def _existing(path: Path, or_demo: bool = True) -> Path:
     """The configured file; the demo's, if that will do, where nothing is configured and nothing was synced yet."""
-    for folder in (project_root(), Path.cwd()):
-        if (folder / path).is_file():
-            return folder / path
-    demo = project_root() / DEMO_DUCKDB
-    if or_demo and path == Path(DEFAULT_DUCKDB) and demo.is_file():
-        _say_once(f"No {DEFAULT_DUCKDB} yet: reading the invented people of {demo}")
+    if path.is_file():
+        return path
+    demo = project_path(DEMO_DUCKDB)
+    if or_demo and path == project_path(DEFAULT_DUCKDB) and demo.is_file():
+        _say_once(f"No {path} yet: reading the invented people of {demo}")
         return demo
-    raise SettingsError(f"no data in {project_root() / path} yet: {HOW_TO_FILL}")
+    raise SettingsError(f"no data in {path} yet: {HOW_TO_FILL}")
 
 
 def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:

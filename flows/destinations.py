@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from flows import elsewhere
 from flows.delta import delta_reader
 from flows.duckdb_merge import ReplacingDuckDb
+from flows.project import project_path
 from flows.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
 from flows.source.errors import SettingsError, first_line
 from flows.source.names import NAMING
@@ -158,8 +159,9 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
 
 
 def _duckdb_path() -> Path:
-    """The configured file; dlt's own default would be a file per pipeline in the working directory."""
-    configured: Any = dlt.secrets.get("destination.duckdb.credentials") or DEFAULT_DUCKDB
+    """The configured file, in the project where its path is relative; dlt would take the working directory."""
+    key = "destination.duckdb.credentials"
+    configured: Any = dlt.secrets.get(key) or dlt.config.get(key) or DEFAULT_DUCKDB  # a path may be in either file
     if isinstance(configured, str):
         database = DuckDbCredentials(configured).database if "://" in configured else configured
     else:
@@ -170,7 +172,7 @@ def _duckdb_path() -> Path:
         raise SettingsError(
             f"a DuckDB file cannot have {' or '.join(sorted(odd))} in its path: change {DUCKDB_SETTING}"
         )
-    return Path(database).expanduser()
+    return project_path(database)
 
 
 def _postgres() -> Any:

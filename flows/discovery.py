@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
+from flows.explaining import explain
 from flows.extract import Failure, Landed, extract, failure_of, own_error, root_cause
 from flows.run import Run, Runs, clean_up, private_files
 from flows.source.drip import chosen_accounts
@@ -112,7 +113,9 @@ def _judged(answers: Mapping[str, Landed | BaseException]) -> Discovery:
     if not landed:
         if len(errors) == 1:
             raise next(iter(errors.values()))
-        raise SettingsError("; ".join(["no connection can be used", *(f"{n}: {e}" for n, e in errors.items())]))
+        raise SettingsError(
+            "; ".join(["no connection can be used", *(f"{n}: {explain(e)}" for n, e in errors.items())])
+        )
     return Discovery(landed, [failure_of(ACCOUNTS.resource, None, e, name) for name, e in errors.items()])
 
 

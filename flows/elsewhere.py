@@ -5,6 +5,7 @@ Each is found by the name that `flows.warehouses` has for it. They have no lock 
 
 import getpass
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,17 @@ def _make_schemas(client: Any, dataset: str) -> None:
 
 def lock_file(place: str, dataset: str) -> Path:
     """What a run locks, so that no other run of this user on this machine writes beside it."""
-    named = f"{getpass.getuser()}\0{place}\0{dataset}"
+    named = f"{_user()}\0{place}\0{dataset}"
     digest = hashlib.blake2b(named.encode(), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"drip-flows-{digest}.sync-lock"
+
+
+def _user() -> str:
+    """The user's name, or the number where the system has no name for it, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return str(os.getuid())
 
 
 def _configuration(name: str, dataset: str) -> Any:

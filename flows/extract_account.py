@@ -19,6 +19,7 @@ from flows.extract import Failure, Landed, gather, patient
 from flows.fan_out import THREADS_PER_PROCESS
 from flows.landing import Landing
 from flows.leaks import without_secrets
+from flows.project_context import in_project
 from flows.run import Choice, Run, private_files
 from flows.secret_blocks import use_secret_blocks
 from flows.source.errors import DripError, SettingsError, Stopped
@@ -89,6 +90,12 @@ def extract_account(account: str, assignment: dict[str, Any]) -> Any:
         assignment: as the sync wrote it.
     """
     work = msgspec.convert(assignment, Assignment)
+    with in_project():
+        return _read(work, account)
+
+
+def _read(work: Assignment, account: str) -> Any:
+    """As `extract_account`, in the project."""
     use_secret_blocks("")
     run = _run(work, account)
     with private_files():

@@ -16,8 +16,10 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.dataset import has_column, query
+from flows.explaining import nothing_started
 from flows.leaks import without_secrets
 from flows.markdown import escaped, table
+from flows.project_context import in_project
 from flows.run import DEFAULT_DATASET
 from flows.secret_blocks import use_secret_blocks
 from flows.source.drip import chosen_endpoints
@@ -115,8 +117,12 @@ def freshness(
     Returns:
         A state with a `FreshnessReport` in it.
     """
-    use_secret_blocks(destination)
-    report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
+    try:
+        with nothing_started(), in_project():
+            use_secret_blocks(destination)
+            report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
+    except SettingsError as error:
+        return Failed(message=str(error), data=error)
     create_markdown_artifact(_markdown(report), key=ARTIFACT_KEY, description=escaped(report.summary()))
     if report.problems:
         return Failed(message=report.summary(), data=NotFresh(**vars(report)))

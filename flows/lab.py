@@ -8,7 +8,8 @@ from pathlib import Path
 
 from flows.console import plain_console
 from flows.dataset import DEMO_DUCKDB, DatasetError, database_file, demo_is_read
-from flows.project import ROOT
+from flows.project import PROJECT_SETTING, ROOT, project_path, project_root
+from flows.source.errors import SettingsError
 
 NOTEBOOKS = ROOT / "notebooks"
 CANNOT_START = 2
@@ -26,17 +27,18 @@ def data() -> Path:
     except DatasetError:
         if not demo_is_read():
             raise
-    console.print(f"No data yet: making {DEMO_DUCKDB} with invented people, which takes a minute or two")
+    demo = project_path(DEMO_DUCKDB)
+    console.print(f"No data yet: making {demo} with invented people, which takes a minute or two", soft_wrap=True)
     subprocess.run([Path(sys.executable).with_name("drip-flows"), "demo"], cwd=ROOT, check=True)  # noqa: S603 - our own
     return database_file()
 
 
 def main() -> None:
     """Become JupyterLab."""
-    os.environ.setdefault("DLT_PROJECT_DIR", str(ROOT))
     try:
-        console.print(f"The notebooks read {data()}")
-    except DatasetError as error:
+        os.environ.setdefault(PROJECT_SETTING, str(project_root(ROOT)))
+        console.print(f"The notebooks read {data()}", soft_wrap=True)
+    except SettingsError as error:
         console.print(str(error), soft_wrap=True)
         sys.exit(CANNOT_START)
     except subprocess.CalledProcessError as error:

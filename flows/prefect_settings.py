@@ -5,6 +5,9 @@ Prefect's stand in `pyproject.toml` too, for everything else that is run in the 
 
 import os
 import sys
+import warnings
+
+from flows.loopback import bypass_proxies_for_loopback
 
 DEFAULTS = {
     # The first start of Prefect's own server builds its database: 20 to 28 s on a small machine.
@@ -26,6 +29,8 @@ QUIET_SERVER = {
 }
 """Read by processes that start later; this one has read its own settings when it imported Prefect."""
 
+NO_HOME = "Failed to create the Prefect home directory"
+"""A warning of Prefect's; `check_prefect` raises an error where it matters."""
 SLOW_TO_IMPORT = "rfc3987_syntax"
 """Builds a grammar for 1.9 s, more than half of what importing Prefect takes where JupyterLab brought it along. It
 checks `iri`, a JSON schema format that neither Prefect nor this project uses; jsonschema does without it."""
@@ -38,7 +43,9 @@ def quiet_server() -> None:
 
 
 def apply_prefect_settings() -> None:
-    """Set what the environment does not set already. Call it before Prefect is imported."""
+    """Set what the environment leaves open, and bypass proxies for this machine. Call it before importing Prefect."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    bypass_proxies_for_loopback(os.environ.get("PREFECT_API_URL", ""))
+    warnings.filterwarnings("ignore", message=NO_HOME)
     sys.modules.setdefault(SLOW_TO_IMPORT, None)  # type: ignore[arg-type]

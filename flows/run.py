@@ -262,12 +262,16 @@ def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, set
 
 def _landing(settings: DripSettings, target: Target) -> Landing:
     named = (settings.connection,) if settings.connection else ()
+    place = settings.landing
     try:
-        root = folder_at(settings.landing)
+        root = folder_at(place)
+        place = str(root)
         part = part_for(settings.base_url, settings.token, target.location, target.dataset, *named)
         landing = Landing(root, part)
         landing.prepare()
+    except SettingsError:
+        raise
     except Exception as error:  # a bucket's own errors are of no common kind
         reason = getattr(error, "strerror", None) or first_line(error)
-        raise SettingsError(f"cannot write to {settings.landing} ({reason}): change SOURCES__DRIP__LANDING") from None
+        raise SettingsError(f"cannot write to {place} ({reason}): change SOURCES__DRIP__LANDING") from None
     return landing

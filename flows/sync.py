@@ -1,6 +1,7 @@
 """The sync: accounts, then every list of every account at once into the landing zone, then one load."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from flows.artifacts import failures_published, publish
 from flows.budget import budgets_in_prefect
 from flows.deployed import prepare_in_prefect
 from flows.discovery import discover, seen_by_several, with_accounts
+from flows.explaining import nothing_started
 from flows.extract import gather, without_refused
 from flows.fan_out import LISTS_AT_ONCE, Submit, fan_out
 from flows.leaks import without_secrets
@@ -20,10 +22,11 @@ from flows.load import known_columns, load, pipeline_of
 from flows.modes import Mode, with_modes
 from flows.progress import ListsPlanned, emit, tell
 from flows.progress_artifact import progress_shown
+from flows.project_context import in_project
 from flows.report import SyncReport, report, stopped_report
 from flows.run import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
-from flows.source.errors import DripError
+from flows.source.errors import DripError, SettingsError
 from flows.source.settings import common_settings
 from flows.summary import state_message
 from flows.syncs import ListName
@@ -88,10 +91,16 @@ def sync(
         A state with a `SyncReport` in it.
     """
     asked = datetime.now(UTC)
-    with failures_published():
-        result = _reported(prepare_in_prefect(resources, destination, dataset, history), accounts, mode, max_hours)
-        result.asked = asked
-        publish(result)
+    try:
+        with failures_published(), ExitStack() as stack:
+            with nothing_started():
+                stack.enter_context(in_project())
+                runs = prepare_in_prefect(resources, destination, dataset, history)
+            result = _reported(runs, accounts, mode, max_hours)
+            result.asked = asked
+            publish(result)
+    except SettingsError as error:
+        return Failed(message=str(error), data=error)
     if result.exit_code:
         return Failed(message=state_message(result), data=SyncFailed(**vars(result)))
     return Completed(message=state_message(result), data=result)
@@ -99,9 +108,12 @@ def sync(
 
 def _reported(runs: Runs, accounts: list[str] | None, mode: Mode, max_hours: float | None) -> SyncReport:
     try:
-        clients = [tools_of(run).client for run in runs.each]
-        lock = runs.common.target.lock(common_settings().lock_wait)
-        with private_files(), lock, budgets_in_prefect(clients), progress_shown(), time_limit(clients, max_hours):
+        with ExitStack() as stack:
+            with nothing_started():
+                clients = [tools_of(run).client for run in runs.each]
+                for one in (private_files(), _lock(runs), budgets_in_prefect(clients), progress_shown()):
+                    stack.enter_context(one)
+            stack.enter_context(time_limit(clients, max_hours))
             return _sync(runs, accounts, mode)
     except DripError as error:
         return stopped_report(runs, str(error))
@@ -109,12 +121,17 @@ def _reported(runs: Runs, accounts: list[str] | None, mode: Mode, max_hours: flo
         clean_up(runs)
 
 
+def _lock(runs: Runs) -> AbstractContextManager[None]:
+    return runs.common.target.lock(common_settings().lock_wait)
+
+
 def _sync(runs: Runs, wanted: list[str] | None, mode: Mode) -> SyncReport:
-    found = discover(runs)
-    pipeline = pipeline_of(runs.common)
-    pipeline.sync_destination()
-    runs = with_accounts(runs.with_columns(known_columns(pipeline)), found, wanted)
-    runs = with_modes(runs, pipeline, mode)
+    with nothing_started():
+        found = discover(runs)
+        pipeline = pipeline_of(runs.common)
+        pipeline.sync_destination()
+        runs = with_accounts(runs.with_columns(known_columns(pipeline)), found, wanted)
+        runs = with_modes(runs, pipeline, mode)
     with fan_out(runs) as read:
         landed, failures = gather(submitted(runs, read))
     connections = [run.connection for run in runs.known]

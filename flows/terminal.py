@@ -16,11 +16,14 @@ from rich.text import Text
 from flows.console import marked, plain_console
 from flows.destinations import resolve_target
 from flows.discovery import check_accounts
+from flows.explaining import explain
 from flows.forget import forget
 from flows.load_errors import LoadFailed
 from flows.modes import MODES, Mode
+from flows.prefect_check import check_prefect
 from flows.prefect_settings import quiet_server
 from flows.progress import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
+from flows.project import project_path
 from flows.report import ListReport, SyncReport
 from flows.run import prepare
 from flows.sandbox import World, serve
@@ -56,20 +59,28 @@ def run_sync(
     asked, name = datetime.now(UTC), checked_destination(destination, accounts)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    check_accounts(prepare(resources, name, dataset, history), accounts)
+    runs = prepare(resources, name, dataset, history)
+    check_prefect()
+    check_accounts(runs, accounts)
     if not verbose:
         _only_our_own_words()
-    with listening(ProgressLine(console).on):
-        tell(STARTING)
-        state: Any = sync(
-            accounts=list(accounts or []) or None,
-            resources=list(resources or []) or None,
-            destination=name,
-            dataset=dataset,
-            history=history,
-            mode=cast(Mode, mode),
-            return_state=True,
-        )
+    line = ProgressLine(console)
+    try:
+        with listening(line.on):
+            tell(STARTING)
+            state: Any = sync(
+                accounts=list(accounts or []) or None,
+                resources=list(resources or []) or None,
+                destination=name,
+                dataset=dataset,
+                history=history,
+                mode=cast(Mode, mode),
+                return_state=True,
+            )
+    except Exception as error:  # Prefect's own
+        if not line.lists:
+            raise
+        return _show_crash(error)
     result = state.result(raise_on_failure=False)
     if isinstance(result, SyncReport):
         result.asked = asked
@@ -154,6 +165,7 @@ def run_copy(dataset: str, replace: bool) -> int:
 
 def run_demo(database: Path) -> int:
     """Sync the sandbox into `database`, day after day, and say what to do next. Returns the exit code."""
+    database = project_path(database)
     world = World()
     days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
     with serve(world) as server:
@@ -166,6 +178,7 @@ def run_demo(database: Path) -> int:
         )
         console.print(f"Sandbox API with invented people at {server.url}")
         prepare(None, "duckdb", "drip")
+        check_prefect()
         _only_our_own_words()
         console.print(STARTING)
         code = _show_result(_demo_days(world, days))
@@ -200,6 +213,7 @@ class ProgressLine:
     def __init__(self, target: Console) -> None:
         self.console = target
         self.rows: dict[ListName, int] = {}
+        self.lists = 0
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -217,6 +231,7 @@ class ProgressLine:
         match event:
             case ListsPlanned(lists, accounts):
                 self.console.print(f"reading {lists} lists of {accounts} account{'s' * (accounts != 1)}")
+                self.lists = lists
                 self.progress.update(self.bar, total=lists)
                 self.progress.start()
             case PageLanded(resource, account, rows, connection=connection):
@@ -244,7 +259,9 @@ def _nothing(record: logging.LogRecord) -> bool:
 
 
 def _show_result(result: object) -> int:
-    return _show(result) if isinstance(result, SyncReport) else _show_crash(result)
+    if isinstance(result, DripError):
+        raise result
+    return _show(result) if isinstance(result, SyncReport) else _show_crash(cast(BaseException, result))
 
 
 def _show(result: SyncReport) -> int:
@@ -280,10 +297,10 @@ def _cells(line: ListReport) -> list[str | Text]:
     return [line.account or "", line.resource, *numbers, last]
 
 
-def _show_crash(error: object) -> int:
+def _show_crash(error: BaseException) -> int:
     if isinstance(error, LoadFailed):
         console.print(marked("The sync failed", f": {error}"), soft_wrap=True)
         return CRASHED
-    console.print(marked("The sync broke off", f": {type(error).__name__}: {error}"), soft_wrap=True)
+    console.print(marked("The sync broke off", f": {explain(error)}"), soft_wrap=True)
     console.print("What landed is kept: run the same command again. With --verbose it says more.")
     return CRASHED

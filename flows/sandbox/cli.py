@@ -17,6 +17,8 @@ from flows.sandbox.world import World
 
 FIRST_ACCOUNT = 1_000_001
 MISUSE = 2
+LAST_PORT = 65_535
+MOST_SUBSCRIBERS = 1_000_000
 
 
 def run(
@@ -33,19 +35,36 @@ def run(
     """Serve invented accounts until Ctrl-C.
 
     `subscribers` holds one size per account, the default world where it is empty; `rate_window` is in
-    seconds. Exits with 2 and one line on stderr where the port is taken or the plan is not understood.
+    seconds. Exits with 2 and one line on stderr where an option is out of range, the port is taken or the plan is
+    not understood.
     """
     sizes = {str(FIRST_ACCOUNT + place): size for place, size in enumerate(subscribers)} or None
     try:
+        _check_ranges(port, subscribers, rate_limit, rate_window, latency_ms)
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
         with serve(world, host, port, latency_ms / 1_000) as server:
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
             _until_stopped()
-    except (OSError, msgspec.DecodeError) as problem:
+    except (OSError, ValueError, msgspec.DecodeError) as problem:
         sys.stderr.write(f"The sandbox cannot start: {problem}\n")
         raise SystemExit(MISUSE) from None
     plain_console().print(f"Sandbox stopped after {len(server.log):,} requests.")
+
+
+def _check_ranges(
+    port: int, subscribers: Sequence[int], rate_limit: int, rate_window: float, latency_ms: float
+) -> None:
+    """Raise ValueError, naming the option, for a number that makes no sense."""
+    if not 0 <= port <= LAST_PORT:
+        raise ValueError(f"--port {port} is not between 0 and {LAST_PORT}")
+    if wrong := [size for size in subscribers if not 0 <= size <= MOST_SUBSCRIBERS]:
+        raise ValueError(f"--subscribers {wrong[0]} is not between 0 and {MOST_SUBSCRIBERS}")
+    for option, value in (("--rate-limit", rate_limit), ("--rate-window", rate_window)):
+        if not value > 0:
+            raise ValueError(f"{option} {value} is not above 0")
+    if not latency_ms >= 0:
+        raise ValueError(f"--latency-ms {latency_ms} is below 0")
 
 
 def _welcome(world: World, server: Server) -> Table:

@@ -1,7 +1,6 @@
 """Requests to the API: authentication, retries, limits on a reply's size and time, the request budget."""
 
 import json
-import os
 import re
 import threading
 import time
@@ -20,11 +19,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
+from flows.loopback import is_loopback
 from flows.scrubbing import scrub
 from flows.source.budget import Budget, Listener
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.odd_replies import RETRY_AFTER, lenient_json, round_retry_after
 from flows.source.settings import DripSettings
+from flows.source.surroundings import certificates
 
 RETRIED_STATUSES = (500, 502, 503, 504)
 """429 is retried too, unless it means that the budget is spent, which is waited for instead."""
@@ -225,9 +226,13 @@ def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[
 
 
 def _surroundings(base_url: str) -> dict[str, Any]:
-    """Proxies and certificates as the environment names them, read once: `requests` would for every request."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return {"trust_env": False, "proxies": get_environ_proxies(base_url), "verify": bundle or True}
+    """Proxies and certificates as the environment names them, read once: `requests` would for every request.
+
+    Raises:
+        SettingsError: the certificates cannot be used.
+    """
+    proxies = {} if is_loopback(base_url) else get_environ_proxies(base_url)
+    return {"trust_env": False, "proxies": proxies, "verify": certificates() or True}
 
 
 def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> None:

@@ -16,18 +16,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from flows.project import project_path
+
 Folder = UPath
 PRIVATE = 0o700
 
 
 def folder_at(place: str) -> Folder:
-    """The folder of a path or URL, which need not exist.
+    """The folder of a path or URL, which need not exist. A relative path starts at the project.
 
     Raises:
+        SettingsError: there is no project folder.
         ValueError, ImportError: nothing is known about such a URL, or the package that knows it is missing.
     """
     if "://" not in place:
-        return UPath(place).expanduser().absolute()
+        return UPath(project_path(place))
     return UPath(place, use_listings_cache=False)  # others write there too
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
@@ -19,6 +20,8 @@ from dlt.common.typing import TSecretStrValue
 from flows.scrubbing import remember
 from flows.source.endpoints import HISTORIC
 from flows.source.errors import SettingsError, first_line, unknown
+from flows.source.settings_files import settings_folders, unreadable
+from flows.source.surroundings import check_header
 from flows.source.variables import SECTION, names_with_commas, refuse_unknown
 
 DEFAULT_HISTORY = ("subscribers",)
@@ -178,6 +181,9 @@ def load_settings(connection: str = "") -> DripSettings:
     refuse_unknown([*DripSettings.get_resolvable_fields(), *PARAMETERS], settings.connections)
     if not (settings.api_key or settings.access_token):
         raise SettingsError(_no_token(settings))
+    check_header(settings.token_setting, settings.token)
+    for name in ("password", "user_agent"):
+        check_header(variable(name, settings.connection), str(getattr(settings, name)))
     return settings
 
 
@@ -217,6 +223,8 @@ def _resolved(connection: str = "") -> DripSettings:
         own = _own(connection) if connection else {}
         lists = names_with_commas(".".join(SECTION), LISTS)
         return resolve_configuration(DripSettings(), sections=SECTION, explicit_value={**lists, **own} or None)
+    except TomlProviderReadException as error:
+        raise unreadable(error) from None
     except ConfigurationException as error:
         raise SettingsError(f"a setting of [{section}] is wrong: {first_line(error)}") from error
     except SettingsError as error:
@@ -240,7 +248,9 @@ def _own(connection: str) -> dict[str, Any]:
 
 def _no_token(settings: DripSettings) -> str:
     section = ".".join([*SECTION, settings.connection]).rstrip(".")
-    text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in .dlt/secrets.toml"
+    searched = " and ".join(map(str, settings_folders()))
+    text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in secrets.toml"
+    text += f" (searched in {searched})"
     if settings.connection:
         return f"no API key of connection {settings.connection}: {text}"
     return f"no API key: {text}" + (", or name a connection" if settings.connections else "")

@@ -191,9 +191,8 @@ def test_the_demo_stands_in_and_says_so_once(
     demo = tiny.path.rename(project / "data" / "demo.duckdb")
     for _ in range(2):
         assert len(load("tags")) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        f"No data/warehouse.duckdb yet: reading the invented people of {demo}"
-    ]
+    missing = project / "data" / "warehouse.duckdb"
+    assert capsys.readouterr().err.splitlines() == [f"No {missing} yet: reading the invented people of {demo}"]
 
 
 def test_the_demo_never_stands_in_for_a_database_that_was_asked_for(

@@ -1,0 +1,45 @@
+"""The files that dlt reads settings from, and what is wrong with one that it cannot read."""
+
+from pathlib import Path
+
+import tomlkit
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.toml import TomlProviderReadException
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from tomlkit.exceptions import TOMLKitError
+
+from flows.source.errors import SettingsError, first_line
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def settings_folders() -> list[Path]:
+    """The folders that dlt searches for the files: the project's, then the user's."""
+    context = Container()[PluggableRunContext].context
+    return [Path(folder).absolute() for folder in (context.settings_dir, context.global_dir)]
+
+
+def unreadable(error: TomlProviderReadException) -> SettingsError:
+    """What dlt could not read, in one line with the file and the position, and without any of its text."""
+    for path in map(Path, error.full_paths):
+        try:
+            if path.is_file():
+                _parse(path.absolute())
+        except SettingsError as found:
+            return found
+    return SettingsError(f"cannot read one of {', '.join(error.full_paths)}")
+
+
+def _parse(path: Path) -> None:
+    """Read a file as dlt does. Raises SettingsError."""
+    try:
+        content = path.read_bytes()
+        if content.startswith(BYTE_ORDER_MARK):
+            raise SettingsError(f"{path} begins with a byte order mark: save it as UTF-8 without one")
+        tomlkit.parse(content.decode())
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+    except TOMLKitError as error:
+        raise SettingsError(f"{path} is not valid TOML: {first_line(error)}") from None
