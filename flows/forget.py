@@ -72,13 +72,14 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     address = email.strip()
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
+    wait = common_settings().lock_wait
     warehouse(destination).refuse(FORGETTING, BY_HAND)
     target = resolve_target(destination, dataset)
     if target.path is not None and not target.path.exists():
         raise SettingsError(f"no data in {target.path}: nobody to forget")
     run = Run(target, (), _landing(target))
     try:
-        with private_files(), target.lock(common_settings().lock_wait):
+        with private_files(), target.lock(wait):
             return _forget(run, address)
     finally:
         run.landing.remove()

@@ -24,7 +24,6 @@ def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **setti
     with pytest.MonkeyPatch.context() as patch, _signal_handlers_kept():
         if folder:
             patch.chdir(folder)
-        patch.setenv("COLUMNS", "200")
         return CliRunner().invoke(app, words, input=typed, env=settings, prog_name="drip-flows")
 
 

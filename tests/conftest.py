@@ -29,6 +29,7 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
 
 
 PROJECT = Path(__file__).parent.parent
+os.environ["COLUMNS"] = "200"  # consoles are made as modules are imported
 PREFECT_API_URL = free_api_url()
 """Where the fixture `prefect_server` serves. Set before Prefect is imported: its threads read no later setting."""
 os.environ["PREFECT_API_URL"] = PREFECT_API_URL

@@ -39,8 +39,6 @@ SHARED = (
     "history_days",
 )
 """Settings of the sync as a whole, which are the same for every connection."""
-LAST_LATIN_1 = 0xFF
-"""HTTP headers are Latin-1."""
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history")
 """Settings that are lists of names."""
@@ -181,9 +179,7 @@ def load_settings(connection: str = "") -> DripSettings:
     refuse_unknown([*DripSettings.get_resolvable_fields(), *PARAMETERS], settings.connections)
     if not (settings.api_key or settings.access_token):
         raise SettingsError(_no_token(settings))
-    check_header(settings.token_setting, settings.token)
-    for name in ("password", "user_agent"):
-        check_header(variable(name, settings.connection), str(getattr(settings, name)))
+    check_header(variable("user_agent", settings.connection), settings.user_agent)
     return settings
 
 
@@ -279,9 +275,7 @@ def _checked_credential(setting: str, value: str | None) -> str | None:
     remember(value)
     stripped = value.strip() if value else value
     remember(stripped)
-    for at, character in enumerate(stripped or "", start=1):
-        if not character.isprintable() or ord(character) > LAST_LATIN_1:
-            raise SettingsError(f"{setting} cannot hold U+{ord(character):04X}, its character {at}: set it again")
+    check_header(setting, stripped or "")
     return stripped
 
 

@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
+def cli(prefect_server: None, server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
     """Run the command in a folder of its own, with settings of the sandbox and the ones given."""
 
     def run(*words: str, **settings: str | None) -> Result:
@@ -141,9 +141,7 @@ def test_a_setting_that_is_below_zero(cli: Run, name: str) -> None:
     assert_plain(cli("sync", **{f"SOURCES__DRIP__{name}": "-1"}), f"SOURCES__DRIP__{name}")
 
 
-def test_a_list_that_fails_is_named_and_the_rest_arrives(
-    cli: Run, world: World, warehouse: Warehouse, prefect_server: None
-) -> None:
+def test_a_list_that_fails_is_named_and_the_rest_arrives(cli: Run, world: World, warehouse: Warehouse) -> None:
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     result = cli("sync")
     assert result.exit_code == 1, result.output

@@ -26,7 +26,7 @@ def test_white_space_around_a_key(monkeypatch: pytest.MonkeyPatch, name: str, ar
 @pytest.mark.parametrize("name", ["API_KEY", "ACCESS_TOKEN", "PASSWORD"])
 def test_a_character_that_no_header_carries(monkeypatch: pytest.MonkeyPatch, name: str, bad: str) -> None:
     monkeypatch.setenv(f"SOURCES__DRIP__{name}", BAD[bad])
-    with pytest.raises(SettingsError, match=rf"SOURCES__DRIP__{name} cannot hold U\+[0-9A-F]{{4}}") as caught:
+    with pytest.raises(SettingsError, match=rf"SOURCES__DRIP__{name} .*U\+[0-9A-F]{{4}}") as caught:
         common_settings()
     assert KEY not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
