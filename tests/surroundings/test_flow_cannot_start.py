@@ -75,7 +75,7 @@ def test_a_context_that_was_suppressed_is_not_the_cause() -> None:
         fails()
 
 
-@pytest.mark.parametrize(("variable", "value"), [("PREFECT_LOGGING_LEVEL", "LOUD"), ("XDG_DATA_HOME", "/no/home/")])
+@pytest.mark.parametrize(("variable", "value"), [("PREFECT_LOGGING_LEVEL", "LOUD"), ("XDG_DATA_HOME", "/no/such/")])
 def test_the_variable_that_the_error_repeats_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
