@@ -49,7 +49,7 @@ sync: .venv/runtime.stamp ## sync your own accounts (needs SOURCES__DRIP__API_KE
 
 .PHONY: lab
 lab: .venv/runtime.stamp ## open the notebooks in JupyterLab, on your database, or on the demo's if there is no other
-	@$(BIN)/python -m flows.lab
+	@$(BIN)/python -m flows.cli.lab
 
 .PHONY: test
 test: .venv/everything.stamp ## everything the tests need, then the tests

@@ -17,8 +17,8 @@ import numpy as np
 import psutil
 
 from flows.sandbox import Account, World, serve
-from flows.sandbox.draws import Indices
-from flows.sandbox.people import People
+from flows.sandbox.generator.draws import Indices
+from flows.sandbox.generator.people import People
 from flows.sandbox.server import Server
 
 T = TypeVar("T")

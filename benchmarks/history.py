@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import Place
-from flows.prefect_settings import DEFAULTS
+from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from tests.postgres import serve_postgres
 
@@ -36,7 +36,7 @@ class Clock:
     """Seconds of the steps of the last load: the mirror's, and the history's."""
 
     def __init__(self) -> None:
-        from flows import load
+        from flows.pipeline import load
 
         self.mirror = self.history = self._began = 0.0
         prepared, keep = load.pipeline_of, load.keep_history
@@ -75,8 +75,8 @@ def versions(destination: str) -> int:
 
 def again_without_meaning(destination: str) -> None:
     """The history step alone, where every row's hash is another and nothing else has changed."""
-    from flows import load
-    from flows.run import clean_up, prepare
+    from flows.pipeline import load
+    from flows.pipeline.context import clean_up, prepare
 
     runs = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
     run = runs.common

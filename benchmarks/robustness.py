@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.command import Place, Running
 from benchmarks.findings import Finding, shown
-from flows.prefect_settings import DEFAULTS
+from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from flows.sandbox.faults import PASSING_FAULTS
 

@@ -29,7 +29,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.measuring import Failed, Run, checked, in_turns, place
 from benchmarks.promises import at_least, at_most
 from benchmarks.published import Published
-from flows.prefect_settings import DEFAULTS
+from flows.orchestration.settings import DEFAULTS
 
 FIRST = 1_000_001
 START = 100

@@ -14,18 +14,19 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.destinations import Target
-from flows.extract import Failure, Landed, gather, patient
-from flows.fan_out import THREADS_PER_PROCESS
-from flows.landing import Landing
-from flows.leaks import without_secrets
-from flows.project_context import in_project
-from flows.run import Choice, Run, private_files
-from flows.secret_blocks import use_secret_blocks
-from flows.source.errors import DripError, SettingsError, Stopped
-from flows.source.folders import Folder, appear, folder_at, remove
+from flows.common.errors import DripError, SettingsError
+from flows.common.output_guard import without_secrets
+from flows.destinations.target import Target
+from flows.orchestration.fan_out import THREADS_PER_PROCESS
+from flows.orchestration.secret_blocks import use_secret_blocks
+from flows.pipeline.context import Choice, Run, private_files
+from flows.pipeline.extract import Failure, Landed, gather, patient
+from flows.pipeline.sync_log import ListName
+from flows.source.errors import Stopped
+from flows.source.landing.storage import Folder, appear, folder_at, remove
+from flows.source.landing.zone import Landing
+from flows.source.project_context import in_project
 from flows.source.settings import load_settings, variable
-from flows.syncs import ListName
 
 DEPLOYMENT = "drip-extract/extract-account"
 POLL_SECONDS = 2.0

@@ -15,19 +15,19 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.dataset import has_column, query
-from flows.explaining import nothing_started
-from flows.leaks import without_secrets
-from flows.markdown import escaped, table
-from flows.project_context import in_project
-from flows.run import DEFAULT_DATASET
-from flows.secret_blocks import use_secret_blocks
-from flows.source.drip import chosen_endpoints
+from flows.common.error_message import nothing_started
+from flows.common.errors import SettingsError
+from flows.common.output_guard import without_secrets
+from flows.dataset.reader import has_column, query
+from flows.destinations.catalogue import DestinationName
+from flows.orchestration.secret_blocks import use_secret_blocks
+from flows.pipeline.context import DEFAULT_DATASET
+from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
+from flows.reporting.markdown import escaped, table
+from flows.reporting.summary import MOST_NAMED, number
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ENDPOINTS
-from flows.source.errors import SettingsError
-from flows.summary import MOST_NAMED, number
-from flows.syncs import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
-from flows.warehouses import DestinationName
+from flows.source.project_context import in_project
+from flows.source.source import chosen_endpoints
 
 HOURS, SHRINK = 3.0, 0.2
 ARTIFACT_KEY = "drip-freshness"

@@ -10,28 +10,28 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.artifacts import failures_published, publish
-from flows.budget import budgets_in_prefect
-from flows.deployed import prepare_in_prefect
-from flows.discovery import discover, seen_by_several, with_accounts
-from flows.explaining import nothing_started
-from flows.extract import gather, without_refused
-from flows.fan_out import LISTS_AT_ONCE, Submit, fan_out
-from flows.leaks import without_secrets
-from flows.load import known_columns, load, pipeline_of
-from flows.modes import Mode, with_modes
-from flows.progress import ListsPlanned, emit, tell
-from flows.progress_artifact import progress_shown
-from flows.project_context import in_project
-from flows.report import SyncReport, report, stopped_report
-from flows.run import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
+from flows.common.error_message import nothing_started
+from flows.common.errors import DripError, SettingsError
+from flows.common.events import ListsPlanned, emit, tell
+from flows.common.output_guard import without_secrets
+from flows.destinations.catalogue import DestinationName
+from flows.orchestration.artifacts import failures_published, publish
+from flows.orchestration.deployed_run import prepare_in_prefect
+from flows.orchestration.fan_out import LISTS_AT_ONCE, Submit, fan_out
+from flows.orchestration.progress_artifact import progress_shown
+from flows.orchestration.shared_rate_limit import budgets_in_prefect
+from flows.orchestration.time_limit import time_limit
+from flows.pipeline.accounts import discover, seen_by_several, with_accounts
+from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
+from flows.pipeline.extract import gather, without_refused
+from flows.pipeline.load import known_columns, load, pipeline_of
+from flows.pipeline.report import SyncReport, report, stopped_report
+from flows.pipeline.sync_log import ListName
+from flows.pipeline.sync_mode import Mode, with_modes
+from flows.reporting.summary import state_message
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
-from flows.source.errors import DripError, SettingsError
+from flows.source.project_context import in_project
 from flows.source.settings import common_settings
-from flows.summary import state_message
-from flows.syncs import ListName
-from flows.time_limit import time_limit
-from flows.warehouses import DestinationName
 
 AccountIds = Annotated[
     list[Annotated[str, Field(pattern=r"^\d+$")]] | None,

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 
 
 def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **settings: str | None) -> Result:

@@ -16,7 +16,7 @@ import psycopg2.extras
 import pytest
 from vcr import VCR
 
-from flows.prefect_settings import DEFAULTS
+from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from tests.postgres import new_database, serve_postgres
 from tests.prefect_server import free_api_url, prepared_database, serve_prefect
@@ -192,7 +192,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 def sync(prefect_server: None, server: Server, warehouse: Warehouse) -> Any:
     """Run the flow in this process, into the warehouse; returns its SyncReport."""
-    from flows.report import SyncReport
+    from flows.pipeline.report import SyncReport
     from flows.sync import sync as flow
 
     def run(**parameters: Any) -> SyncReport:

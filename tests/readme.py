@@ -9,9 +9,9 @@ from typing import get_args
 
 from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
 
+from flows.destinations.catalogue import REFUSED, WAREHOUSES, Feature
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.settings import DripSettings
-from flows.warehouses import REFUSED, WAREHOUSES, Feature
 from tests.conftest import PROJECT
 
 README = PROJECT / "README.md"

@@ -17,10 +17,10 @@ import yaml
 from flows.sandbox import World, serve
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
-from flows.source.decode import Decoder
-from flows.source.families import land
+from flows.source.decoding.decoder import Decoder
+from flows.source.landing.landed_list import Unit, unit_in
+from flows.source.resources import land
 from flows.source.settings import load_settings
-from flows.source.units import Unit, unit_in
 from tests.conftest import Warehouse
 from tests.scrubbing import HOST, scrub_request, scrub_response
 

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from flows.leaks import ScrubbedStream, scrub_logs, scrubbed_error, without_secrets
-from flows.source.errors import RequestFailed, SettingsError
+from flows.common.errors import SettingsError
+from flows.common.output_guard import ScrubbedStream, scrub_logs, scrubbed_error, without_secrets
+from flows.source.errors import RequestFailed
 from tests.conftest import PROJECT
 
 KEY = "k3y of-nobody/7781"
@@ -148,7 +149,7 @@ def test_a_traceback_of_the_command() -> None:
     """Of an error that nobody catches, in the main thread and in another one."""
     code = """
 import threading
-import flows.cli as cli
+import flows.cli.app as cli
 def broken():
     raise ValueError("broken: " + key)
 key = __import__("os").environ["SOURCES__DRIP__API_KEY"]

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 from prefect.states import Failed
 
-from flows.destinations import Target, resolve_target
-from flows.load import worth_retrying
-from flows.load_errors import LoadFailed, innermost, is_transient, load_failed
-from flows.source.errors import SettingsError
+from flows.common.errors import SettingsError
+from flows.destinations.target import Target, resolve_target
+from flows.pipeline.load import worth_retrying
+from flows.pipeline.load_errors import LoadFailed, innermost, is_transient, load_failed
 from flows.source.settings import common_settings
 from tests.conftest import Warehouse
 

@@ -10,11 +10,11 @@ import psycopg2.sql
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from flows import postgres as module
-from flows.destinations import resolve_target
-from flows.run import prepare
+from flows.common.errors import SettingsError
+from flows.destinations import postgres as module
+from flows.destinations.target import resolve_target
+from flows.pipeline.context import prepare
 from flows.sandbox import Server
-from flows.source.errors import SettingsError
 from flows.source.settings import common_settings
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.settings import Settings
 
-from flows.prefect_settings import DEFAULTS, SLOW_TO_IMPORT
+from flows.orchestration.settings import DEFAULTS, SLOW_TO_IMPORT
 from tests.conftest import PROJECT
 
 
@@ -41,7 +41,7 @@ def test_prefect_knows_every_setting_and_takes_its_value() -> None:
 def test_the_command_line_does_without_what_is_slow_to_import() -> None:
     """The parameters of flows are still checked: the formats that jsonschema has for them do not need it."""
     code = """
-from flows.prefect_settings import apply_prefect_settings
+from flows.orchestration.settings import apply_prefect_settings
 apply_prefect_settings()
 import sys, prefect, jsonschema
 print([name for name in sys.modules if name.startswith(sys.argv[1]) and sys.modules[name]])

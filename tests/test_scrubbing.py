@@ -13,8 +13,8 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import scrubbing
-from flows.scrubbing import MASK, remember, scrub
+from flows.common import scrubbing
+from flows.common.scrubbing import MASK, remember, scrub
 
 FORMS: dict[str, Callable[[str], str]] = {
     "literal": str,

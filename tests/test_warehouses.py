@@ -15,25 +15,25 @@ import sqlglot
 from deltalake import DeltaTable
 from sqlglot import exp
 
-from flows.delta import DeltaReader
-from flows.deploying import description
-from flows.destinations import resolve_target
-from flows.dialects import written_for
-from flows.extract import Landed
-from flows.forget import forget
-from flows.landing import Landing
-from flows.load import PIPELINE, landed_source
-from flows.modes import SEEN
-from flows.run import Run, Runs, prepare
+from flows.common.errors import SettingsError
+from flows.destinations.catalogue import HISTORY, REFUSED, TEXT, WAREHOUSES, DestinationName, check_driver
+from flows.destinations.delta import DeltaReader
+from flows.destinations.sql import written_for
+from flows.destinations.target import resolve_target
+from flows.maintenance.forget import forget
+from flows.orchestration.deploy import description
+from flows.pipeline.context import Run, Runs, prepare
+from flows.pipeline.extract import Landed
+from flows.pipeline.load import PIPELINE, landed_source
+from flows.pipeline.sync_log import LATEST, LISTS, RUNS
+from flows.pipeline.sync_mode import SEEN
 from flows.sandbox import World
 from flows.source import DEFAULT_RESOURCES, ENDPOINTS
-from flows.source.errors import SettingsError
-from flows.source.folders import folder_at
-from flows.source.reading import Outcome
+from flows.source.landing.storage import folder_at
+from flows.source.landing.zone import Landing
+from flows.source.paginator import Outcome
 from flows.source.schema import json_columns
 from flows.source.settings import load_settings
-from flows.syncs import LATEST, LISTS, RUNS
-from flows.warehouses import HISTORY, REFUSED, TEXT, WAREHOUSES, DestinationName, check_driver
 from tests.conftest import PROJECT, Warehouse
 from tests.flow.test_mirror import assert_mirrors
 

@@ -10,9 +10,9 @@ from flows.charts.audience import (
     status_mix,
     time_zones,
 )
-from flows.charts.changes import movements, series_over_time, tag_movements
 from flows.charts.drawing import HISTORY_OFF, sentence
 from flows.charts.health import column_coverage, custom_field_coverage, freshness, quarantined, table_growth
+from flows.charts.movements import movements, series_over_time, tag_movements
 from flows.charts.sending import broadcast_fates, calendar, conversions, running, series_sizes
 from flows.charts.tags import tag_overlap, tag_sizes
 

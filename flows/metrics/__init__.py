@@ -11,7 +11,6 @@ from flows.metrics.audience import (
     time_zones,
     undated,
 )
-from flows.metrics.changes import movements, series_over_time, tag_movements
 from flows.metrics.counting import UNKNOWN, name_accounts
 from flows.metrics.health import (
     column_coverage,
@@ -22,6 +21,7 @@ from flows.metrics.health import (
     reconciliation,
     table_growth,
 )
+from flows.metrics.movements import movements, series_over_time, tag_movements
 from flows.metrics.sending import broadcast_fates, calendar, conversions, running, series_sizes
 from flows.metrics.tags import tag_overlap, tag_sizes
 

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from flows.metrics.counting import count
+from flows.pipeline.sync_log import FULL, NO_ACCOUNT
 from flows.source.endpoints import CONNECTION
-from flows.syncs import FULL, NO_ACCOUNT
 
 HOUR = 3_600
 LIST = ["account_id", "resource"]

@@ -15,9 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from flows.sandbox import endpoints
-from flows.sandbox.answer import Answer, Call, errors, flat, of_json
 from flows.sandbox.endpoints import Endpoint, Invalid
 from flows.sandbox.fault_actions import Action
+from flows.sandbox.messages import Answer, Call, errors, flat, of_json
 from flows.sandbox.world import Account, World
 
 BASE = "/v2"

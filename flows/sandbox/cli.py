@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
-from flows.console import plain_console
+from flows.common.console import plain_console
 from flows.sandbox.faults import FaultPlan
 from flows.sandbox.server import Server, serve
 from flows.sandbox.world import World

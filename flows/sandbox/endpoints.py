@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from flows.sandbox.answer import Call, Json, whole
-from flows.sandbox.membership import MEMBER_STATUSES
-from flows.sandbox.people import API
-from flows.sandbox.subscribers import STATUS_GROUPS, Filter
+from flows.sandbox.generator.membership import MEMBER_STATUSES
+from flows.sandbox.generator.people import API
+from flows.sandbox.generator.subscribers import STATUS_GROUPS, Filter
+from flows.sandbox.messages import Call, Json, whole
 from flows.sandbox.world import Account, World
 
 ALL = "all"

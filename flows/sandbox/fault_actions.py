@@ -4,7 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from flows.sandbox.answer import Answer, Call, Json, errors, flat, html, of_body
+from flows.sandbox.messages import Answer, Call, Json, errors, flat, html, of_body
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):

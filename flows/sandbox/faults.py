@@ -52,9 +52,9 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from flows.sandbox.answer import Call
-from flows.sandbox.draws import Dice
 from flows.sandbox.fault_actions import Action, AnyAction
+from flows.sandbox.generator.draws import Dice
+from flows.sandbox.messages import Call
 
 PASSING_FAULTS: list[dict[str, Any]] = [
     *({"kind": "status", "status": status} for status in (429, 500, 502, 503, 504)),

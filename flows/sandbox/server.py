@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from flows.common.http_server import serving
 from flows.sandbox.app import BASE, Logged, Sandbox
 from flows.sandbox.world import World
-from flows.serving import serving
 
 
 class OpenProtocol(H11Protocol):

@@ -8,19 +8,19 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from flows.sandbox import catalogue
-from flows.sandbox.budget import Budget
-from flows.sandbox.catalogue import Book
-from flows.sandbox.draws import Dice
 from flows.sandbox.faults import FaultPlan, RuleLike
-from flows.sandbox.membership import members
-from flows.sandbox.people import API, People
-from flows.sandbox.population import Population
-from flows.sandbox.records import Record, Records, ShortList
-from flows.sandbox.subscribers import Selection, Subscribers
-from flows.sandbox.timeline import AS_OF, START, iso
-from flows.sandbox.traits import CustomFields, Tags
-from flows.sandbox.wording import COMPANIES
+from flows.sandbox.generator import catalogue
+from flows.sandbox.generator.catalogue import Book
+from flows.sandbox.generator.draws import Dice
+from flows.sandbox.generator.membership import members
+from flows.sandbox.generator.people import API, People
+from flows.sandbox.generator.population import Population
+from flows.sandbox.generator.records import Record, Records, ShortList
+from flows.sandbox.generator.subscribers import Selection, Subscribers
+from flows.sandbox.generator.timeline import AS_OF, START, iso
+from flows.sandbox.generator.traits import CustomFields, Tags
+from flows.sandbox.generator.wording import COMPANIES
+from flows.sandbox.rate_limit import Budget
 
 DEFAULT_SIZES = {"1000001": 2_600, "1000002": 1_180, "1000003": 240, "1000004": 25}
 ROOTS = {"broadcasts": 2.6, "campaigns": 0.5, "workflows": 0.4, "events": 2.9, "tags": 0.8}

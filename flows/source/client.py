@@ -19,11 +19,11 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from flows.loopback import is_loopback
-from flows.scrubbing import scrub
-from flows.source.budget import Budget, Listener
+from flows.common.loopback import is_loopback
+from flows.common.scrubbing import scrub
+from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, round_retry_after
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
-from flows.source.odd_replies import RETRY_AFTER, lenient_json, round_retry_after
+from flows.source.rate_limit import Budget, Listener
 from flows.source.settings import DripSettings
 from flows.source.surroundings import certificates
 

@@ -1,8 +1,6 @@
 """What can go wrong between us and the API, each with what to do about it."""
 
-import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from flows.common.errors import DripError
 
 ADVICE = {
     403: "ask an owner of the account to let this user see it",
@@ -14,18 +12,6 @@ NOT_HERE = (404, 405, 410, 501)
 """Statuses of a path that a server does not know."""
 WRONG_BASE = "check SOURCES__DRIP__BASE_URL: the API is not there; Drip's ends in /v2"
 SERVER_ADVICE = "the API has trouble; run again later, it goes on from the pages that landed"
-
-
-class DripError(Exception):
-    """Base of every error that this source raises on purpose."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """What is needed to be raised again in another process, whatever the arguments it was made with."""
-        return _as_it_was, (type(self), self.args, self.__dict__)
-
-
-class SettingsError(DripError):
-    """Nothing can start: a setting is missing or wrong. The message names the setting."""
 
 
 class RequestFailed(DripError):
@@ -63,23 +49,3 @@ class BudgetSpent(DripError):
 
 class Stopped(DripError):
     """The run was told to stop; what landed stays for the next one."""
-
-
-def _as_it_was(kind: type[DripError], arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> DripError:
-    error = kind.__new__(kind)
-    error.args = arguments
-    error.__dict__.update(attributes)
-    return error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
-    """An error for a name that does not exist, with the nearest one and all there are."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return SettingsError(f"unknown {what} {name!r}: {hint}known are {', '.join(known)}")

@@ -17,9 +17,9 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
 
-from flows.scrubbing import remember
+from flows.common.errors import SettingsError, first_line, unknown
+from flows.common.scrubbing import remember
 from flows.source.endpoints import HISTORIC
-from flows.source.errors import SettingsError, first_line, unknown
 from flows.source.settings_files import settings_folders, unreadable
 from flows.source.surroundings import check_header
 from flows.source.variables import SECTION, names_with_commas, refuse_unknown

@@ -8,7 +8,7 @@ from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from tomlkit.exceptions import TOMLKitError
 
-from flows.source.errors import SettingsError, first_line
+from flows.common.errors import SettingsError, first_line
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -4,7 +4,7 @@ import os
 import ssl
 from pathlib import Path
 
-from flows.source.errors import SettingsError
+from flows.common.errors import SettingsError
 
 API_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Variables that name the certificates to trust: those of `requests`, then the one that Prefect goes by."""

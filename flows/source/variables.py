@@ -10,7 +10,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from flows.source.errors import SettingsError
+from flows.common.errors import SettingsError
 
 SECTION = ("sources", "drip")
 PREFIX = "".join(f"{name}__" for name in SECTION).upper()

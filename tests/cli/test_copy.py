@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from click.testing import Result
 
-from flows import copying
+from flows.maintenance import copy_to_postgres as copying
 from flows.sandbox import World
 from tests.command import drip_flows
 from tests.conftest import PostgresWarehouse, Warehouse

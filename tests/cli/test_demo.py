@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows import terminal
+from flows.cli import console as terminal
 from flows.sandbox import World
 
 SIZES = {"1000001": 300, "1000002": 5}

@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows import freshness_terminal, terminal
+from flows.cli import console as terminal
+from flows.cli import freshness as freshness_terminal
+from flows.common.events import Said
 from flows.freshness import FreshnessReport, Problem
-from flows.progress import Said
-from flows.report import ListReport, SyncReport
+from flows.pipeline.report import ListReport, SyncReport
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
 

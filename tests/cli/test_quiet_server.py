@@ -9,12 +9,12 @@ from tests.conftest import PROJECT
 
 CODE = """
 import sqlite3, sys
-from flows.prefect_settings import apply_prefect_settings
+from flows.orchestration.settings import apply_prefect_settings
 apply_prefect_settings()
 import httpx
-import flows.terminal
+import flows.cli.console
 from prefect.server.api.server import SubprocessASGIServer
-flows.terminal._only_our_own_words()
+flows.cli.console._only_our_own_words()
 with SubprocessASGIServer() as server:
     with sqlite3.connect(sys.argv[1]) as con:
         con.executescript("DROP TABLE artifact; DROP TABLE log; DROP TABLE events;")

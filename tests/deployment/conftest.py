@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from prefect.blocks.system import Secret
 
-from flows.secret_blocks import block_of, secret_settings
+from flows.orchestration.secret_blocks import block_of, secret_settings
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from prefect.server.api import collections_data
 from prefect.states import Cancelled, Pending, Running
 from prefect.utilities.templating import apply_values
 
-from flows.deploying import description
+from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
 from tests.flow.conftest import refused, serve_limited
@@ -192,7 +192,7 @@ def test_containers(kind: str, package: str, tmp_path: Path) -> None:
 
 
 def test_it_runs_wherever_the_project_is_installed(deployment: DeploymentResponse, checkout: Path) -> None:
-    assert deployment.pull_steps == [{"flows.project.enter": {}}]
+    assert deployment.pull_steps == [{"flows.common.project.enter": {}}]
     stored = deployment.model_dump_json()
     for of_this_machine in (checkout, PROJECT, Path.home(), Path(sys.prefix)):
         assert str(of_this_machine) + "/" not in stored

@@ -37,7 +37,7 @@ def test_a_dataset_of_an_earlier_version_goes_on(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        for module in ("flows.destinations", "flows.postgres", "flows.schemas"):
+        for module in ("flows.destinations.target", "flows.destinations.postgres", "flows.destinations.schemas"):
             patch.setattr(f"{module}.staging_name", lambda dataset: f"{dataset}_staging")
         assert sync(resources=RESOURCES).exit_code == 0
     before = counts(warehouse, "drip")

@@ -6,11 +6,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.destinations import resolve_target
-from flows.run import clean_up, prepare
-from flows.schemas import LONGEST_NAME, staging_name
-from flows.source.errors import SettingsError
-from flows.source.names import NAMING
+from flows.common.errors import SettingsError
+from flows.destinations.schemas import LONGEST_NAME, staging_name
+from flows.destinations.target import resolve_target
+from flows.pipeline.context import clean_up, prepare
+from flows.source.decoding.column_names import NAMING
 from flows.source.settings import common_settings
 from tests.conftest import Warehouse, both_destinations
 from tests.destinations.conftest import as_owner
@@ -170,7 +170,7 @@ def test_what_is_tried_leaves_nothing(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("dataset", ["temp", "a__b"])
 def test_the_command_refuses_before_it_asks_the_api(warehouse: Warehouse, dataset: str) -> None:
-    from flows.terminal import run_sync
+    from flows.cli.console import run_sync
 
     with pytest.raises(SettingsError, match="--dataset"):
         run_sync(None, None, "duckdb", dataset)

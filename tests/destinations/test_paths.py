@@ -7,13 +7,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flows.destinations import resolve_target
-from flows.duckdb_merge import BoundCopyJob, BoundMotherDuck
-from flows.landing import Landing
-from flows.load import pipeline_of
-from flows.run import Run
-from flows.source.errors import SettingsError
-from flows.source.folders import folder_at
+from flows.common.errors import SettingsError
+from flows.destinations.duckdb import BoundCopyJob, BoundMotherDuck
+from flows.destinations.target import resolve_target
+from flows.pipeline.context import Run
+from flows.pipeline.load import pipeline_of
+from flows.source.landing.storage import folder_at
+from flows.source.landing.zone import Landing
 
 FOLDERS = ["O'Brien's", "it's; --", 'say "hi" [a]*', "100%", "Zoë {0}"]
 

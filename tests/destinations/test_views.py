@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from flows.changes import changes_query
-from flows.run import clean_up, prepare
-from flows.schemas import staging_name
-from flows.source.errors import SettingsError
-from flows.views import TAGS_OF
+from flows.common.errors import SettingsError
+from flows.destinations.schemas import staging_name
+from flows.pipeline.changes import changes_query
+from flows.pipeline.context import clean_up, prepare
+from flows.pipeline.views import TAGS_OF
 from tests.conftest import PostgresWarehouse
 from tests.destinations.conftest import as_owner
 

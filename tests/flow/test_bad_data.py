@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.report import ListReport, SyncReport
+from flows.pipeline.report import ListReport, SyncReport
 from flows.sandbox import Server, World
-from flows.source.decode import NUL_KEY
+from flows.source.decoding.decoder import NUL_KEY
 from tests.conftest import Warehouse, both_destinations
 
 FIRST, SECOND = "1000001", "1000002"

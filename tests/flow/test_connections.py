@@ -15,19 +15,19 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import LogSort
 
 from flows import metrics
-from flows.budget import limit_name
+from flows.common.errors import SettingsError
 from flows.dataset import load
-from flows.discovery import check_accounts
 from flows.freshness import Limits, check_freshness
-from flows.report import SyncReport
-from flows.run import prepare
+from flows.orchestration.secret_blocks import block_of, use_secret_blocks
+from flows.orchestration.shared_rate_limit import limit_name
+from flows.pipeline.accounts import check_accounts
+from flows.pipeline.context import prepare
+from flows.pipeline.report import SyncReport
+from flows.pipeline.sync_log import COLUMNS
+from flows.reporting.summary import facts, title
 from flows.sandbox import Server, World, serve
-from flows.secret_blocks import block_of, use_secret_blocks
 from flows.source import DEFAULT_RESOURCES
-from flows.source.errors import SettingsError
 from flows.source.settings import load_settings
-from flows.summary import facts, title
-from flows.syncs import COLUMNS
 from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
 from tests.flow.conftest import refused
@@ -300,7 +300,7 @@ def test_freshness_tells_the_connections_apart(
         then.setenv("SOURCES__DRIP__API_KEY", KEYS[ACME])
         then.setenv("SOURCES__DRIP__BASE_URL", server[ACME].url)
         then.delitem(COLUMNS, "connection")
-        then.setattr("flows.report.CONNECTION", "note")
+        then.setattr("flows.pipeline.report.CONNECTION", "note")
         assert sync(resources=["accounts", "tags"]).exit_code == 0
     assert "connection" not in warehouse.columns("_syncs")
     assert check_freshness(Limits()).problems == []

@@ -12,13 +12,14 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
-from flows.away import RemoteBudget
-from flows.coordinator import coordinating
-from flows.fan_out import fan_out
-from flows.progress import Event, ListRead, PageLanded, listening
-from flows.run import clean_up, prepare, tools_of
+from flows.common.errors import SettingsError
+from flows.common.events import Event, ListRead, PageLanded, listening
+from flows.orchestration.coordinator import coordinating
+from flows.orchestration.fan_out import fan_out
+from flows.orchestration.remote_rate_limit import RemoteBudget
+from flows.pipeline.context import clean_up, prepare, tools_of
 from flows.sandbox import Server, World, serve
-from flows.source.errors import SettingsError, Stopped
+from flows.source.errors import Stopped
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 from tests.flow.conftest import refused, serve_limited
@@ -48,7 +49,7 @@ def most_in_a_window(server: Server) -> int:
 
 def readers(client: Client) -> int:
     """How many processes have read lists."""
-    return sum(client.run(lambda: bool(__import__("flows.run").run._tools)).values())
+    return sum(client.run(lambda: bool(__import__("flows.pipeline.context").pipeline.context._tools)).values())
 
 
 def contents(warehouse: Warehouse, dataset: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -7,7 +7,7 @@ import pytest
 from prefect.states import get_state_exception
 
 from flows.freshness import FreshnessReport, NotFresh, freshness
-from flows.report import SyncReport
+from flows.pipeline.report import SyncReport
 from flows.sandbox import World
 from flows.sync import SyncFailed
 from flows.sync import sync as flow

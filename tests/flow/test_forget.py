@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.forget import LANDING, Forgotten, forget
+from flows.common.errors import SettingsError
+from flows.maintenance.forget import LANDING, Forgotten, forget
 from flows.sandbox import World
-from flows.source.errors import SettingsError
 from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
 from tests.readme import OPERATIONS

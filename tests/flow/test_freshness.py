@@ -5,9 +5,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from flows.common.errors import SettingsError
 from flows.freshness import ARTIFACT_KEY, FreshnessReport, Limits, check_freshness, freshness
 from flows.sandbox import World
-from flows.source.errors import SettingsError
 from tests.command import drip_flows
 from tests.conftest import Warehouse
 from tests.flow.test_operator import GONE, artifacts, newest_run

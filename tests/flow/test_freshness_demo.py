@@ -9,10 +9,11 @@ import dlt
 import pytest
 
 from flows import dataset
+from flows.cli.freshness import show_freshness
+from flows.common.errors import SettingsError
+from flows.dataset import files
 from flows.freshness import Limits, check_freshness, freshness
-from flows.freshness_terminal import show_freshness
-from flows.source.errors import SettingsError
-from flows.syncs import COLUMNS, SYNCS_TABLE
+from flows.pipeline.sync_log import COLUMNS, SYNCS_TABLE
 
 
 @pytest.fixture(scope="module")
@@ -85,5 +86,5 @@ def test_data_of_ones_own_is_judged(project: Path) -> None:
 
 
 def test_notebooks_still_read_the_demo(project: Path) -> None:
-    assert dataset.database_file() == project / "data" / "demo.duckdb"
+    assert files.database_file() == project / "data" / "demo.duckdb"
     assert dataset.query(f"SELECT count(*) AS n FROM {SYNCS_TABLE}")["n"].tolist() == [1]

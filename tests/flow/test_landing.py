@@ -9,10 +9,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from upath import UPath
 
-from flows.run import prepare
+from flows.common.errors import SettingsError
+from flows.pipeline.context import prepare
 from flows.sandbox import World, serve
-from flows.source.errors import SettingsError
-from flows.source.folders import folder_at
+from flows.source.landing.storage import folder_at
 from tests.conftest import Warehouse
 from tests.flow.test_mirror import assert_mirrors
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.report import ListReport, SyncReport
+from flows.pipeline.report import ListReport, SyncReport
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse, both_destinations
 

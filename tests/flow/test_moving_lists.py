@@ -6,9 +6,9 @@ import pytest
 
 from flows.sandbox import Server, World
 from flows.source.client import DripClient
-from flows.source.decode import Decoder
+from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
-from flows.source.lists import ListReader
+from flows.source.list_reader import ListReader
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 

@@ -11,15 +11,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows import terminal
-from flows.artifacts import LISTS_KEY, SUMMARY_KEY
-from flows.progress import ListRead, ListsPlanned, PageLanded
-from flows.progress_artifact import Progress
-from flows.report import SyncReport
+from flows.cli import console as terminal
+from flows.common.events import ListRead, ListsPlanned, PageLanded
+from flows.orchestration.artifacts import LISTS_KEY, SUMMARY_KEY
+from flows.orchestration.progress_artifact import Progress
+from flows.pipeline.report import SyncReport
+from flows.pipeline.sync_log import ListName, latest_query
+from flows.reporting.summary import facts
 from flows.sandbox import World
 from flows.source.endpoints import ACCOUNTS
-from flows.summary import facts
-from flows.syncs import ListName, latest_query
 from tests.conftest import Warehouse, both_destinations
 from tests.flow.test_operator import GONE, artifacts, newest_run
 

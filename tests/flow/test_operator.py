@@ -16,8 +16,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.artifacts import LINK_KEY, LISTS_KEY, SUMMARY_KEY
-from flows.progress_artifact import PROGRESS_KEY
+from flows.orchestration.artifacts import LINK_KEY, LISTS_KEY, SUMMARY_KEY
+from flows.orchestration.progress_artifact import PROGRESS_KEY
 from flows.sandbox import World
 from tests.conftest import Warehouse
 

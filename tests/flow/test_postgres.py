@@ -13,10 +13,10 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import LogSort
 
-from flows import postgres as module
-from flows.run import prepare
+from flows.common.errors import SettingsError
+from flows.destinations import postgres as module
+from flows.pipeline.context import prepare
 from flows.sandbox import Server, World
-from flows.source.errors import SettingsError
 from tests.command import drip_flows
 from tests.conftest import PostgresWarehouse, Warehouse
 from tests.flow.test_mirror import FIRST

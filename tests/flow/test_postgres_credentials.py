@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import dlt
 import pytest
 
-from flows import dataset, postgres
-from flows.destinations import resolve_target
-from flows.source.errors import SettingsError
+from flows import dataset
+from flows.common.errors import SettingsError
+from flows.destinations import postgres
+from flows.destinations.target import resolve_target
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
 Leave = Callable[[pytest.MonkeyPatch, str, Path], str]
@@ -61,7 +62,7 @@ def socket_in_environment(patch: pytest.MonkeyPatch, url: str, folder: Path) -> 
 def test_what_libpq_finds_may_be_left_out(
     leave_out: Leave, postgres_server: str, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import postgres as module
+    from flows.destinations import postgres as module
 
     monkeypatch.setenv(SETTING, leave_out(monkeypatch, postgres, tmp_path))
     target = resolve_target("postgres", "drip")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.report import SyncReport
+from flows.pipeline.report import SyncReport
 from flows.sandbox import World, serve
-from flows.sandbox.timeline import AS_OF
+from flows.sandbox.generator.timeline import AS_OF
 from tests.conftest import PostgresWarehouse, Warehouse
 from tests.postgres import new_database
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.fan_out import LISTS_AT_ONCE
+from flows.orchestration.fan_out import LISTS_AT_ONCE
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
 from tests.flow.conftest import refused, serve_limited

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from flows.budget import WAITING, SharedBudget, limit_name
+from flows.orchestration.shared_rate_limit import WAITING, SharedBudget, limit_name
 from flows.sandbox import Server, World
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse

@@ -40,7 +40,7 @@ def lab(folder: Path) -> Iterator[str]:
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "IPYTHONDIR": str(folder / "ipython")}
     own |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
-    words = [sys.executable, "-m", "flows.lab", *OPTIONS]
+    words = [sys.executable, "-m", "flows.cli.lab", *OPTIONS]
     with subprocess.Popen(words, env=os.environ | own, stderr=subprocess.PIPE, text=True) as server:
         try:
             yield _address(server)

@@ -15,8 +15,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import CustomLoaderDocProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from flows import dataset
-from flows.dataset import DatasetError, load, query
+from flows.dataset import DatasetError, files, load, query, reader
 from flows.sandbox import World
 from flows.source import ENDPOINTS
 from flows.source.schema import arrow_schema
@@ -56,15 +55,15 @@ def tiny(warehouse: Warehouse) -> Warehouse:
     with_name = dlt.resource([{"account_id": FIRST, "tag": "a"}], name="tags")
     place = dlt.destinations.duckdb(str(warehouse.path))
     folder = str(warehouse.path.parent / "pipelines")
-    source = dlt.source(lambda: with_name, name=dataset.SCHEMA)
+    source = dlt.source(lambda: with_name, name=reader.SCHEMA)
     dlt.pipeline("tiny", pipelines_dir=folder, destination=place, dataset_name="drip").run(source())
     return warehouse
 
 
 def test_the_schema_is_the_one_of_the_load() -> None:
-    from flows.load import SCHEMA
+    from flows.pipeline.load import SCHEMA
 
-    assert dataset.SCHEMA == SCHEMA
+    assert reader.SCHEMA == SCHEMA
 
 
 def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World) -> None:
@@ -170,7 +169,7 @@ def project(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("DLT_PROJECT_DIR")
     monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS")
     monkeypatch.chdir(root / "notebooks")
-    dataset._say_once.cache_clear()
+    files._say_once.cache_clear()
     return root
 
 

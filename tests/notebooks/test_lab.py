@@ -7,13 +7,13 @@ from pathlib import Path
 
 import duckdb
 
-from flows.dataset import demo_is_read
-from flows.lab import command
+from flows.cli.lab import command
+from flows.dataset.files import demo_is_read
 from tests.conftest import PROJECT, Warehouse
 
 
 def lab(**settings: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "flows.lab", "--version"]
+    words = [sys.executable, "-m", "flows.cli.lab", "--version"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)} | settings
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
 

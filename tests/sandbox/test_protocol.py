@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
-from flows.sandbox.timeline import AS_OF
+from flows.sandbox.generator.timeline import AS_OF
 
 from .conftest import SMALL, TINY, Client
 

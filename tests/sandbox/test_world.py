@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from flows.sandbox import World
-from flows.sandbox.timeline import AS_OF, START, day_of
+from flows.sandbox.generator.timeline import AS_OF, START, day_of
 from flows.sandbox.world import DEFAULT_SIZES
 
 from .conftest import FIRST, SECOND, SMALL, TINY, Client

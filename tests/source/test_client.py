@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from flows.common.errors import DripError
 from flows.sandbox import Server, World
 from flows.source.client import DripClient
-from flows.source.decode import Decoder
+from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNTS
-from flows.source.errors import DripError, RequestFailed
-from flows.source.lists import ListReader
+from flows.source.errors import RequestFailed
+from flows.source.list_reader import ListReader
 from flows.source.settings import load_settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.source.errors import SettingsError
+from flows.common.errors import SettingsError
 from flows.source.settings import common_settings, load_settings
 
 KEY = "k3y-of-nobody-7781"

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
-from flows.source.decode import Decoder
-from flows.source.names import ColumnNames
+from flows.source.decoding.column_names import ColumnNames
+from flows.source.decoding.decoder import Decoder
 from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, arrow_schema, field_types
 
 SUBSCRIBERS = ENDPOINTS["subscribers"]

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
-from flows.source.budget import Budget
 from flows.source.client import Ahead, Reply
-from flows.source.decode import Decoder
+from flows.source.decoding.decoder import Decoder
 from flows.source.keys import KeySet
-from flows.source.lists import ListReader, Page
+from flows.source.list_reader import ListReader, Page
+from flows.source.rate_limit import Budget
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

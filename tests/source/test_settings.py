@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
-from flows.source.errors import SettingsError
+from flows.common.errors import SettingsError
 from flows.source.settings import common_settings, every_settings, load_settings
 
 CONNECTIONS = "SOURCES__DRIP__CONNECTIONS"

@@ -8,9 +8,9 @@ from typing import Any
 import dlt
 import pytest
 
+from flows.common.errors import SettingsError
 from flows.sandbox import Server, World
 from flows.source import DEFAULT_RESOURCES, drip_source
-from flows.source.errors import SettingsError
 from tests.conftest import Warehouse
 
 

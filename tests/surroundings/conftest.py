@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 
 Run = Callable[..., Result]
 

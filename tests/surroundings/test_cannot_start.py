@@ -20,13 +20,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows import elsewhere, prefect_check
-from flows.loopback import bypass_proxies_for_loopback, is_loopback
-from flows.output import accept_any_text
-from flows.prefect_check import check_prefect
+from flows.cli.encoding import accept_any_text
+from flows.common.errors import SettingsError
+from flows.common.loopback import bypass_proxies_for_loopback, is_loopback
+from flows.destinations import configured as elsewhere
+from flows.orchestration import api_check as prefect_check
+from flows.orchestration.api_check import check_prefect
 from flows.sandbox import Server
 from flows.source.client import DripClient
-from flows.source.errors import SettingsError, Unreachable
+from flows.source.errors import Unreachable
 from flows.source.settings import load_settings
 from flows.source.surroundings import API_CERTIFICATES, CERTIFICATES, check_certificates, check_home
 from tests.surroundings.conftest import Run, assert_one_line

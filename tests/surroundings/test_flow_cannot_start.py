@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from flows.explaining import explain, nothing_started
+from flows.common.error_message import explain, nothing_started
+from flows.common.errors import SettingsError
 from flows.freshness import freshness
-from flows.source.errors import SettingsError, Unauthorized
+from flows.source.errors import Unauthorized
 from flows.sync import sync as flow
 from tests.conftest import Warehouse
 

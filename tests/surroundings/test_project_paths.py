@@ -7,16 +7,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows import project as paths
+from flows.common import project as paths
+from flows.common.errors import SettingsError
+from flows.common.project import enter, project_path, project_root
 from flows.dataset import DatasetError, load
-from flows.destinations import resolve_target
-from flows.project import enter, project_path, project_root
-from flows.project_context import in_project
-from flows.run import prepare
-from flows.source.errors import SettingsError
-from flows.source.folders import folder_at
+from flows.destinations.catalogue import DestinationName
+from flows.destinations.target import resolve_target
+from flows.pipeline.context import prepare
+from flows.source.landing.storage import folder_at
+from flows.source.project_context import in_project
 from flows.source.settings import load_settings
-from flows.warehouses import DestinationName
 from tests.conftest import Warehouse
 from tests.surroundings.conftest import Run, assert_one_line
 

@@ -1,0 +1,219 @@
+"""The command line. Imports wait until a command needs them, so that `--help` answers at once."""
+
+import gc
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli import errors
+from flows.cli.encoding import accept_any_text
+from flows.cli.errors import Failed, fail, leave, plain_errors
+from flows.common.output_guard import scrub_logs, scrub_output
+from flows.orchestration.settings import apply_prefect_settings
+
+COLLECT_AFTER = 100_000
+"""Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
+RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
+DESTINATION_HELP = "duckdb, postgres or another that the README lists, configured as dlt has it."
+DATASET_HELP = "The schema that the tables are in."
+MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
+DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
+SANDBOX_DAY = "2026-06-01"
+
+app = typer.Typer(
+    name="drip-flows",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options_of_all_commands(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Every Drip account you run, complete and right, in your database."""
+    errors.verbose = verbose
+
+
+@app.command()
+def sync(
+    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+    history: Annotated[
+        bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help=MODE_HELP)] = "full",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
+) -> None:
+    """Mirror the accounts that your API key sees into your database.
+
+    Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Exit codes: 0 everything
+    arrived; 1 some lists did not, and are named; 2 nothing could start.
+    """
+    with plain_errors(verbose):
+        apply_prefect_settings()
+        from flows.cli.console import run_sync
+
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose))
+
+
+@app.command()
+def forget(
+    email: Annotated[str, typer.Argument(help="The person's address.")],
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
+    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+) -> None:
+    """Remove a person from every table, the history and what landed, in every account.
+
+    Delete them in Drip first: the next sync brings back whoever is still there.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.console import run_forget
+
+        run_forget(email, destination, dataset)
+
+
+@app.command()
+def accounts() -> None:
+    """Show the accounts that your API key sees, or those of all connections.
+
+    Exit codes: 0 all is shown; 1 some connection could not be asked, and is named; 2 none could.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.console import show_accounts
+
+        raise typer.Exit(show_accounts())
+
+
+@app.command()
+def freshness(
+    hours: Annotated[float, typer.Option(help="Hours that a list may be old.")] = 3.0,
+    shrink: Annotated[
+        float, typer.Option(help="Share of its rows that a list may lose from a sync to the next.")
+    ] = 0.2,
+    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
+    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
+    dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+) -> None:
+    """Check that your data is fresh and no table has shrunk, without asking the API.
+
+    Exit codes: 0 all is well; 1 something is not, and is named; 2 nothing can be checked.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.freshness import show_freshness
+        from flows.freshness import Limits
+
+        raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset))
+
+
+@app.command()
+def copy_to_postgres(
+    dataset: Annotated[str, typer.Option(help="The schema that the tables are in, in both.")] = "drip",
+    replace: Annotated[bool, typer.Option(help="Replace the tables of the dataset if it is there already.")] = False,
+) -> None:
+    """Copy all that your DuckDB file holds into your PostgreSQL, and compare every value.
+
+    Exit codes: 0 both hold the same; 1 they do not; 2 nothing could start.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.console import run_copy
+
+        raise typer.Exit(run_copy(dataset, replace))
+
+
+@app.command()
+def secret(
+    setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
+) -> None:
+    """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts."""
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.orchestration.api_check import check_prefect
+        from flows.orchestration.secret_blocks import block_of, save
+
+        block = block_of(setting)
+        check_prefect()
+        save(setting, typer.prompt(setting, hide_input=True))
+        typer.echo(f"{setting} is kept in the Secret block {block}")
+
+
+@app.command()
+def deploy(
+    pool: Annotated[str, typer.Option(help="The work pool; made if it is not there.")] = "drip",
+    kind: Annotated[str, typer.Option("--type", help="Its type: process, docker or kubernetes.")] = "process",
+    image: Annotated[str, typer.Option(help="An image with the project installed, for docker and kubernetes.")] = "",
+    destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
+) -> None:
+    """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project."""
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.orchestration.api_check import check_prefect
+        from flows.orchestration.deploy import deploy as deploy_all
+
+        check_prefect()
+        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
+    seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 7,
+    subscribers: Annotated[
+        list[int] | None, typer.Option(help="Size of an account, up to 1000000; repeat it for more accounts.")
+    ] = None,
+    as_of: Annotated[str, typer.Option(help="The day shown: 2026-03-01, or days since the first one.")] = SANDBOX_DAY,
+    faults: Annotated[Path | None, typer.Option(help="A plan of what breaks, as JSON.", exists=True)] = None,
+    rate_limit: Annotated[int, typer.Option(help="Requests granted in a window.")] = 3600,
+    rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
+    latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
+) -> None:
+    """Serve a stand-in for the Drip API, with invented people, until Ctrl-C."""
+    with plain_errors(in_project=False):
+        from flows.sandbox.cli import run
+        from flows.sandbox.generator.timeline import day_of
+
+        try:
+            day = day_of(as_of)
+        except (ValueError, OverflowError):
+            fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
+        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
+
+
+@app.command()
+def demo(
+    database: Annotated[
+        Path, typer.Option(help="The DuckDB file to fill; a relative path starts at the project.")
+    ] = Path("data/demo.duckdb"),
+) -> None:
+    """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
+
+    Where the file is there already, its last day is synced once more.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.console import run_demo
+
+        raise typer.Exit(run_demo(database))
+
+
+def main() -> None:
+    """Entry point of the `drip-flows` command, and of `python -m flows`."""
+    gc.set_threshold(COLLECT_AFTER)
+    accept_any_text(sys.stdout, sys.stderr)
+    scrub_output()
+    scrub_logs()
+    try:
+        app()
+    except Failed as failed:
+        leave(failed.exit_code)

@@ -1,0 +1,121 @@
+"""How a command ends where something goes wrong: with one line on stderr, and an exit code."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+import typer
+
+from flows.common.project import PROJECT_SETTING, project_root
+from flows.common.scrubbing import scrub
+
+CANNOT_START = 2
+INTERRUPTED, TERMINATED = 130, 143
+GRACE_SECONDS = 5.0
+"""For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
+STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
+
+verbose = False
+"""Whether an unexpected error shows its traceback, for all commands of this process."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM came: it ends a run as Ctrl-C does."""
+
+
+class Failed(SystemExit):
+    """The command ends with an exit code; its line is on stderr already."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)
+
+
+@contextmanager
+def plain_errors(with_traceback: bool = False, in_project: bool = True) -> Iterator[None]:
+    """The outermost handler of every command: one line on stderr whatever goes wrong, also on Ctrl-C and SIGTERM.
+
+    What a command imports belongs into the block too: Prefect reads its settings as it is imported.
+
+    Args:
+        with_traceback: that of an unexpected error is shown before the line.
+        in_project: settings and relative paths are those of the project in the block.
+    """
+    # Prefect hands a SIGTERM on to whoever had it before.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            if in_project:
+                _enter_project(stack)
+            yield
+    except KeyboardInterrupt as error:
+        fail(STOPPED, TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise  # typer ends the process
+    except Exception as error:
+        _fail_for(error, with_traceback or verbose)
+
+
+def _enter_project(stack: ExitStack) -> None:
+    """Have this process, and those that it starts, find the project; check what Prefect would trip over."""
+    os.environ.setdefault(PROJECT_SETTING, str(project_root()))
+    from flows.source.project_context import in_project
+    from flows.source.surroundings import check_certificates, check_home
+
+    check_home()
+    check_certificates()
+    stack.enter_context(in_project())
+
+
+def _fail_for(error: Exception, with_traceback: bool) -> NoReturn:
+    from flows.common.error_message import explain
+    from flows.common.errors import DripError
+
+    if with_traceback and not isinstance(error, DripError):
+        _write("".join(traceback.format_exception(error)))
+    fail(explain(error))
+
+
+def fail(message: str, code: int = CANNOT_START) -> NoReturn:
+    """End with one line on stderr."""
+    _write(" ".join(message.split()) + "\n")
+    raise Failed(code)
+
+
+def _write(text: str) -> None:
+    """Write to stderr, without secrets. Every line of a failure, and every traceback, passes through here."""
+    sys.stderr.write(scrub(text))
+    sys.stderr.flush()
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    terminated = number == signal.SIGTERM
+    timer = threading.Timer(GRACE_SECONDS, _leave_stopped, (TERMINATED if terminated else INTERRUPTED,))
+    timer.daemon = True
+    timer.start()
+    raise Terminated if terminated else KeyboardInterrupt
+
+
+def _leave_stopped(code: int) -> None:
+    _write(f"{STOPPED}\n")
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: threads of an interrupted run may still wait for the network."""
+    sys.stdout.flush()
+    _stop_prefect_server()
+    os._exit(code)
+
+
+def _stop_prefect_server() -> None:
+    """Stop the server that Prefect started for this process, as it would itself at an orderly exit."""
+    if module := sys.modules.get("prefect.server.api.server"):
+        for server in list(module.SubprocessASGIServer._instances.values()):
+            server.stop()

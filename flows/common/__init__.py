@@ -1,0 +1,1 @@
+"""What belongs to no stage: events, output, secrets, the project folder. Imports nothing else of the project."""

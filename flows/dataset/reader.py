@@ -1,0 +1,237 @@
+"""The synced tables as pandas data frames: open, read, close.
+
+The configuration is the one of the sync. Every call opens the database, reads, and closes it again: a DuckDB file
+held by an idle notebook would keep the sync out.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pandas as pd
+from dlt.common.schema.utils import new_table
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+from flows.common.errors import SettingsError, first_line, unknown
+from flows.dataset.files import HOW_TO_FILL, DatasetError, existing, open_for_reading
+from flows.dataset.frames import decoded, to_pandas
+from flows.destinations.catalogue import READING, DestinationName
+from flows.destinations.target import Target, resolve_target
+from flows.pipeline.changes import COLUMNS as CHANGES_COLUMNS
+from flows.pipeline.changes import SEEN_AT
+from flows.pipeline.changes import VIEW as CHANGES
+from flows.pipeline.views import SUBSCRIBER_TAGS
+from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
+from flows.source.project_context import in_project
+
+SCHEMA = "drip"
+"""The dlt schema that the sync keeps in the dataset."""
+BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
+OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "account"}
+"""The column with the account, where it is not `account_id`."""
+VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}
+"""What dlt's schema does not know: text columns, and a moment."""
+
+
+def load(
+    table: str,
+    accounts: str | Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+    *,
+    columns: Sequence[str] | None = None,
+    as_objects: Sequence[str] = (),
+) -> pd.DataFrame:
+    """A table, or the view `subscriber_tags`, as a data frame with one row per row.
+
+    Args:
+        table: its name.
+        accounts: ids of the accounts whose rows are wanted; None for all.
+        destination: the dlt destination that the sync loads into.
+        dataset: the schema that the tables are in.
+        columns: the columns wanted, in this order; None for all but the bookkeeping of the sync and of dlt.
+        as_objects: JSON columns to decode into lists, dicts, numbers and texts. The others stay JSON text,
+            which costs a fraction of the memory and can be grouped by.
+
+    Returns:
+        Columns typed `string`, `Int64`, `Float64`, `boolean`, or `datetime64[us, UTC]`; `object` for decoded JSON.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        rows = _rows(reader, table, accounts, columns)
+    frame = to_pandas(rows)
+    for name in as_objects:
+        frame[name] = decoded(frame, name)
+    return frame
+
+
+def load_if_kept(
+    table: str,
+    accounts: str | Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+) -> pd.DataFrame | None:
+    """As `load`; None where the dataset has no such table or view, such as a history that is off.
+
+    Raises:
+        DatasetError: no such data at all, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        rows = _rows(reader, table, accounts) if reader.has(table) else None
+    return None if rows is None else to_pandas(rows)
+
+
+def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
+    """The tables and views there are, but for dlt's own: `table`, `rows`, and its `columns` in one text.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset) as reader:
+        names = [name for name in sorted(reader.dataset.tables) if not name.startswith("_dlt") and reader.has(name)]
+        rows = [(name, reader.count(name), ", ".join(_shown(reader.table(name)))) for name in names]
+    frame = pd.DataFrame(rows, columns=["table", "rows", "columns"])
+    return frame.astype({"table": "string", "rows": "Int64", "columns": "string"})
+
+
+def query(
+    sql: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+) -> pd.DataFrame:
+    """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
+
+    Args:
+        sql: the SELECT.
+        destination: the dlt destination that the sync loads into.
+        dataset: the schema that the tables are in.
+        or_demo: whether the demo's file may be read where nothing was synced yet, as in notebooks.
+
+    Raises:
+        DatasetError: the database refuses the query, no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset, or_demo) as reader:
+        rows = reader.rows_of_sql(sql)
+    return to_pandas(rows)
+
+
+def has_column(
+    table: str, column: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+) -> bool:
+    """Whether a table has a column, which one from before an upgrade may not. `or_demo` is as in `query`.
+
+    Raises:
+        DatasetError: no such data, or something holds it for too long.
+    """
+    with _reading(destination, dataset, or_demo) as reader:
+        return column in reader.table(table).columns
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """An open dataset. `con` is the connection to a DuckDB file; None for a server."""
+
+    dataset: dlt.Dataset
+    con: duckdb.DuckDBPyConnection | None
+
+    def table(self, name: str) -> dlt.Relation:
+        """All of a table or view, still to be read. Raises SettingsError."""
+        if name not in self.dataset.tables:
+            raise unknown("table", name, self.dataset.tables)
+        return self.dataset.table(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the database has this table or view, whatever dlt's schema knows."""
+        literal = name.replace("'", "''")
+        place = f"table_schema = '{self.dataset.dataset_name}' AND table_name = '{literal}'"
+        return bool(self.rows_of_sql(f"SELECT 1 AS found FROM information_schema.tables WHERE {place}").num_rows)
+
+    def count(self, name: str) -> int:
+        """Rows of a table or view that is there."""
+        place = f'"{self.dataset.dataset_name}"."{name}"'
+        return int(self.rows_of_sql(f"SELECT count(*) AS n FROM {place}").column("n")[0].as_py())
+
+    def rows_of(self, relation: dlt.Relation) -> Any:
+        """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
+        return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
+
+    def rows_of_sql(self, sql: str) -> Any:
+        """The rows of a query in the destination's own SQL, in Arrow."""
+        if self.con is not None:
+            return self.con.sql(sql).to_arrow_table()
+        with self.dataset.sql_client as client, client.execute_query(sql) as cursor:
+            return cursor.arrow()
+
+
+@contextmanager
+def _reading(destination: DestinationName, dataset: str, or_demo: bool = True) -> Iterator[_Reader]:
+    """The dataset, open for as long as the block runs; what goes wrong becomes a DatasetError."""
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(in_project())
+            yield _open(resolve_target(destination, dataset), stack, or_demo)
+    except DestinationConnectionError as error:
+        raise DatasetError(f"cannot connect to the database: {first_line(error)}") from None
+    except (SettingsError, duckdb.Error, DatabaseException) as error:
+        raise DatasetError(str(error).strip()) from None
+
+
+def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
+    target.kind.refuse(READING, "ask it by its own client; what each sync did is in `_syncs` there")
+    con = None
+    location = target.location
+    if target.path is not None:
+        location = str(existing(target.path, or_demo))
+        con = stack.enter_context(closing(open_for_reading(Path(location))))
+        con.execute("SET TimeZone = 'UTC'")
+        place: Any = dlt.destinations.duckdb(credentials=DuckDbCredentials(con))
+    else:
+        from flows.destinations import postgres  # its driver is an extra
+
+        place = dlt.destinations.postgres(credentials=postgres.credentials())
+    dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
+    if dataset.schema.is_new:
+        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")
+    if con is not None:
+        con.execute(f"SET search_path = '{target.dataset}'")
+    for view, columns in VIEWS.items():
+        dataset.schema.update_table(new_table(view, columns=[_column(name) for name in columns]))
+    return _Reader(dataset, con)
+
+
+def _of_accounts(relation: dlt.Relation, table: str, accounts: Sequence[str]) -> dlt.Relation:
+    """Only the rows of these accounts. Raises SettingsError for a table whose rows belong to none."""
+    owner = OWNERS.get(table, ACCOUNT_ID)
+    if owner not in relation.columns:
+        raise SettingsError(f"the rows of {table} belong to no account: leave `accounts` out")
+    return relation.where(owner, "in", [str(account) for account in accounts] or [""])
+
+
+def _rows(
+    reader: _Reader, table: str, accounts: str | Sequence[str] | None, columns: Sequence[str] | None = None
+) -> Any:
+    """The rows wanted, in Arrow, so that the reader can be closed before they become a frame."""
+    relation = reader.table(table)
+    if accounts is not None:
+        relation = _of_accounts(relation, table, [accounts] if isinstance(accounts, str) else accounts)
+    return reader.rows_of(_columns(relation, table, columns))
+
+
+def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> dlt.Relation:
+    """Only the columns wanted. Raises SettingsError."""
+    if missing := set(wanted or ()) - set(relation.columns):
+        raise unknown(f"column of {table}", min(missing), relation.columns)
+    return relation.select(*(wanted or _shown(relation)))
+
+
+def _shown(relation: dlt.Relation) -> list[str]:
+    return [name for name in relation.columns if name not in BOOKKEEPING]
+
+
+def _column(name: str) -> Any:
+    return {"name": name, "data_type": "timestamp" if name == SEEN_AT else "text"}

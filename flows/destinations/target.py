@@ -1,0 +1,239 @@
+"""Where the data goes: the destination as dlt is configured for it, checked before a request is spent."""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+import duckdb
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from filelock import FileLock, Timeout
+
+from flows.common.errors import SettingsError, first_line
+from flows.common.project import project_path
+from flows.destinations import configured
+from flows.destinations.catalogue import WAREHOUSES, DestinationName, Warehouse, check_driver
+from flows.destinations.delta import delta_reader
+from flows.destinations.duckdb import ReplacingDuckDb
+from flows.destinations.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
+from flows.source.decoding.column_names import NAMING
+from flows.source.settings import DripSettings
+
+DEFAULT_DUCKDB = "data/warehouse.duckdb"
+DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
+MOTHERDUCK = "; MotherDuck is a destination of its own, motherduck"
+DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+POLL_SECONDS = 0.5
+MISREAD = "?\\"
+"""Characters in a path that DuckDB, which takes the first for the start of a query, and dlt turn into another path."""
+SCHEMAS = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
+COLUMNS = """
+    SELECT table_name, column_name FROM duckdb_columns()
+    WHERE database_name = current_database() AND schema_name = ?
+"""
+VIEWS = "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = ?"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A destination and a dataset in it.
+
+    Attributes:
+        name: of the dlt destination.
+        dataset: the schema that the tables are in.
+        path: of a DuckDB file; None for all else.
+        location: names the place, without secrets: what is locked, landed for and shown.
+    """
+
+    name: DestinationName
+    dataset: str
+    path: Path | None
+    location: str
+
+    @property
+    def kind(self) -> Warehouse:
+        """What there is to know of its kind."""
+        return WAREHOUSES[self.name]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is files of the machine that the sync runs on."""
+        return bool(self.path or self.kind.is_files) and urlsplit(self.location).scheme in ("", "file")
+
+    def destination(self, settings: DripSettings) -> Any:
+        """The dlt destination, credentials resolved by dlt."""
+        if self.name == "postgres":
+            return _postgres().destination(self.dataset, settings.work_mem)
+        if self.path is None:
+            return configured.destination(self.name, self.dataset)
+        limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
+        credentials = DuckDbCredentials(global_config=limits)
+        credentials.database = str(self.path)  # given as an argument it would be parsed as a URL
+        return ReplacingDuckDb(
+            credentials=credentials,
+            destination_name="duckdb",
+            staging_dataset_name_layout=staging_name(self.dataset),
+        )
+
+    def check(self, settings: DripSettings) -> None:
+        """Make sure that it can be written to. Raises SettingsError."""
+        if self.name == "postgres":
+            _postgres().check(self.dataset)
+        elif self.path is None:
+            configured.check(self.name, self.dataset)
+        else:
+            _check_duckdb(self.path, self.dataset, settings.lock_wait)
+
+    def contents(self, wait: float) -> tuple[Columns, set[str]]:
+        """The columns of the tables and views in the dataset, and which of them are views. Raises SettingsError."""
+        if self.name == "postgres":
+            columns, views = _postgres().contents(self.dataset)
+            return columns, views
+        if self.path is None or not self.path.exists():
+            return {}, set()
+        with closing(open_duckdb(self.path, wait)) as con:
+            columns = columns_by_table(con.execute(COLUMNS, [self.dataset]).fetchall())
+            return columns, {name for (name,) in con.execute(VIEWS, [self.dataset]).fetchall()}
+
+    def reader(self, pipeline: dlt.Pipeline) -> Any:
+        """A context manager with what answers SELECTs, as dlt's SQL client does."""
+        return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
+
+    def held_open(self, pipeline: dlt.Pipeline) -> Any:
+        """A context manager: a DuckDB file stays open between dlt's jobs; closing it writes everything in its place."""
+        return pipeline.sql_client() if self.path else nullcontext()
+
+    @contextmanager
+    def lock(self, wait: float) -> Iterator[None]:
+        """Keep other runs out, however this one ends. Raises SettingsError where one is at it for `wait` seconds."""
+        if self.name == "postgres":
+            with _postgres().exclusive(self.dataset, wait):
+                yield
+            return
+        file = _lock_beside(self.path) if self.path else configured.lock_file(self.location, self.dataset)
+        _check_lock_file(file)
+        try:
+            with FileLock(file, timeout=wait):
+                yield
+        except Timeout:
+            raise SettingsError(
+                f"another sync is writing to {self.location}, for longer than SOURCES__DRIP__LOCK_WAIT "
+                f"({wait:.0f} s); wait for it to end, or stop it"
+            ) from None
+
+
+def resolve_target(name: DestinationName, dataset: str) -> Target:
+    """The destination `name` as dlt is configured for it. Raises SettingsError."""
+    if not DATASET_NAME.fullmatch(dataset):
+        raise SettingsError(f"dataset {dataset!r} is no name for a schema: use lower-case letters, digits and _")
+    if (stored := NAMING.normalize_table_identifier(dataset)) != dataset:
+        raise SettingsError(f"the dataset {dataset!r} would be stored as {stored!r}: change --dataset")
+    check_driver(name)
+    if name == "duckdb":
+        path = _duckdb_path()
+        return Target(name, dataset, path, str(path))
+    if name == "postgres":
+        postgres = _postgres()
+        return Target(name, dataset, None, postgres.location(postgres.credentials()))
+    return Target(name, dataset, None, configured.location(name))
+
+
+def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection, once no other process holds the file. Raises SettingsError after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return duckdb.connect(path, read_only=read_only)
+        except duckdb.IOException as error:
+            held = "lock" in str(error).lower()
+            if not held or time.monotonic() > deadline:
+                raise SettingsError(_why_not(path, error, wait if held else None)) from None
+        time.sleep(POLL_SECONDS)
+
+
+def _duckdb_path() -> Path:
+    """The configured file, in the project where its path is relative; dlt would take the working directory."""
+    key = "destination.duckdb.credentials"
+    configured: Any = dlt.secrets.get(key) or dlt.config.get(key) or DEFAULT_DUCKDB  # a path may be in either file
+    if isinstance(configured, str):
+        database = DuckDbCredentials(configured).database if "://" in configured else configured
+    else:
+        database = configured["database"]
+    if not database or database.startswith((":", "md:")):
+        raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
+    if os.sep == "/" and (odd := {*MISREAD} & {*database}):
+        raise SettingsError(
+            f"a DuckDB file cannot have {' or '.join(sorted(odd))} in its path: change {DUCKDB_SETTING}"
+        )
+    return project_path(database)
+
+
+def _postgres() -> Any:
+    """The module that knows PostgreSQL, whose driver is an extra."""
+    from flows.destinations import postgres
+
+    return postgres
+
+
+def _lock_beside(path: Path) -> Path:
+    """The file that is locked while a sync writes to a DuckDB file, the same whatever link leads to that."""
+    real = path.resolve()
+    return real.with_name(f".{real.name}.sync-lock")
+
+
+def _check_lock_file(file: Path) -> None:
+    """Refuse to lock, and so to empty, a file that is somebody else's. Raises SettingsError."""
+    if file.is_symlink() or (file.exists() and not (file.is_file() and file.stat().st_size == 0)):
+        raise SettingsError(
+            f"{file} is where a sync keeps its lock, an empty file, and something else is there: move it away"
+        )
+
+
+def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock_beside(path)
+        _check_lock_file(lock)
+        lock.touch(mode=0o600)
+    except OSError as error:
+        raise SettingsError(f"cannot write to {path} ({error.strerror}): change {DUCKDB_SETTING}") from None
+    with _file_to_try(path) as file, closing(open_duckdb(file, wait)) as con:
+        _try_duckdb(con, path, dataset)
+        check_staging(dataset, columns_by_table(con.execute(COLUMNS, [staging_name(dataset)]).fetchall()))
+
+
+@contextmanager
+def _file_to_try(path: Path) -> Iterator[Path]:
+    """The file itself, or one of the same name elsewhere: a sync that cannot start leaves no empty database."""
+    if path.exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="drip-trial-") as folder:
+        yield Path(folder) / path.name
+
+
+def _try_duckdb(con: duckdb.DuckDBPyConnection, path: Path, dataset: str) -> None:
+    """Have DuckDB say whether it takes a dataset of this name in this file. Raises SettingsError."""
+    con.begin()
+    try:
+        try_schemas(con.execute, dataset, [name for (name,) in con.execute(SCHEMAS).fetchall()])
+    except duckdb.Error as error:
+        words = f"{path} cannot hold a dataset named {dataset!r} ({first_line(error)})"
+        raise SettingsError(f"{words}: change {DUCKDB_SETTING} or --dataset") from None
+    finally:
+        con.rollback()
+
+
+def _why_not(path: Path, error: duckdb.Error, wait: float | None) -> str:
+    """DuckDB's words, which name the process that holds the file, in one line."""
+    words = str(error).split("See also")[0].splitlines()[0].strip()
+    if wait is None:
+        return f"cannot open {path}: {words}; change {DUCKDB_SETTING}"
+    return f"cannot open {path} after {wait:.0f} s: {words} Close what holds it, or change {DUCKDB_SETTING}."

@@ -1,0 +1,1 @@
+"""What is no sync: forgetting a person, copying to PostgreSQL."""

@@ -1,0 +1,148 @@
+"""Clearing removed rows from storage: a database keeps their bytes after a DELETE until it writes over them.
+
+A DuckDB file is copied, the copy compared with it, and put in its place. PostgreSQL rewrites the tables itself.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dlt.destinations.exceptions import DatabaseException
+
+from flows.common.errors import first_line
+from flows.destinations.schemas import quoted
+from flows.destinations.target import open_duckdb
+
+OLD = "_drip_flows_old"
+CATALOGUE = {
+    "duckdb_schemas": "schema_name, comment, tags",
+    "duckdb_tables": "schema_name, table_name, sql, comment, tags",
+    "duckdb_columns": "schema_name, table_name, column_name, data_type, column_default, is_nullable, comment",
+    "duckdb_views": "schema_name, view_name, sql, comment, tags",
+    "duckdb_indexes": "schema_name, table_name, index_name, sql, comment, tags",
+    "duckdb_constraints": "schema_name, table_name, constraint_text",
+    "duckdb_sequences": "schema_name, sequence_name, last_value, increment_by, min_value, max_value, cycle",
+    "duckdb_types": "schema_name, type_name, logical_type, labels",
+    "duckdb_functions": "schema_name, function_name, parameters, macro_definition",
+}
+"""What a database consists of, by the function that lists it."""
+TABLES = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL"
+CHECKSUM = "SELECT count(*), sum(hash(one)::HUGEINT) FROM {table} AS one"
+PRIVATE = 0o600
+
+
+class Differs(Exception):
+    """The copy does not hold what the file holds."""
+
+
+def rewrite_duckdb(path: Path, wait: float) -> str:
+    """Write a DuckDB file anew, so that it holds nothing but what is in its tables.
+
+    The file keeps its place, its rights and its format. Other processes are kept from writing to it meanwhile.
+
+    Args:
+        path: of the file.
+        wait: seconds to wait for another process that holds it.
+
+    Returns:
+        Why the file is as it was, in a sentence; empty where it was rewritten.
+
+    Raises:
+        SettingsError: another process holds it for longer.
+    """
+    real = path.resolve()
+    open_duckdb(real, wait).close()  # what its log holds is written into it
+    log = real.with_name(f"{real.name}.wal")
+    try:
+        if log.exists():
+            raise Differs(f"{log.name} could not be written into it")
+        with tempfile.TemporaryDirectory(prefix=".drip-rewrite-", dir=real.parent) as folder:
+            _replace(real, Path(folder) / real.name)
+    except (duckdb.Error, OSError, Differs) as error:
+        return f"{path} could not be rewritten ({first_line(error)}): what was removed may still be read in its bytes"
+    return ""
+
+
+def _replace(old: Path, new: Path) -> None:
+    """Copy the file, compare, and put the copy in its place, while nobody can write to it."""
+    with _beside_each_other(old, new) as con:
+        (name,) = con.execute("SELECT current_database()").fetchone() or ("",)
+        con.execute(f"COPY FROM DATABASE {quoted(OLD)} TO {quoted(name)}")
+        con.execute("CHECKPOINT")
+        _compare(con, name)
+        con.execute(f"USE {quoted(OLD)}; DETACH {quoted(name)}")
+        _sync_to_disk(new)
+        shutil.copymode(old, new)
+        if os.geteuid() == 0:
+            os.chown(new, old.stat().st_uid, old.stat().st_gid)
+        new.replace(old)
+
+
+@contextmanager
+def _beside_each_other(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a new file of the old one's format, with the old one attached to it, to be read only."""
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH {_literal(old)} AS {quoted(OLD)} (READ_ONLY)")
+        (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = ?", [OLD]).fetchone() or ({},)
+        version = str(tags.get("storage_version", "")).rstrip("+")
+        con.execute(f"ATTACH {_literal(new)} " + (f"(STORAGE_VERSION '{version}')" if version else ""))
+        names = "SELECT database_name FROM duckdb_databases() WHERE path = ?"
+        ((name,),) = con.execute(names, [str(new)]).fetchall()
+        new.chmod(PRIVATE)
+        con.execute(f"USE {quoted(name)}")
+        yield con
+
+
+def _compare(con: duckdb.DuckDBPyConnection, new: str) -> None:
+    """Raises Differs where the two databases do not hold the same."""
+    for function, columns in CATALOGUE.items():
+        query = (
+            f"SELECT {columns} FROM {function}() WHERE database_name = ? AND NOT coalesce(internal, false) ORDER BY ALL"
+        )
+        if function in ("duckdb_constraints", "duckdb_indexes", "duckdb_sequences"):
+            query = query.replace("AND NOT coalesce(internal, false) ", "")
+        if con.execute(query, [OLD]).fetchall() != con.execute(query, [new]).fetchall():
+            raise Differs(f"a copy of it has other {function.removeprefix('duckdb_')}")
+    for table in con.execute(TABLES, [OLD]).fetchall():
+        before, after = (con.execute(CHECKSUM.format(table=quoted(one, *table))).fetchall() for one in (OLD, new))
+        if before != after:
+            raise Differs(f"a copy of it has other rows in {'.'.join(table)}")
+
+
+def _sync_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def vacuum(client: Any, tables: Iterable[tuple[str, str]], wait: float) -> str:
+    """Have PostgreSQL write tables anew, which only their owner may.
+
+    Args:
+        client: dlt's, outside of a transaction.
+        tables: schema and name of each.
+        wait: seconds to wait for whoever reads a table.
+
+    Returns:
+        Why some are as they were, in a sentence; empty where none is.
+    """
+    client.native_connection.notices.clear()
+    client.execute_sql(f"SET lock_timeout = {int(wait * 1000)}")
+    try:
+        for table in tables:
+            client.execute_sql(f"VACUUM (FULL, ANALYZE) {quoted(*table)}")
+    except DatabaseException as error:
+        refused = [first_line(error)]
+    else:
+        refused = [one.strip() for one in client.native_connection.notices if "permission denied" in one]
+    if refused:
+        return f"not all tables could be rewritten ({refused[0]}): what was removed may still be read in their files"
+    return ""

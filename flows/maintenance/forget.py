@@ -1,0 +1,196 @@
+"""Forgetting a person: out of every table, every version, what was quarantined and what landed, in every account."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import duckdb
+
+from flows.common.errors import SettingsError
+from flows.destinations.catalogue import FORGETTING, DestinationName, warehouse
+from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted
+from flows.destinations.target import Target, resolve_target
+from flows.maintenance import addresses
+from flows.maintenance.compaction import rewrite_duckdb, vacuum
+from flows.pipeline.context import Run, private_files
+from flows.pipeline.history import history_table
+from flows.pipeline.load import pipeline_of
+from flows.pipeline.quarantine import TABLE as QUARANTINE
+from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
+from flows.source.landing.storage import Folder, folder_at, local_copies, remove
+from flows.source.landing.zone import PART, Landing, part_for
+from flows.source.records import Subscriber
+from flows.source.settings import common_settings
+
+PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
+PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
+"""Tables whose rows are people, where they are there."""
+LANDING = "landing zone"
+BY_HAND = f"delete them in Drip, then sync; and by hand what {QUARANTINE} holds of them"
+TABLES = """
+    SELECT table_schema, table_name FROM information_schema.tables
+    WHERE table_schema IN (%s, %s) AND table_type = 'BASE TABLE' ORDER BY 1, 2
+"""
+COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
+MOTHERDUCK_KEEPS = "MotherDuck keeps what was removed in its own snapshots for as long as it is set to"
+
+
+class Removed(NamedTuple):
+    """So many rows of a table went; of the landing zone: lists.
+
+    `account` is empty where a table does not say.
+    """
+
+    table: str
+    account: str
+    rows: int
+
+
+class Forgotten(NamedTuple):
+    """What went, and what stays.
+
+    Attributes:
+        removed: what went.
+        mentions: tables that have the address in rows which are not the person's.
+        remains: sentences on what could not be cleared from storage.
+    """
+
+    removed: list[Removed]
+    mentions: list[Removed]
+    remains: Sequence[str] = ()
+
+
+def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> Forgotten:
+    """Remove a person from the destination, its storage and the landing zone, whatever the case of the letters.
+
+    Whoever has, or in history had, the address goes with all their rows, also those under another address.
+    A later sync brings back who is still in Drip. The API is not asked, so there need be no key.
+
+    Raises:
+        SettingsError: no address, no data, or a sync is at work for too long.
+    """
+    address = email.strip()
+    if "@" not in address:
+        raise SettingsError(f"{email!r} is no email address")
+    wait = common_settings().lock_wait
+    warehouse(destination).refuse(FORGETTING, BY_HAND)
+    target = resolve_target(destination, dataset)
+    if target.path is not None and not target.path.exists():
+        raise SettingsError(f"no data in {target.path}: nobody to forget")
+    run = Run(target, (), _landing(target))
+    try:
+        with private_files(), target.lock(wait):
+            return _forget(run, address)
+    finally:
+        run.landing.remove()
+
+
+def _landing(target: Target) -> Landing:
+    """A part of the landing zone that no sync lands in, for dlt to work in."""
+    root = folder_at(common_settings().landing)
+    return Landing(root, part_for("forget", target.location, target.dataset))
+
+
+def _forget(run: Run, address: str) -> Forgotten:
+    wait = common_settings().lock_wait
+    with pipeline_of(run).sql_client() as client:
+        place = _Place(client, address, run.target.kind.dialect)
+        with client.begin_transaction():
+            people = place.people()
+            removed = [one for table in place.tables for one in place.remove(table, people)]
+        mentions = [one for table in place.tables for one in place.mentions(table)]
+        remains = [vacuum(client, place.touched, wait)] if run.target.name == "postgres" else []
+    if run.target.path is not None:
+        remains.append(rewrite_duckdb(run.target.path, wait))
+    elif run.target.name == "motherduck" and removed:
+        remains.append(MOTHERDUCK_KEEPS)
+    removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
+    return Forgotten(removed, mentions, tuple(filter(None, remains)))
+
+
+class _Place:
+    """The tables of a dataset, and of the schemas that its rows are staged in, and a person to look for in them."""
+
+    def __init__(self, client: Any, address: str, dialect: str) -> None:
+        self.client, self.dialect = client, dialect
+        self.alone, self.anywhere = addresses.alone(address), addresses.anywhere(address)
+        self.touched: list[tuple[str, str]] = []
+        found = client.execute_sql(TABLES, client.dataset_name, client.staging_dataset_name) or []
+        found = [*found, *self._staged_by_earlier_versions()]
+        self.tables = [(schema, name) for schema, name in found if not name.startswith("_dlt")]
+
+    def people(self) -> list[tuple[str, str]]:
+        """Account and id of everybody who has the address or had it."""
+        queries = [
+            f"SELECT {ACCOUNT_ID}, id FROM {quoted(*table)} WHERE {self._matches('email')}"
+            for table in self.tables
+            if table[1] in PERSONAL
+        ]
+        found = self.client.execute_sql(" UNION ".join(queries), *[self.alone] * len(queries)) if queries else []
+        return [(account, one) for account, one in found]
+
+    def remove(self, table: tuple[str, str], people: Sequence[tuple[str, str]]) -> Iterator[Removed]:
+        """Remove the person's rows of a table, if it has any."""
+        if table[1] in PERSONAL and people:
+            pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND id = %s)"] * len(people))
+            yield from self._remove(table, ACCOUNT_ID, pairs, [value for pair in people for value in pair])
+        if table[1] == QUARANTINE:
+            yield from self._remove(table, "account", self._matches("record"), [self.anywhere])
+
+    def mentions(self, table: tuple[str, str]) -> Iterator[Removed]:
+        """How many rows of a table hold the address anywhere."""
+        row = self._matches("CAST(one AS VARCHAR)")
+        query = f"SELECT count(*) FROM {quoted(*table)} AS one WHERE {row}"
+        ((count,),) = self.client.execute_sql(query, self.anywhere)
+        if count:
+            yield Removed(_shown(table), "", count)
+
+    def _matches(self, text: str) -> str:
+        return addresses.DIALECTS[self.dialect].format(text=text)
+
+    def _staged_by_earlier_versions(self) -> list[tuple[str, str]]:
+        """The tables that a load of an earlier version may have left rows in, if they are ours."""
+        schema = self.client.dataset_name + OLD_STAGING_SUFFIX
+        tables = columns_by_table(self.client.execute_sql(COLUMNS, schema) or [])
+        return [(schema, name) for name in sorted(tables)] if is_staging(tables) else []
+
+    def _remove(self, table: tuple[str, str], owner: str, which: str, values: Sequence[str]) -> Iterator[Removed]:
+        counted = f"SELECT {owner}, count(*) FROM {quoted(*table)} WHERE {which} GROUP BY 1 ORDER BY 1"
+        counts = self.client.execute_sql(counted, *values) or []
+        self.client.execute_sql(f"DELETE FROM {quoted(*table)} WHERE {which}", *values)
+        self.touched += [table] if counts else []
+        yield from (Removed(_shown(table), account or "", count) for account, count in counts)
+
+
+def _shown(table: tuple[str, str]) -> str:
+    return ".".join(table)
+
+
+def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
+    """Remove each list, and what dlt made of it, that landed with one of the texts in it, for whatever token.
+
+    A list goes as a whole: one that missed a page would be taken for one that is shorter.
+    """
+    roots: set[Folder] = {landing.root, landing.work.parent}
+    found = [part for root in roots if root.exists() for part in root.glob("*") if PART.fullmatch(part.name)]
+    places = [place for part in found if part.name != landing.part for place in part.glob("*/*")]
+    folders = [folder for folder in places if folder.is_dir() and _holds(folder, texts)]
+    for folder in folders:
+        remove(folder)
+    return [Removed(LANDING, "", len(folders))] if folders else []
+
+
+def _holds(folder: Folder, texts: Sequence[str]) -> bool:
+    pattern = re.compile("|".join(map(addresses.anywhere, texts)))
+    for path in folder.rglob("*"):
+        if path.suffix == ".parquet" and _parquet_holds(path, pattern.pattern):
+            return True
+        if path.suffix == ".json" and pattern.search(path.read_text(errors="replace")):
+            return True
+    return False
+
+
+def _parquet_holds(path: Folder, pattern: str) -> bool:
+    with local_copies([path]) as paths, duckdb.connect() as con:
+        query = "SELECT count(*) FROM read_parquet(?) AS page WHERE regexp_matches(CAST(page AS VARCHAR), ?)"
+        return con.execute(query, [*paths, pattern]).fetchall() != [(0,)]

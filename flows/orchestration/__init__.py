@@ -1,0 +1,1 @@
+"""Prefect: tasks, fan-out, the shared rate limit, artifacts, deployment, secret blocks."""

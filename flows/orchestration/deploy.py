@@ -1,0 +1,100 @@
+"""Deploying: the work pool that the runs take place in, its queue, and what `prefect.yaml` describes."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+from prefect.utilities.asyncutils import run_coro_as_sync
+from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
+
+from flows.common.errors import SettingsError, unknown
+from flows.destinations.catalogue import READING, warehouse
+
+QUEUE = "sync"
+ONE_RUN = 1
+QUEUE_STEP = "flows.orchestration.deploy.one_run_at_a_time"
+FRESHNESS = "freshness"
+"""The deployment that reads the destination."""
+FILE = "prefect.yaml"
+JOB_VARIABLES: dict[str, dict[str, Any]] = {
+    "process": {},
+    "docker": {"image_pull_policy": "IfNotPresent", "auto_remove": True},
+    "kubernetes": {"image_pull_policy": "IfNotPresent", "finished_job_ttl": 86_400},
+}
+"""By type of work pool, what its jobs are started with, beside the image. Never a secret: Prefect shows them."""
+
+
+def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> int:
+    """Deploy all that `prefect.yaml` in `folder` describes, to a work pool that is made if it is not there.
+
+    Args:
+        folder: of the project.
+        pool: the name of the work pool.
+        kind: its type.
+        image: with the project installed, for the types whose runs take place in containers.
+        destination: that the deployments sync to; as the file says where empty.
+
+    Returns:
+        The exit code of `prefect deploy`.
+
+    Raises:
+        SettingsError: there is no such type, destination or file, an image is missing, or the pool is of another type.
+    """
+    if destination:
+        warehouse(destination)
+    if kind not in JOB_VARIABLES:
+        raise unknown("type of work pool", kind, JOB_VARIABLES)
+    if (kind != "process") != bool(image):
+        raise SettingsError(f"a work pool of type {kind} {'takes no' if image else 'needs an'} --image")
+    described = description(folder, pool, kind, image, destination)
+    with get_client(sync_client=True) as client:
+        _make_pool(client, pool, kind)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(described, file)
+        file.flush()
+        prefect = str(Path(sys.executable).with_name("prefect"))
+        words = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", file.name]
+        return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603
+
+
+def description(folder: Path, pool: str, kind: str, image: str, destination: str = "") -> dict[str, Any]:
+    """What `prefect.yaml` says, for this work pool and destination. Raises SettingsError where there is no file."""
+    path = folder / FILE
+    if not path.is_file():
+        raise SettingsError(f"no {FILE} in {folder}: deploy from the folder of the project")
+    described: dict[str, Any] = yaml.safe_load(path.read_text())
+    described["build"] = [{QUEUE_STEP: {"pool": pool, "queue": QUEUE}}]
+    if destination and READING in warehouse(destination).without:
+        described["deployments"] = [one for one in described["deployments"] if one["name"] != FRESHNESS]
+    variables = JOB_VARIABLES[kind] | ({"image": image} if image else {})
+    for deployment in described["deployments"]:
+        deployment["work_pool"] = deployment["work_pool"] | {"name": pool, "job_variables": variables}
+        deployment["parameters"] = deployment["parameters"] | ({"destination": destination} if destination else {})
+    return described
+
+
+def _make_pool(client: SyncPrefectClient, name: str, kind: str) -> None:
+    try:
+        found = client.read_work_pool(name).type
+    except ObjectNotFound:
+        template = run_coro_as_sync(get_default_base_job_template_for_infrastructure_type(kind))
+        client.create_work_pool(WorkPoolCreate(name=name, type=kind, base_job_template=template or {}))
+        return
+    if found != kind:
+        raise SettingsError(f"the work pool {name} is of type {found}, not {kind}: change --type or --pool")
+
+
+def one_run_at_a_time(pool: str, queue: str) -> None:
+    """A build step: the queue of the syncs, made if it is not there, gives its worker one run at a time."""
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_work_queue_by_name(queue, work_pool_name=pool)
+        except ObjectNotFound:
+            found = client.create_work_queue(queue, work_pool_name=pool)
+        client.update_work_queue(found.id, concurrency_limit=ONE_RUN)

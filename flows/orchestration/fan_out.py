@@ -1,0 +1,149 @@
+"""Where the lists of a sync are read: in threads of the run, by Dask, or in flow runs of their own."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.common.errors import SettingsError
+from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.extract import patient
+from flows.source.endpoints import ENDPOINTS
+from flows.source.settings import common_settings, variable
+
+THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
+SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
+LISTS_AT_ONCE = 8
+"""Of a connection, in threads. How many requests are under way at once is a setting of the source."""
+THREADS_PER_PROCESS = 4
+ACCOUNTS_AT_ONCE = 64
+"""Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
+
+Submit = Callable[[Run, str, str | None], Any]
+"""Has a list of a run read: a resource and an account; returns a Prefect future, or what is waited for like one."""
+
+
+def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
+    """A way to have lists read, as the settings say, for as long as the block lasts.
+
+    Raises:
+        SettingsError: the setting is wrong, the extra is missing, or nobody is at the address.
+    """
+    how = common_settings().fan_out
+    if how == THREADS:
+        return _threads(runs)
+    if how == DEPLOYMENT:
+        return _deployment(runs)
+    if how == DASK or how.startswith(SCHEDULER):
+        return _dask(runs, how)
+    raise SettingsError(f"{variable('fan_out')} is {how!r}: use {THREADS}, {DASK}, tcp://host:port or {DEPLOYMENT}")
+
+
+@contextmanager
+def _threads(runs: Runs) -> Iterator[Submit]:
+    """The threads of the flow; of several connections each has its own, or one that waits for its budget held all."""
+    if len(runs.known) == 1:
+        yield _in_a_thread
+        return
+    with ExitStack() as stack:
+        pools: dict[str, Any] = {run.connection: ThreadPoolTaskRunner(max_workers=LISTS_AT_ONCE) for run in runs.known}
+        for pool in pools.values():
+            stack.enter_context(pool)
+        stack.push(partial(_hurry, runs))
+
+        def submit(run: Run, resource: str, account: str | None) -> Any:
+            return pools[run.connection].submit(patient(run), _parameters(run, resource, account))
+
+        yield submit
+
+
+def _hurry(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
+    """Have the threads end where the run is interrupted: they are waited for, and may wait for their budget."""
+    if kind:
+        for run in runs.known:
+            tools_of(run).client.give_up("the run was interrupted")
+
+
+def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:
+    return patient(run).submit(run, resource, account)
+
+
+def _parameters(run: Run, resource: str, account: str | None) -> dict[str, Any]:
+    return {"run": run, "resource": resource, "account": account}
+
+
+@contextmanager
+def _dask(runs: Runs, how: str) -> Iterator[Submit]:
+    from flows.orchestration.coordinator import coordinating
+
+    with coordinating(runs.known) as url, _dask_runner(how) as runner:
+
+        def submit(run: Run, resource: str, account: str | None) -> Any:
+            return runner.submit(patient(run), _parameters(replace(run, coordinator=url), resource, account))
+
+        yield submit
+
+
+@contextmanager
+def _dask_runner(how: str) -> Iterator[Any]:
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError:
+        raise SettingsError("reading with Dask needs the extra: pip install 'drip-flows[dask]'") from None
+    local = {"n_workers": os.cpu_count(), "threads_per_worker": THREADS_PER_PROCESS, "dashboard_address": None}
+    make = partial(DaskTaskRunner, cluster_kwargs=local) if how == DASK else partial(DaskTaskRunner, address=how)
+    with make() as runner:
+        try:
+            _ = runner.client
+        except OSError as error:
+            raise SettingsError(f"no Dask scheduler at {how}: {error}; see {variable('fan_out')}") from None
+        yield runner
+
+
+@contextmanager
+def _deployment(runs: Runs) -> Iterator[Submit]:
+    """A flow run for each account, on a work pool; lists that belong to none are read in this run."""
+    from flows.extract_account import extract_elsewhere
+    from flows.orchestration.coordinator import coordinating
+
+    started: dict[tuple[str, str], Any] = {}
+    pool: Any = ThreadPoolTaskRunner(max_workers=ACCOUNTS_AT_ONCE)
+    with coordinating(runs.known) as url, pool as runner:
+
+        def submit(run: Run, resource: str, account: str | None) -> Any:
+            if account is None:
+                return _in_a_thread(run, resource, account)
+            name = (run.connection, account)
+            if name not in started:
+                lists = [one for one in run.resources if ENDPOINTS[one].per_account]
+                parameters = {"run": replace(run, coordinator=url), "account": account, "resources": lists}
+                started[name] = runner.submit(extract_elsewhere, parameters)
+            return ListOfAccount(started[name], resource)
+
+        yield submit
+
+
+@dataclass
+class ListOfAccount:
+    """One list of an account whose lists are all read in one flow run; waited for like a Prefect future."""
+
+    account: Any
+    resource: str
+
+    def wait(self) -> None:
+        """Until the flow run has ended."""
+        self.account.wait()
+
+    @property
+    def state(self) -> State[Any]:
+        """Completed with what landed, or failed with why the list, or all of the account, did not."""
+        if not self.account.state.is_completed():
+            return self.account.state  # type: ignore[no-any-return]
+        result = self.account.state.result()[self.resource]
+        return Failed(data=result) if isinstance(result, Exception) else Completed(data=result)

@@ -1,0 +1,117 @@
+"""Progress of a run in Prefect, while it runs."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from flows.common.events import Event, ListRead, ListsPlanned, PageLanded, Said, listening
+from flows.orchestration.artifacts import FAILURES
+from flows.pipeline.sync_log import ListName
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_KEY = "drip-sync-progress"
+SECONDS = 2.0
+"""Between two updates, each of which costs 20 to 30 ms, most of them in Prefect's server."""
+READING = 90.0
+"""Percent that are for reading the lists; the rest is for loading them."""
+FINISHED, BROKEN_OFF = "finished", "broken off"
+
+
+class Progress:
+    """Counts events, from any thread, into a percentage and a sentence."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._parts: dict[ListName, float] = {}
+        self._rows: dict[ListName, int] = {}
+        self._planned = 0
+        self._said = ""
+
+    def on(self, event: Event) -> None:
+        """Take an event into account."""
+        with self._lock:
+            match event:
+                case ListsPlanned(lists):
+                    self._planned = lists
+                    self._parts.clear()  # of the accounts, which are read before and are not among the planned lists
+                    self._rows.clear()
+                case PageLanded(resource, account, rows, of, connection):
+                    self._rows[connection, resource, account] = rows
+                    # Without pages: all of it.
+                    self._parts[connection, resource, account] = min(rows / of, 1.0) if of else 1.0
+                case ListRead(resource, account, connection=connection):
+                    self._parts[connection, resource, account] = 1.0
+                case Said(text):
+                    self._said = text
+
+    def percent(self) -> float:
+        """How far the lists are read."""
+        with self._lock:
+            return round(READING * min(sum(self._parts.values()) / max(self._planned, 1), 1.0), 1)
+
+    def sentence(self, last_word: str = "") -> str:
+        """Lists and rows so far, and what was said last."""
+        with self._lock:
+            read = sum(part == 1.0 for part in self._parts.values())
+            counts = f"{read:,} of {self._planned:,} lists read, {sum(self._rows.values()):,} rows"
+            return "; ".join(filter(None, (counts, last_word or self._said)))
+
+
+@contextmanager
+def progress_shown() -> Iterator[None]:
+    """Keep a progress artifact of the flow run up to date while the block lasts."""
+    progress = Progress()
+    artifact = _create(progress.sentence())
+    if artifact is None:
+        yield
+        return
+    try:
+        with listening(progress.on), _updated(artifact, progress):
+            yield
+    except Exception:
+        _update(artifact, progress.percent(), progress.sentence(BROKEN_OFF))
+        raise
+    _update(artifact, 100.0, progress.sentence(FINISHED))
+
+
+@contextmanager
+def _updated(artifact: UUID, progress: Progress) -> Iterator[None]:
+    """In a thread of its own, so that nothing in the block waits for Prefect."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_update_until, args=(stop, artifact, progress), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _update_until(stop: threading.Event, artifact: UUID, progress: Progress) -> None:
+    shown = ""
+    while not stop.wait(SECONDS):
+        if (sentence := progress.sentence()) != shown:
+            _update(artifact, progress.percent(), sentence)
+            shown = sentence
+
+
+def _create(sentence: str) -> UUID | None:
+    try:
+        artifact: Any = create_progress_artifact(0.0, key=PROGRESS_KEY, description=sentence)
+    except FAILURES as error:
+        logger.warning("progress cannot be shown in Prefect: %s", error)
+        return None
+    return cast(UUID, artifact)
+
+
+def _update(artifact: UUID, percent: float, sentence: str) -> None:
+    try:
+        update_progress_artifact(artifact, percent, sentence)
+    except FAILURES as error:
+        logger.warning("progress cannot be shown in Prefect: %s", error)

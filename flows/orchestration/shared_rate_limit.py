@@ -1,0 +1,106 @@
+"""The request budget within Prefect: shared by every process that uses the token, shown while it is waited for."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.base import PrefectHttpxSyncClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+from prefect.states import Running
+
+from flows.common.scrubbing import scrub
+from flows.source.client import DripClient
+from flows.source.settings import DripSettings
+
+logger = logging.getLogger(__name__)
+
+LIMIT_PREFIX = "drip-requests-"
+BUSY_SECONDS = 0.05
+WAITING = "WaitingForBudget"
+FAILURES = (httpx.HTTPError, PrefectException)
+
+
+class SharedBudget:
+    """The requests of one token as a Prefect global concurrency limit, whose slots decay over the window.
+
+    Every process that speaks to the same Prefect server takes its requests from it. The API's own count, in its
+    headers, has the last word; this keeps processes from using up the same rest at the same time.
+
+    Args:
+        prefect: an open client.
+        settings: the token, whose hash names the limit, and what it is granted.
+    """
+
+    def __init__(self, prefect: SyncPrefectClient, settings: DripSettings) -> None:
+        self.prefect, self.name = prefect, limit_name(settings)
+        self.per_second = settings.rate_limit / settings.rate_window
+        prefect.upsert_global_concurrency_limit_by_name(self.name, settings.rate_limit, self.per_second)
+
+    def lease(self, requests: int) -> float:
+        """Take so many requests: 0.0, or the seconds after which to ask again. Without Prefect none are refused."""
+        try:
+            self._increment(requests)
+        except FAILURES as error:
+            return self._seconds_after(error, requests)
+        return 0.0
+
+    def _increment(self, requests: int) -> None:
+        """One try: Prefect's client sleeps 2 s after a refusal, even where it is set to try no second time."""
+        client = self.prefect._client
+        slots = {"names": [self.name], "slots": requests, "mode": "rate_limit"}
+        request = client.build_request("POST", "/v2/concurrency_limits/increment", json=slots)
+        if isinstance(client, PrefectHttpxSyncClient) and client.enable_csrf_support:
+            client._add_csrf_headers(request)
+        httpx.Client.send(client, request).raise_for_status()
+
+    def _seconds_after(self, error: Exception, requests: int) -> float:
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+        if status == httpx.codes.LOCKED:
+            return requests / self.per_second
+        if status == httpx.codes.SERVICE_UNAVAILABLE:
+            return BUSY_SECONDS
+        logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
+        return 0.0
+
+
+class ShownWait:
+    """Shows a wait for the budget as the state of the flow run."""
+
+    def __init__(self, prefect: SyncPrefectClient, flow_run_id: UUID) -> None:
+        self.prefect, self.flow_run_id = prefect, flow_run_id
+
+    def show(self, sentence: str) -> None:
+        """Running, named after the wait and with the time it goes on; merely running where `sentence` is empty."""
+        state: State[Any] = Running(name=WAITING, message=scrub(sentence)) if sentence else Running()
+        try:
+            # Not forced: a run that somebody cancels meanwhile stays cancelled.
+            self.prefect.set_flow_run_state(self.flow_run_id, state)
+        except FAILURES as error:
+            logger.warning("the wait cannot be shown in Prefect: %s", error)
+
+
+def limit_name(settings: DripSettings) -> str:
+    """The name of the token's global concurrency limit, which tells nothing of the token."""
+    token = hashlib.blake2b(f"{settings.base_url}\0{settings.token}".encode(), digest_size=6)
+    return LIMIT_PREFIX + token.hexdigest()
+
+
+@contextmanager
+def budgets_in_prefect(clients: Sequence[DripClient]) -> Iterator[None]:
+    """Share and show each client's budget while the block, in a flow run, lasts."""
+    with get_client(sync_client=True) as prefect:
+        for client in clients:
+            client.budget.lease = SharedBudget(prefect, client.settings).lease
+            client.budget.waiting = ShownWait(prefect, UUID(flow_run.id)).show
+        try:
+            yield
+        finally:
+            for client in clients:
+                client.budget.lease = None

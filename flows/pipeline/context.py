@@ -1,0 +1,277 @@
+"""What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks.
+
+A sync has a run for each named connection, all of them in one flow run and one load; one run where none is named.
+"""
+
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+import pyarrow as pa
+
+from flows.common.errors import SettingsError, first_line
+from flows.common.events import Listener, emit, tell
+from flows.destinations.catalogue import HISTORY, DestinationName
+from flows.destinations.target import Target, resolve_target
+from flows.pipeline.sync_log import FULL
+from flows.source.client import DripClient
+from flows.source.decoding.decoder import Decoder
+from flows.source.endpoints import ENDPOINTS
+from flows.source.landing.landed_list import Unit
+from flows.source.landing.storage import Folder, folder_at, remove
+from flows.source.landing.zone import Landing, part_for
+from flows.source.settings import (
+    DEFAULT_HISTORY,
+    DripSettings,
+    check_history,
+    common_settings,
+    every_settings,
+    load_settings,
+)
+from flows.source.source import chosen_endpoints
+
+# Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
+pa.set_memory_pool(pa.system_memory_pool())
+
+PRIVATE_UMASK = 0o077
+DEFAULT_DATASET = "drip"
+MOST_TOOLS = 16
+"""Runs whose tools a process that reads for many flows keeps."""
+NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one account's subscribers are read.
+
+    Attributes:
+        mode: full or incremental.
+        why: for people.
+        since: of the incremental: who was created after it (ISO 8601, UTC) is asked for.
+    """
+
+    mode: str = FULL
+    why: str = ""
+    since: str = ""
+
+
+WHOLE = Choice()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Names and places of what one token syncs. It travels to every task as a parameter, so it holds no secret.
+
+    Attributes:
+        target: where to.
+        resources: names of the resources that are synced, in the order of the table.
+        landing: the landing zone for this token, base URL, destination and dataset.
+        columns: by resource, the columns that fields which the reference does not know have already.
+        id: unique; the name of the pipeline folder.
+        started: when, with time zone.
+        history: names of those resources whose history is kept.
+        choices: by account, how its subscribers are read; whole where nothing is said.
+        connection: the name of the connection; empty where none is named.
+        accounts: ids of those that are synced; None until they are known, and where the API did not tell.
+        coordinator: URL at which what is read away from the flow asks for its budget; empty where all is read in it.
+    """
+
+    target: Target
+    resources: tuple[str, ...]
+    landing: Landing
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    history: tuple[str, ...] = ()
+    choices: dict[str, Choice] = field(default_factory=dict)
+    connection: str = ""
+    accounts: tuple[str, ...] | None = None
+    coordinator: str = ""
+
+    def unit(self, resource: str, account_id: str | None) -> Unit:
+        """Where the list of one account lands."""
+        return self.landing.unit(ENDPOINTS[resource], account_id, self.choice(resource, account_id).since)
+
+    def choice(self, resource: str, account_id: str | None) -> Choice:
+        """How the list of one account is read."""
+        return self.choices.get(account_id or "", WHOLE) if ENDPOINTS[resource].freezable else WHOLE
+
+    @property
+    def pipeline_folder(self) -> Folder:
+        """dlt's working folder of this run alone: a package that failed to load never meets another run."""
+        return self.landing.work / "pipelines" / self.id
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one sync: one for each connection, in the order of the setting; a single one where none is named.
+
+    All have the same id, start, target, resources, columns and history.
+    """
+
+    each: tuple[Run, ...]
+
+    @property
+    def common(self) -> Run:
+        """Any of them, for what is the same in all."""
+        return self.each[0]
+
+    @property
+    def known(self) -> list[Run]:
+        """Those whose accounts are known."""
+        return [run for run in self.each if run.accounts is not None]
+
+    def of(self, connection: str) -> Run:
+        """The run of one connection."""
+        return next(run for run in self.each if run.connection == connection)
+
+    def with_columns(self, columns: dict[str, dict[str, str]]) -> "Runs":
+        """The same, with the columns that the destination has."""
+        return Runs(tuple(replace(run, columns=columns) for run in self.each))
+
+
+class Tools:
+    """What the tasks of a run share within a process: the client with its budget, the decoders.
+
+    Args:
+        connection: whose; empty where none is named.
+
+    Attributes:
+        emit: passes an event of the progress on.
+    """
+
+    def __init__(self, connection: str) -> None:
+        self.settings = load_settings(connection)
+        self.client = DripClient(self.settings, say=partial(_tell, connection))
+        self.emit: Listener = emit
+        self._decoders: dict[str, Decoder] = {}
+        self._making = threading.Lock()
+
+    def decoder(self, resource: str, known: Iterable[str] = ()) -> Decoder:
+        """The decoder of a resource, which has learned from all its lists so far, and starts with `known` fields."""
+        with self._making:
+            if resource not in self._decoders:
+                endpoint = ENDPOINTS[resource].of(self.settings.connection)
+                self._decoders[resource] = Decoder(endpoint, known=known)
+            return self._decoders[resource]
+
+
+class ToolsAway(Tools):
+    """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
+
+    def __init__(self, run: Run) -> None:
+        from flows.orchestration.remote_rate_limit import RemoteBudget
+        from flows.orchestration.secret_blocks import use_secret_blocks
+
+        use_secret_blocks("")
+        super().__init__(run.connection)
+        budget = RemoteBudget(self.settings, self.client.stop, run.coordinator, run.id)
+        self.client.budget, self.emit = budget, budget.landed
+
+
+_tools: dict[tuple[str, str], Tools] = {}
+_making = threading.Lock()
+
+
+def tools_of(run: Run) -> Tools:
+    """The tools of a run in this process, made when first asked for. The flow's own process asks first of all."""
+    name = (run.id, run.connection)
+    with _making:
+        if name not in _tools:
+            _tools[name] = ToolsAway(run) if run.coordinator else Tools(run.connection)
+            for old in list(_tools)[:-MOST_TOOLS] if run.coordinator else ():  # nobody tells a worker of a run's end
+                del _tools[old]
+        return _tools[name]
+
+
+def prepare(
+    resources: Sequence[str] | None,
+    destination: DestinationName,
+    dataset: str,
+    history: bool | Sequence[str] | None = None,
+) -> Runs:
+    """Check everything that can be checked without a request.
+
+    Args:
+        resources: that are wanted; the usual ones where empty.
+        destination: the name of the dlt destination.
+        dataset: the schema that the tables are in.
+        history: whose history is kept; True and None: of those in the settings, False: of none.
+
+    Raises:
+        SettingsError: naming the setting to change.
+    """
+    each = every_settings()
+    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
+    target = resolve_target(destination, dataset)
+    common = common_settings()
+    historic = _historic(chosen, history, common)
+    if historic:
+        target.kind.refuse(HISTORY, NO_HISTORY)
+    landings = [_landing(settings, target) for settings in each]
+    target.check(common)
+    first = Run(target, chosen, landings[0], history=historic)
+    from flows.pipeline.name_conflicts import check_relations  # it is built on runs
+
+    check_relations(first)
+    return Runs(
+        tuple(
+            replace(first, landing=landing, connection=settings.connection)
+            for settings, landing in zip(each, landings, strict=True)
+        )
+    )
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Have every file that is made in the block readable by the user alone: databases, their logs, what landed."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def clean_up(runs: Runs) -> None:
+    """Forget the tools and dlt's working folder of runs that have ended, well or not."""
+    with _making:
+        for run in runs.each:
+            _tools.pop((run.id, run.connection), None)
+    remove(runs.common.pipeline_folder)
+
+
+def _tell(connection: str, text: str) -> None:
+    """Say a sentence of the client, with the connection's name before it if it has one."""
+    tell(f"{connection}: {text}" if connection else text)
+
+
+def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
+    """The resources of a run whose history is kept. Raises SettingsError."""
+    if isinstance(wanted, bool):
+        names: Sequence[str] = (settings.history or DEFAULT_HISTORY) if wanted else ()
+    else:
+        names = settings.history if wanted is None else wanted
+    check_history(names, "history")
+    return tuple(name for name in resources if name in names)
+
+
+def _landing(settings: DripSettings, target: Target) -> Landing:
+    named = (settings.connection,) if settings.connection else ()
+    place = settings.landing
+    try:
+        root = folder_at(place)
+        place = str(root)
+        part = part_for(settings.base_url, settings.token, target.location, target.dataset, *named)
+        landing = Landing(root, part)
+        landing.prepare()
+    except SettingsError:
+        raise
+    except Exception as error:  # a bucket's own errors are of no common kind
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise SettingsError(f"cannot write to {place} ({reason}): change SOURCES__DRIP__LANDING") from None
+    return landing

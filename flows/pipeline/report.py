@@ -1,0 +1,299 @@
+"""The report: what the API has, what landed, what is in the destination now, and what to do where they differ."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+import msgspec
+from prefect import task
+
+from flows.common.output_guard import without_secrets
+from flows.common.scrubbing import scrub
+from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.extract import Failure, Landed
+from flows.pipeline.load import Loaded, pipeline_of
+from flows.pipeline.sync_log import COLUMNS, FULL, SYNCS_TABLE, TOTAL_ROWS, LastTime, last_time, list_name
+from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
+from flows.source.schema import texts
+
+
+class ListReport(msgspec.Struct):
+    """One line of the report: one list of one account.
+
+    Attributes:
+        api_rows: rows by the API, None where it could not be asked.
+        landed: distinct rows that came.
+        loaded: rows in the destination now of what was read, None where nothing was loaded.
+        total: rows of the whole list in the destination now, None where that is not known.
+        before: rows of the whole list after the last sync of it, None where there was none.
+        complete: what came was proven to be all there is, and is all there is in the destination.
+        note: why not; empty where it is.
+        mode: full, or incremental: then `api_rows`, `landed` and `loaded` are of the part that was asked for.
+        why: it was read so, where that was chosen.
+        saved: requests that reading all of it would have cost more.
+        connection: that it was read by; empty where none is named.
+    """
+
+    account: str | None
+    resource: str
+    api_rows: int | None = None
+    landed: int | None = None
+    loaded: int | None = None
+    total: int | None = None
+    before: int | None = None
+    repeated: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    note: str = ""
+    mode: str = FULL
+    why: str = ""
+    saved: int = 0
+    connection: str = ""
+
+
+class Spent(msgspec.Struct):
+    """The requests of one token: `spent` in the run, and `left` by the API, None where it did not say."""
+
+    connection: str
+    spent: int
+    left: int | None
+
+
+@dataclass(eq=False)
+class SyncReport:
+    """What a run did.
+
+    Attributes:
+        budgets: of each token.
+        seconds_before: that the last sync of as many lists took; None where there was none.
+        stopped: why, in a line, the run could not do its work at all; empty where it could.
+        shared: a sentence for each account that several connections see.
+        asked: when the run was asked for. It may have waited since then, for the database or for Prefect.
+    """
+
+    run: str
+    started: datetime
+    finished: datetime
+    location: str
+    dataset: str
+    lists: list[ListReport] = field(default_factory=list)
+    budgets: list[Spent] = field(default_factory=list)
+    seconds_before: float | None = None
+    stopped: str = ""
+    shared: list[str] = field(default_factory=list)
+    asked: datetime | None = None
+
+    @property
+    def requests(self) -> int:
+        """Spent, by all tokens."""
+        return sum(budget.spent for budget in self.budgets)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, with the wait until it could begin."""
+        return (self.finished - self.started).total_seconds() + self.waited
+
+    @property
+    def waited(self) -> float:
+        """Seconds until it could begin."""
+        return (self.started - (self.asked or self.started)).total_seconds()
+
+    @property
+    def failures(self) -> list[ListReport]:
+        """The lists that did not arrive whole."""
+        return [line for line in self.lists if not line.complete]
+
+    @property
+    def exit_code(self) -> int:
+        """0: all arrived; 1: some lists did not; 2: nothing could start, or the token was refused."""
+        if self.stopped:
+            return 2
+        return 1 if self.failures else 0
+
+    def summary(self) -> str:
+        """The run in one line."""
+        if self.stopped:
+            return self.stopped
+        accounts, lists = len({line.account for line in self.lists if line.account}), len(self.lists)
+        rows = sum(line.total or 0 for line in self.lists)
+        text = (
+            f"{rows:,} rows of {counted(accounts, 'account')} ({counted(lists, 'list')}) in {self.location}, "
+            f"dataset {self.dataset}{self._part()}; {self.requests} requests, {self.seconds:.1f} s"
+        )
+        bad = len(self.failures)
+        return f"{text}; {bad} of {lists} lists did not arrive whole" if bad else text
+
+    def _part(self) -> str:
+        """How many rows were read, where some lists were read in part."""
+        if all(line.mode == FULL for line in self.lists):
+            return ""
+        return f", {sum(line.landed or 0 for line in self.lists):,} of them read this time"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def stopped_report(runs: Runs, reason: str) -> SyncReport:
+    """The report of a run that could not do its work."""
+    return _empty_report(runs, stopped=scrub(reason))
+
+
+@task(name="report", persist_result=False)
+@without_secrets
+def report(
+    runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
+) -> SyncReport:
+    """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
+    result = reconcile(runs, landed, failures, loaded)
+    result.shared = list(shared)
+    pipeline = pipeline_of(runs.common)
+    target = runs.common.target
+    with target.reader(pipeline) as client:
+        compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
+    _keep(pipeline, runs.common, result)
+    for run in runs.each:
+        _put_away(run, [line for line in result.lists if line.connection == run.connection])
+    return result
+
+
+def reconcile(runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+    """Compare, list by list, what the API said with what came and with what the destination holds now."""
+    resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
+    lists = [_line(runs.of(one.connection), one, loaded) for one in landed if one.resource in runs.common.resources]
+    lists += [_failed_line(runs.of(failure.connection), failure, loaded) for failure in failures]
+    lists.sort(key=lambda one: (connections.index(one.connection), one.account or "", resources.index(one.resource)))
+    return _empty_report(runs, lists=lists)
+
+
+def _failed_line(run: Run, failure: Failure, loaded: Loaded) -> ListReport:
+    return ListReport(
+        failure.account,
+        failure.resource,
+        total=_total(failure.resource, failure.account, loaded),
+        note=failure.message,
+        mode=run.choice(failure.resource, failure.account).mode,
+        connection=run.connection,
+    )
+
+
+def _total(resource: str, account: str | None, loaded: Loaded) -> int | None:
+    """Rows in the destination of an account's list; None for a list that each token has one of."""
+    return loaded.rows[resource].get(account, 0) if account else None
+
+
+def _line(run: Run, one: Landed, loaded: Loaded) -> ListReport:
+    outcome, choice = one.outcome, run.choice(one.resource, one.account)
+    expected = len(run.accounts or ()) if one.resource == ACCOUNTS.resource else outcome.rows
+    count = _count(run, one, loaded)
+    differs = count != expected
+    note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
+    return ListReport(
+        account=one.account,
+        resource=one.resource,
+        api_rows=outcome.api_rows,
+        landed=expected,
+        loaded=count,
+        total=_total(one.resource, one.account, loaded) if one.account else count,
+        repeated=outcome.repeated,
+        quarantined=outcome.quarantined,
+        seconds=round(one.seconds, 2),
+        complete=outcome.complete and not differs,
+        note=note,
+        mode=choice.mode,
+        why=choice.why,
+        saved=_saved(run, one, loaded) if one.part else 0,
+        connection=run.connection,
+    )
+
+
+def compare(result: SyncReport, last: LastTime) -> None:
+    """Note beside the result what was there the last time."""
+    result.seconds_before = last.seconds
+    for line in result.lists:
+        line.before = last.rows.get(list_name(line.connection, line.resource, line.account))
+
+
+def _count(run: Run, one: Landed, loaded: Loaded) -> int:
+    """Rows in the destination that can be compared with those that came."""
+    rows = loaded.rows[one.resource]
+    if one.part:
+        return loaded.arrived.get(one.account or "", 0)
+    if ENDPOINTS[one.resource].per_account:
+        return rows.get(one.account, 0)
+    return sum(rows.get(key, 0) for key in _keys(run, one.resource))
+
+
+def _keys(run: Run, resource: str) -> Iterable[str]:
+    """The rows that a run has of a list that each token has one of: another token may have put its own beside them."""
+    if resource == ACCOUNTS.resource:
+        return run.accounts or ()
+    return {key for table in run.unit(resource, None).tables() for key in texts(table, ENDPOINTS[resource].key)}
+
+
+def _saved(run: Run, one: Landed, loaded: Loaded) -> int:
+    """Requests that the whole list would have cost more than the part that was read."""
+    pages = len(run.unit(one.resource, one.account).files())
+    whole = loaded.rows[one.resource].get(one.account, 0) / (ENDPOINTS[one.resource].per_page or 1)
+    return max(0, math.ceil(whole) - pages)
+
+
+def _empty_report(runs: Runs, **known: Any) -> SyncReport:
+    run = runs.common
+    budgets = [(one.connection, tools_of(one).client.budget) for one in runs.each]
+    return SyncReport(
+        run=run.id,
+        started=run.started,
+        finished=datetime.now(UTC),
+        location=run.target.location,
+        dataset=run.target.dataset,
+        budgets=[Spent(connection, budget.requests, budget.remaining) for connection, budget in budgets],
+        **known,
+    )
+
+
+def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
+    """Append one row per list to `_syncs`."""
+    head = {"run": result.run, "started": result.started, "finished": result.finished}
+    rows = [
+        head
+        | {
+            "mode": line.mode,
+            CONNECTION: line.connection or None,
+            "account": line.account,
+            "resource": line.resource,
+            "api_rows": line.api_rows,
+            "landed_rows": line.landed,
+            "loaded_rows": line.loaded,
+            TOTAL_ROWS: line.total,
+            "quarantined_rows": line.quarantined,
+            "complete": line.complete,
+            "history": line.resource in run.history,
+            "note": line.note.replace("\0", r"\0"),  # the API's own words may hold what PostgreSQL does not
+        }
+        for line in result.lists
+    ]
+    syncs = dlt.resource(
+        rows,
+        name=SYNCS_TABLE,
+        write_disposition="append",
+        columns=COLUMNS,
+        table_format=run.target.kind.table_format,
+    )
+    pipeline.run(syncs, loader_file_format="parquet")
+
+
+def _put_away(run: Run, lists: Sequence[ListReport]) -> None:
+    """What is reconciled is removed, or kept where no later run takes it for its own; the rest is gone on from."""
+    keep = tools_of(run).settings.keep_landing
+    for line in lists:
+        if line.complete:
+            unit = run.unit(line.resource, line.account)
+            run.landing.keep(unit, run.id) if keep else unit.clear()
+    if not keep and all(line.complete for line in lists):
+        run.landing.remove()

@@ -1,0 +1,85 @@
+"""Views beside the tables. A view is always in step with its table, whatever happens to a load."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dlt
+
+from flows.destinations.catalogue import VIEWS
+from flows.destinations.schemas import TRIAL, quoted
+from flows.pipeline.changes import COLUMNS as SUBSCRIBER_CHANGES_COLUMNS
+from flows.pipeline.changes import VIEW as SUBSCRIBER_CHANGES
+from flows.pipeline.changes import changes_query
+from flows.pipeline.context import Run
+from flows.pipeline.history import history_table
+
+SUBSCRIBER_TAGS = "subscriber_tags"
+SUBSCRIBERS = "subscribers"
+VIEW_COLUMNS = {
+    SUBSCRIBER_TAGS: ("account_id", "subscriber_id", "tag"),
+    SUBSCRIBER_CHANGES: SUBSCRIBER_CHANGES_COLUMNS,
+}
+
+TAGS_OF = {
+    "duckdb": """
+        SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag.value ->> '$' AS tag
+        FROM {table} AS person, json_each(person.tags) AS tag
+        WHERE json_type(person.tags) = 'ARRAY' AND json_type(tag.value) = 'VARCHAR'
+    """,
+    "postgres": """
+        SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag #>> '{{}}' AS tag
+        FROM {table} AS person, jsonb_array_elements(
+            CASE WHEN jsonb_typeof(person.tags) = 'array' THEN person.tags ELSE '[]' END
+        ) AS tag
+        WHERE jsonb_typeof(tag) = 'string'
+    """,
+}
+"""By dialect: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
+
+
+def view_queries(run: Run, name: Callable[[str], str]) -> dict[str, str]:
+    """The views that a run makes, each with its SELECT.
+
+    Args:
+        run: which resources it syncs, and whose history it keeps.
+        name: qualifies the name of a table.
+    """
+    dialect, queries = run.target.kind.dialect, {}
+    if SUBSCRIBERS in run.resources:
+        queries[SUBSCRIBER_TAGS] = TAGS_OF[dialect].format(table=name(SUBSCRIBERS))
+    if SUBSCRIBERS in run.history:
+        queries[SUBSCRIBER_CHANGES] = changes_query(dialect, name(history_table(SUBSCRIBERS)))
+    return queries
+
+
+def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
+    """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept.
+
+    In PostgreSQL a view that is as it should be is left alone: only its owner may replace it.
+    """
+    if VIEWS in run.target.kind.without:
+        return
+    with pipeline.sql_client() as client:
+        for view, query in view_queries(run, client.make_qualified_table_name).items():
+            if not (run.target.name == "postgres" and is_current(client.execute_sql, run.target.dataset, view, query)):
+                client.execute_sql(f"CREATE OR REPLACE VIEW {client.make_qualified_table_name(view)} AS {query}")
+
+
+def is_current(execute: Callable[[str], Any], dataset: str, view: str, query: str) -> bool:
+    """Whether PostgreSQL has a view with this query. It keeps no text, so both are compared as it writes them.
+
+    Args:
+        execute: runs a statement outside of a transaction and returns its rows.
+        dataset: the schema of the view.
+        view: its name.
+        query: the SELECT that it should be.
+    """
+    there = quoted(dataset, view)
+    ((is_there,),) = execute(f"SELECT to_regclass('{there}') IS NOT NULL")
+    if not is_there:
+        return False
+    trial = quoted("pg_temp", TRIAL + "_view")
+    execute(f"CREATE OR REPLACE TEMPORARY VIEW {quoted(TRIAL + '_view')} AS {query}")
+    ((same,),) = execute(f"SELECT pg_get_viewdef('{trial}'::regclass) = pg_get_viewdef('{there}'::regclass)")
+    execute(f"DROP VIEW {trial}")
+    return bool(same)

@@ -1,0 +1,255 @@
+"""From the bytes of a reply to an Arrow table in the shape of the record, losing nothing on the way.
+
+The whole page is decoded at once into typed records. Where the API sends a field that the record does not
+know, or a value that does not fit, the type is widened for good and the page decoded again, so the fast path
+stays the rule. What is no record at all is quarantined.
+"""
+
+import functools
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from flows.source.decoding.arrow import as_kind, fields_of, key_text, misfits, to_table
+from flows.source.decoding.column_names import ColumnNames
+from flows.source.decoding.malformed_json import without_bad_unicode, without_deep_records
+from flows.source.decoding.unportable_values import NUL, portable
+from flows.source.endpoints import ACCOUNTS, Endpoint
+from flows.source.errors import WRONG_BASE, UnreadableReply
+from flows.source.records import Json
+from flows.source.schema import arrow_schema, field_types
+
+NULL = msgspec.Raw(b"null")
+NOT_A_RECORD = "not a record"
+NO_KEY = "no key"
+NOT_UNICODE = "text that is not valid Unicode"
+NO_UNICODE = (UnicodeDecodeError, msgspec.DecodeError, pa.ArrowInvalid)
+"""Raised, by whoever makes text of it first, for a page with such text; the client has found it to be JSON."""
+OTHER_FIELDS = "_other_fields"
+"""The column, a JSON object, of unknown fields that get no column of their own."""
+MOST_UNKNOWN = 100
+"""Unknown fields that get a column each; more are no new fields of the API but data in their names."""
+AWKWARD = re.compile(r'[\\"\x00-\x1f]|^\s*$|^_other_fields$|^.{200,}$')
+"""Field names that no column can be named after."""
+TOO_DEEP = "nested too deep"
+NUL_KEY = "a key with a NUL character, which not every database can hold"
+BAD_ACCOUNT = "an account id that is not digits"
+
+
+class Meta(msgspec.Struct):
+    """The counts of a paginated reply, None where the API left them out or wrote something else."""
+
+    total_count: int | None = None
+    total_pages: int | None = None
+
+
+class Quarantined(msgspec.Struct):
+    """A record that fits no table, as it came."""
+
+    reason: str
+    record: str
+
+
+@dataclass
+class Decoded:
+    """One page: rows that fit, records that do not, and the counts that go with them.
+
+    Attributes:
+        table: one row per distinct key, the last one where a key repeats; declared columns, then extra ones.
+        keys: of its rows.
+        received: records in the reply.
+        repeated: records whose key came again in the same page.
+        meta: the API's own counts; None where the reply had none.
+    """
+
+    table: pa.Table
+    keys: list[str]
+    received: int
+    repeated: int
+    meta: Meta | None
+    quarantine: list[Quarantined] = field(default_factory=list)
+
+
+class Decoder:
+    """Decodes the pages of one endpoint; safe to share between threads.
+
+    Args:
+        endpoint: whose pages.
+        names: names the columns of unknown fields.
+        known: unknown fields that have a column already; others get one while there are few enough.
+    """
+
+    def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None, known: Iterable[str] = ()) -> None:
+        self.endpoint = endpoint.alone
+        self.names = names or ColumnNames(arrow_schema(endpoint).names)
+        self._types = field_types(endpoint.record)
+        self._unknown: set[str] = {*known} - {OTHER_FIELDS}
+        self._loose: set[str] = set()
+        self._widening = threading.Lock()
+        self._record: type[msgspec.Struct] = endpoint.record
+        self._is_accounts = endpoint.record is ACCOUNTS.record
+
+    def decode(
+        self, body: bytes, account_id: str | None, url: str = "", fields: dict[str, msgspec.Raw] | None = None
+    ) -> Decoded:
+        """The page in `body`, or in its `fields` where these are known. Raises UnreadableReply: there is no list."""
+        try:
+            return self._decode(body, account_id, url, [], fields)
+        except RecursionError:
+            shallow, deep = without_deep_records(body)
+            quarantine = [Quarantined(TOO_DEEP, one) for one in deep]
+        except NO_UNICODE:
+            shallow, bad = without_bad_unicode(body, self.endpoint.selector)
+            quarantine = [Quarantined(NOT_UNICODE, one) for one in bad]
+        try:
+            return self._decode(shallow, account_id, url, quarantine)
+        except RecursionError:
+            raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
+
+    def _advice(self) -> str:
+        """What to do about a reply without the list; where even the accounts are missing, it is not the API's."""
+        return f"; {WRONG_BASE}" if self.endpoint.resource == ACCOUNTS.resource else ""
+
+    def _decode(
+        self,
+        body: bytes,
+        account_id: str | None,
+        url: str,
+        quarantine: list[Quarantined],
+        fields: dict[str, msgspec.Raw] | None = None,
+    ) -> Decoded:
+        envelope = fields or msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        raw = envelope.get(self.endpoint.selector)
+        if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
+            raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}{self._advice()}")
+        rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
+        received = len(rows) + len(quarantine)
+        keyed = self._with_keys(rows, quarantine)
+        last = dict(keyed)
+        keys = list(last)
+        table = to_table(self.endpoint, list(last.values()), keys, account_id, self.names)
+        table = portable(table, self.endpoint, body)
+        return Decoded(table, keys, received, len(keyed) - len(last), _meta(envelope), quarantine)
+
+    def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
+        """A list of strings as records of one field."""
+        values, key = _each(raw, str, quarantine), self.endpoint.key
+        return [self.endpoint.record(**{key: value}) for value in values]
+
+    def _records(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
+        try:
+            return _decode_list(raw, self._record)
+        except msgspec.ValidationError:
+            wide = self._widen(raw)
+            return _each(raw, wide, quarantine, functools.partial(self._folded, wide))
+
+    def _widen(self, raw: msgspec.Raw) -> type[msgspec.Struct]:
+        """Learn the page's unknown fields and misfit values, and build the record type that takes them."""
+        with self._widening:
+            for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
+                if as_kind(item, self._record) is None:
+                    self._learn(as_kind(item, dict[str, msgspec.Raw]) or {})
+            self._record = self._wide_record()
+            return self._record
+
+    def _folded(self, wide: type[msgspec.Struct], item: msgspec.Raw) -> Any:
+        """A record with the unknown fields that get no column of their own gathered in one; None if it is none."""
+        fields = as_kind(item, dict[str, msgspec.Raw])
+        if fields is None:
+            return None
+        columns = {field.encode_name for field in fields_of(wide)} - {OTHER_FIELDS}
+        known = {name: value for name, value in fields.items() if name in columns}
+        rest = {name: value for name, value in fields.items() if name not in known}
+        return as_kind(msgspec.Raw(msgspec.json.encode(known | {OTHER_FIELDS: rest})), wide)
+
+    def _learn(self, record: dict[str, msgspec.Raw]) -> None:
+        for name, value in record.items():
+            if name not in self._types:
+                if len(self._unknown) < MOST_UNKNOWN and not AWKWARD.search(name):
+                    self._unknown.add(name)
+            elif misfits(value, self._types[name]):
+                self._loose.add(name)
+
+    def _wide_record(self) -> type[msgspec.Struct]:
+        kinds = {name: Json if name in self._loose else kind for name, kind in self._types.items()}
+        known: list[Any] = [(name, kind, msgspec.UNSET if kind == Json else None) for name, kind in kinds.items()]
+        unknown = [
+            (f"unknown_{i}", Json, msgspec.field(default=msgspec.UNSET, name=name))
+            for i, name in enumerate([*sorted(self._unknown), OTHER_FIELDS])
+        ]
+        return msgspec.defstruct(
+            self._record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True, gc=False
+        )
+
+    def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
+        """Each row with its key; rows without one go to quarantine."""
+        found = [getattr(row, self.endpoint.key) for row in rows]
+        if not self._is_accounts and _are_plain(found):
+            return list(zip(found, rows, strict=True))
+        keyed = []
+        for row, value in zip(rows, found, strict=True):
+            key = key_text(value) or ""
+            if problem := self._key_problem(key):
+                quarantine.append(Quarantined(problem, msgspec.json.encode(row).decode()))
+            else:
+                keyed.append((key, row))
+        return keyed
+
+    def _key_problem(self, key: str) -> str:
+        """Account ids go into paths and SQL, so they are what the reference says, or nothing; no key has a NUL."""
+        if not key:
+            return NO_KEY
+        if NUL in key:
+            return NUL_KEY
+        return BAD_ACCOUNT if self._is_accounts and not is_account_id(key) else ""
+
+
+def _are_plain(keys: Sequence[Any]) -> bool:
+    """Whether all of a page's keys are texts that need no closer look: one look instead of a thousand."""
+    return set(map(type, keys)) == {str} and "" not in keys and NUL not in "".join(keys)
+
+
+def is_account_id(text: str) -> bool:
+    """Whether `text` is what the reference calls an account id: ASCII digits."""
+    return text.isascii() and text.isdigit()
+
+
+def _meta(envelope: dict[str, msgspec.Raw]) -> Meta | None:
+    """The counts in `meta`; a count that is no number is None, no `meta` object at all is None."""
+    counts = as_kind(envelope.get("meta", NULL), dict[str, msgspec.Raw])
+    if counts is None:
+        return None
+    found = {name: as_kind(counts[name], int) for name in Meta.__struct_fields__ if name in counts}
+    return Meta(**{name: value if value is None or value >= 0 else None for name, value in found.items()})
+
+
+def _decode_list(raw: msgspec.Raw, kind: Any) -> list[Any]:
+    return msgspec.json.decode(raw, type=list[kind])
+
+
+def _each(
+    raw: msgspec.Raw,
+    kind: Any,
+    quarantine: list[Quarantined],
+    otherwise: Callable[[msgspec.Raw], Any] = lambda item: None,
+) -> list[Any]:
+    """The items of the list that are a `kind`, or become one `otherwise`; the rest goes to quarantine."""
+    try:
+        return _decode_list(raw, kind)
+    except msgspec.ValidationError:
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    good = []
+    for item in items:
+        value = as_kind(item, kind)
+        if value is None:
+            value = otherwise(item)
+        if value is None:
+            quarantine.append(Quarantined(NOT_A_RECORD, bytes(item).decode()))
+        else:
+            good.append(value)
+    return good

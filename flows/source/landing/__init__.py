@@ -1,0 +1,1 @@
+"""The landing zone: pages of lists on disk or in a bucket."""

@@ -1,0 +1,82 @@
+"""Imports go one way, down the layers, and Prefect is only where it belongs."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+FLOWS = PROJECT / "flows"
+LAYERS = (
+    {"common"},
+    {"source", "sandbox"},
+    {"destinations"},
+    {"pipeline"},
+    {"dataset", "metrics"},
+    {"reporting", "maintenance", "charts"},
+    {"orchestration"},
+    {"sync", "extract_account", "freshness"},
+    {"cli"},
+    {"__main__"},
+)
+"""Lowest first. A module imports from its own folder and from lower layers."""
+WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness")
+LONGEST = 300
+"""Lines of a module."""
+MODULES = sorted(path for path in FLOWS.rglob("*.py") if path != FLOWS / "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(FLOWS).with_suffix(""))
+
+
+def part_of(path: Path) -> str:
+    """The folder of a module in `flows/`, or the flow that it is."""
+    return path.relative_to(FLOWS).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a module imports anywhere in its code."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer_of(part: str) -> int:
+    return next(number for number, parts in enumerate(LAYERS) if part in parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_down(path: Path) -> None:
+    own = part_of(path)
+    others = {name.split(".")[1] for name in imported(path) if name.startswith("flows.")} - {own}
+    assert not {part for part in others if layer_of(part) >= layer_of(own)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_prefect_is_used_by_flows_and_orchestration_alone(path: Path) -> None:
+    uses = any(name.split(".")[0] in ("prefect", "prefect_dask") for name in imported(path))
+    assert not uses or part_of(path) in WITH_PREFECT
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    files = {"flows." + name_of(path).replace("/", ".").removesuffix(".__init__"): path for path in MODULES}
+    needs = {name: {module_in(files, one) for one in imported(path)} - {name, ""} for name, path in files.items()}
+    while leaves := [name for name, needed in needs.items() if not needed & needs.keys()]:
+        for name in leaves:
+            del needs[name]
+    assert not needs
+
+
+def module_in(files: dict[str, Path], name: str) -> str:
+    """The module that a dotted name is of, or is; empty where it is none of ours."""
+    return next((one for one in (name, name.rpartition(".")[0]) if one in files), "")
