@@ -11,6 +11,9 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 
+NO_PREFECT: dict[str, str | None] = {"PREFECT_API_URL": ""}
+"""Syncs run without Prefect, as they do for whoever has no Prefect API."""
+
 
 def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **settings: str | None) -> Result:
     """Run `drip-flows` with `words`.
@@ -24,7 +27,7 @@ def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **setti
     with pytest.MonkeyPatch.context() as patch, _signal_handlers_kept():
         if folder:
             patch.chdir(folder)
-        return CliRunner().invoke(app, words, input=typed, env=settings, prog_name="drip-flows")
+        return CliRunner().invoke(app, words, input=typed, env=NO_PREFECT | settings, prog_name="drip-flows")
 
 
 def assert_plain_error(result: Result, *words: str) -> None:

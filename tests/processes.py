@@ -18,11 +18,14 @@ sys.stdin.read()
 
 
 def command(*words: str, folder: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `drip-flows` in a process of its own: for exit codes, signals, and what two processes do to each other."""
+    """Run `drip-flows` in a process of its own: for exit codes, signals, and what two processes do to each other.
+
+    Without Prefect, unless `settings` name its API.
+    """
     return subprocess.run(
         [str(Path(sys.executable).with_name("drip-flows")), *words],
         cwd=folder,
-        env=os.environ | settings,
+        env=os.environ | {"PREFECT_API_URL": ""} | settings,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

@@ -11,7 +11,7 @@ from flows.cli import errors
 from flows.cli.encoding import accept_any_text
 from flows.cli.errors import Failed, fail, leave, plain_errors
 from flows.common.output_guard import scrub_logs, scrub_output
-from flows.orchestration.settings import apply_prefect_settings
+from flows.orchestration.settings import api_is_configured, apply_prefect_settings
 
 COLLECT_AFTER = 100_000
 """Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
@@ -20,6 +20,7 @@ DESTINATION_HELP = "duckdb, postgres or another that the README lists, configure
 DATASET_HELP = "The schema that the tables are in."
 MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
+PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
 SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
@@ -48,7 +49,8 @@ def sync(
         bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
     ] = None,
     mode: Annotated[str, typer.Option(help=MODE_HELP)] = "full",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log as well.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the logs of dlt and Prefect as well.")] = False,
+    prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help=PREFECT_HELP)] = None,
 ) -> None:
     """Mirror the accounts that your API key sees into your database.
 
@@ -59,7 +61,8 @@ def sync(
         apply_prefect_settings()
         from flows.cli.console import run_sync
 
-        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose))
+        with_prefect = api_is_configured() if prefect is None else prefect
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose, with_prefect))
 
 
 @app.command()
@@ -109,8 +112,8 @@ def freshness(
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.freshness import show_freshness
-        from flows.freshness import Limits
+        from flows.cli.console import show_freshness
+        from flows.reporting.freshness import Limits
 
         raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset))
 
@@ -202,7 +205,7 @@ def demo(
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.console import run_demo
+        from flows.cli.demo import run_demo
 
         raise typer.Exit(run_demo(database))
 

@@ -1,47 +1,35 @@
-"""What the command line shows: progress while a sync works, one table at the end."""
+"""What the command line shows: a table of each list at the end of a sync, or of whatever was asked for."""
 
-import logging
-import os
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any, cast
 
-from prefect.logging.handlers import PrefectConsoleHandler
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from flows.common.console import marked, plain_console
+from flows.cli.progress_bar import ProgressLine
+from flows.common.console import marked, mute_dlt, plain_console
 from flows.common.error_message import explain
 from flows.common.errors import DripError, SettingsError, unknown
-from flows.common.events import Event, ListRead, ListsPlanned, PageLanded, Said, listening, tell
-from flows.common.project import project_path
+from flows.common.events import listening, tell
 from flows.destinations.catalogue import DestinationName, warehouse
 from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
-from flows.orchestration.api_check import check_prefect
-from flows.orchestration.settings import quiet_server
-from flows.pipeline.accounts import check_accounts
+from flows.pipeline import sync as pipeline
 from flows.pipeline.context import prepare
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.report import ListReport, SyncReport
-from flows.pipeline.sync_log import FULL, ListName
-from flows.pipeline.sync_mode import MODES, Mode
+from flows.pipeline.sync_log import FULL
+from flows.pipeline.sync_mode import MODES
+from flows.reporting.freshness import FreshnessReport, Limits, check_freshness
 from flows.reporting.summary import again, change, facts, number, signed, title
-from flows.sandbox import World, serve
-from flows.sandbox.generator.timeline import AS_OF
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
 from flows.source.list_reader import ListReader
 from flows.source.settings import DripSettings, common_settings, every_settings
-from flows.source.variables import PREFIX
-from flows.sync import sync
 
 CRASHED = 1
-DEMO_DAYS = 7
 STARTING = "starting Prefect (half a minute on the first run)"
 console = plain_console()
 
@@ -54,37 +42,53 @@ def run_sync(
     history: bool | None = None,
     mode: str = FULL,
     verbose: bool = False,
+    with_prefect: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
     asked, name = datetime.now(UTC), checked_destination(destination, accounts)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    runs = prepare(resources, name, dataset, history)
-    check_prefect()
-    check_accounts(runs, accounts)
-    if not verbose:
-        _only_our_own_words()
+    wanted: dict[str, Any] = {
+        "accounts": list(accounts or []) or None,
+        "resources": list(resources or []) or None,
+        "history": history,
+    }
+    wanted |= {"destination": name, "dataset": dataset, "mode": mode}
     line = ProgressLine(console)
     try:
         with listening(line.on):
-            tell(STARTING)
-            state: Any = sync(
-                accounts=list(accounts or []) or None,
-                resources=list(resources or []) or None,
-                destination=name,
-                dataset=dataset,
-                history=history,
-                mode=cast(Mode, mode),
-                return_state=True,
-            )
-    except Exception as error:  # Prefect's own
+            result = _in_flow(wanted, verbose) if with_prefect else _plainly(wanted, verbose)
+    except SettingsError:
+        raise
+    except Exception as error:
         if not line.lists:
             raise
         return _show_crash(error)
-    result = state.result(raise_on_failure=False)
     if isinstance(result, SyncReport):
         result.asked = asked
-    return _show_result(result)
+    return show_result(result)
+
+
+def _plainly(wanted: dict[str, Any], verbose: bool) -> object:
+    """The report of a sync without Prefect. Raises SettingsError, LoadFailed."""
+    if not verbose:
+        mute_dlt()
+    return pipeline.sync(**wanted)
+
+
+def _in_flow(wanted: dict[str, Any], verbose: bool) -> object:
+    """The report of a sync as a Prefect flow, or what ended it. Raises SettingsError."""
+    from flows.orchestration.api_check import check_prefect
+    from flows.orchestration.console_log import mute_console
+    from flows.sync import sync
+
+    prepare(wanted["resources"], wanted["destination"], wanted["dataset"], wanted["history"])
+    check_prefect()
+    if not verbose:
+        mute_console()
+    tell(STARTING)
+    state: Any = sync(**wanted, return_state=True)
+    return state.result(raise_on_failure=False)
 
 
 def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
@@ -163,102 +167,8 @@ def run_copy(dataset: str, replace: bool) -> int:
     return 0 if all(one.same for one in compared) else 1
 
 
-def run_demo(database: Path) -> int:
-    """Sync the sandbox into `database`, day after day, and say what to do next. Returns the exit code."""
-    database = project_path(database)
-    world = World()
-    days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
-    with serve(world) as server:
-        _leave_out_connections()
-        os.environ.update(
-            SOURCES__DRIP__BASE_URL=server.url,
-            SOURCES__DRIP__API_KEY=world.api_key,
-            SOURCES__DRIP__CONNECTIONS="[]",
-            DESTINATION__DUCKDB__CREDENTIALS=str(database),
-        )
-        console.print(f"Sandbox API with invented people at {server.url}")
-        prepare(None, "duckdb", "drip")
-        check_prefect()
-        _only_our_own_words()
-        console.print(STARTING)
-        code = _show_result(_demo_days(world, days))
-    if code == 0:
-        next_step = marked("make lab", " opens the notebooks on it; the README has your own accounts.", style="bold")
-        console.print("\nNext:", next_step)
-    return code
-
-
-def _leave_out_connections() -> None:
-    """Remove the variables of named connections, which the demo has none of, from this process's environment."""
-    for name in [name for name in os.environ if name.startswith(PREFIX) and "__" in name.removeprefix(PREFIX)]:
-        del os.environ[name]
-
-
-def _demo_days(world: World, days: Sequence[datetime]) -> object:
-    """Sync the sandbox as of each day, a line each; the result of the last one, or of the first that went wrong."""
-    result: object = None
-    for day in days:
-        world.move_to(day)
-        state: Any = sync(return_state=True)
-        result = state.result(raise_on_failure=False)
-        if not isinstance(result, SyncReport) or result.exit_code:
-            break
-        console.print(f"As of {day:%Y-%m-%d}: {result.summary()}", soft_wrap=True)
-    return result
-
-
-class ProgressLine:
-    """Turns events into one moving line on a terminal, or a line per stage where there is none."""
-
-    def __init__(self, target: Console) -> None:
-        self.console = target
-        self.rows: dict[ListName, int] = {}
-        self.lists = 0
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("lists, {task.fields[rows]:,} rows", markup=False),
-            TimeElapsedColumn(),
-            console=target,
-            transient=True,
-        )
-        self.bar = self.progress.add_task("reading", total=None, rows=0)
-
-    def on(self, event: Event) -> None:
-        """Show an event; called from any thread."""
-        match event:
-            case ListsPlanned(lists, accounts):
-                self.console.print(f"reading {lists} lists of {accounts} account{'s' * (accounts != 1)}")
-                self.lists = lists
-                self.progress.update(self.bar, total=lists)
-                self.progress.start()
-            case PageLanded(resource, account, rows, connection=connection):
-                self.rows[connection, resource, account] = rows
-                self.progress.update(self.bar, rows=sum(self.rows.values()))
-            case ListRead():
-                self.progress.advance(self.bar)
-                if self.progress.finished:
-                    self.progress.stop()
-            case Said(text):
-                self.console.print(text)
-
-
-def _only_our_own_words() -> None:
-    """Keep the logs of Prefect and dlt, tracebacks included, off the console; Prefect's API still gets its own."""
-    quiet_server()
-    logging.getLogger("dlt").addFilter(_nothing)  # an error that ends the load is shown by itself, in one line
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
-
-
-def _show_result(result: object) -> int:
+def show_result(result: object) -> int:
+    """Show how a sync ended. Returns the exit code. Raises what kept it from starting."""
     if isinstance(result, DripError):
         raise result
     return _show(result) if isinstance(result, SyncReport) else _show_crash(cast(BaseException, result))
@@ -304,3 +214,22 @@ def _show_crash(error: BaseException) -> int:
     console.print(marked("The sync broke off", f": {explain(error)}"), soft_wrap=True)
     console.print("What landed is kept: run the same command again. With --verbose it says more.")
     return CRASHED
+
+
+def show_freshness(
+    limits: Limits, accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
+) -> int:
+    """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
+    common_settings()  # refuses what is unknown or wrong, as the flow does
+    name = checked_destination(destination, accounts)
+    report = check_freshness(limits, accounts, resources, name, dataset)
+    show_report(report)
+    return 1 if report.problems else 0
+
+
+def show_report(report: FreshnessReport) -> None:
+    """Every problem in a line, or that there is none."""
+    for problem in report.problems:
+        console.print(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"), soft_wrap=True)
+    if not report.problems:
+        console.print(report.summary(), soft_wrap=True)

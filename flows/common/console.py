@@ -1,5 +1,6 @@
 """Output on a terminal. Values are printed as they are: nothing in a string is markup, and only `Text` has a style."""
 
+import logging
 from typing import Any
 
 from rich.console import Console
@@ -18,3 +19,13 @@ def plain_console(**options: Any) -> Console:
 def marked(text: str, *rest: str, style: str = "red") -> Text:
     """`text` in a style, followed by the rest without one."""
     return Text.assemble((text, style), *rest)
+
+
+def mute_dlt() -> None:
+    """Keep dlt's log off the console: an error that ends a load is shown by itself, in one line."""
+    logging.getLogger("dlt").addFilter(nothing)
+
+
+def nothing(record: logging.LogRecord) -> bool:
+    """A filter that no record passes."""
+    return False

@@ -191,9 +191,9 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
         con.execute("SET TimeZone = 'UTC'")
         place: Any = dlt.destinations.duckdb(credentials=DuckDbCredentials(con))
     else:
-        from flows.destinations import postgres  # its driver is an extra
+        from flows.destinations import postgres_connection  # its driver is an extra
 
-        place = dlt.destinations.postgres(credentials=postgres.credentials())
+        place = dlt.destinations.postgres(credentials=postgres_connection.credentials())
     dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
     if dataset.schema.is_new:
         raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")

@@ -140,8 +140,9 @@ def resolve_target(name: DestinationName, dataset: str) -> Target:
         path = _duckdb_path()
         return Target(name, dataset, path, str(path))
     if name == "postgres":
-        postgres = _postgres()
-        return Target(name, dataset, None, postgres.location(postgres.credentials()))
+        from flows.destinations import postgres_connection
+
+        return Target(name, dataset, None, postgres_connection.location(postgres_connection.credentials()))
     return Target(name, dataset, None, configured.location(name))
 
 

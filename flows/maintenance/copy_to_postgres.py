@@ -17,7 +17,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from flows.common.errors import SettingsError
 from flows.common.events import tell
 from flows.dataset.files import lock_wait
-from flows.destinations import postgres
+from flows.destinations import postgres, postgres_connection
 from flows.destinations.target import DUCKDB_SETTING, Target, open_duckdb, resolve_target
 from flows.pipeline.context import Run
 from flows.pipeline.load import PIPELINE, SCHEMA
@@ -93,7 +93,7 @@ def _schema(con: duckdb.DuckDBPyConnection, dataset: str) -> Schema:
 
 
 def _refuse_what_is_there(target: Target, replace: bool) -> None:
-    with closing(postgres.connect()) as there, there.cursor() as cursor:
+    with closing(postgres_connection.connect()) as there, there.cursor() as cursor:
         cursor.execute("SELECT 1 FROM information_schema.tables WHERE table_schema = %s LIMIT 1", (target.dataset,))
         if cursor.fetchone() and not replace:
             raise SettingsError(f"{target.location} has a dataset {target.dataset} already: --replace overwrites it")
@@ -138,7 +138,7 @@ def _batches(con: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> It
 
 
 def _comparisons(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> Iterator[Compared]:
-    with closing(postgres.connect()) as there:
+    with closing(postgres_connection.connect()) as there:
         there.autocommit = False  # a cursor that the server keeps needs a transaction
         for name, table in schema.items():
             tell(f"comparing {name}")

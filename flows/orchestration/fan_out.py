@@ -1,32 +1,27 @@
 """Where the lists of a sync are read: in threads of the run, by Dask, or in flow runs of their own."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.common.errors import SettingsError
+from flows.orchestration.tasks import extract_with_delay
 from flows.pipeline.context import Run, Runs, tools_of
-from flows.pipeline.extract import patient
+from flows.pipeline.extract import Landed
+from flows.pipeline.threads import LISTS_AT_ONCE, Submit, stop_clients
 from flows.source.endpoints import ENDPOINTS
 from flows.source.settings import common_settings, variable
 
 THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
 SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
-LISTS_AT_ONCE = 8
-"""Of a connection, in threads. How many requests are under way at once is a setting of the source."""
 THREADS_PER_PROCESS = 4
 ACCOUNTS_AT_ONCE = 64
 """Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
-
-Submit = Callable[[Run, str, str | None], Any]
-"""Has a list of a run read: a resource and an account; returns a Prefect future, or what is waited for like one."""
 
 
 def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
@@ -55,23 +50,27 @@ def _threads(runs: Runs) -> Iterator[Submit]:
         pools: dict[str, Any] = {run.connection: ThreadPoolTaskRunner(max_workers=LISTS_AT_ONCE) for run in runs.known}
         for pool in pools.values():
             stack.enter_context(pool)
-        stack.push(partial(_hurry, runs))
+        stack.push(partial(_stop, runs))
 
         def submit(run: Run, resource: str, account: str | None) -> Any:
-            return pools[run.connection].submit(patient(run), _parameters(run, resource, account))
+            return pools[run.connection].submit(_task(run), _parameters(run, resource, account))
 
         yield submit
 
 
-def _hurry(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
-    """Have the threads end where the run is interrupted: they are waited for, and may wait for their budget."""
+def _stop(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
+    """Have the threads end where the run is interrupted: they are waited for, and may wait for their rate limit."""
     if kind:
-        for run in runs.known:
-            tools_of(run).client.give_up("the run was interrupted")
+        stop_clients(runs)
+
+
+def _task(run: Run) -> Any:
+    """The extraction, with the settings' pause before it is tried once more."""
+    return extract_with_delay(tools_of(run).settings.task_retry_delay)
 
 
 def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:
-    return patient(run).submit(run, resource, account)
+    return _task(run).submit(run, resource, account)
 
 
 def _parameters(run: Run, resource: str, account: str | None) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def _dask(runs: Runs, how: str) -> Iterator[Submit]:
     with coordinating(runs.known) as url, _dask_runner(how) as runner:
 
         def submit(run: Run, resource: str, account: str | None) -> Any:
-            return runner.submit(patient(run), _parameters(replace(run, coordinator=url), resource, account))
+            return runner.submit(_task(run), _parameters(replace(run, coordinator=url), resource, account))
 
         yield submit
 
@@ -109,8 +108,8 @@ def _dask_runner(how: str) -> Iterator[Any]:
 @contextmanager
 def _deployment(runs: Runs) -> Iterator[Submit]:
     """A flow run for each account, on a work pool; lists that belong to none are read in this run."""
-    from flows.extract_account import extract_elsewhere
     from flows.orchestration.coordinator import coordinating
+    from flows.orchestration.remote_accounts import extract_elsewhere
 
     started: dict[tuple[str, str], Any] = {}
     pool: Any = ThreadPoolTaskRunner(max_workers=ACCOUNTS_AT_ONCE)
@@ -131,19 +130,14 @@ def _deployment(runs: Runs) -> Iterator[Submit]:
 
 @dataclass
 class ListOfAccount:
-    """One list of an account whose lists are all read in one flow run; waited for like a Prefect future."""
+    """One list of an account whose lists are all read in one flow run."""
 
     account: Any
     resource: str
 
-    def wait(self) -> None:
-        """Until the flow run has ended."""
-        self.account.wait()
-
-    @property
-    def state(self) -> State[Any]:
-        """Completed with what landed, or failed with why the list, or all of the account, did not."""
-        if not self.account.state.is_completed():
-            return self.account.state  # type: ignore[no-any-return]
-        result = self.account.state.result()[self.resource]
-        return Failed(data=result) if isinstance(result, Exception) else Completed(data=result)
+    def result(self) -> Landed:
+        """Wait for the flow run. Raises why the list, or all of the account, could not be read."""
+        result = self.account.result()[self.resource]
+        if isinstance(result, Exception):
+            raise result
+        return result  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ import httpx
 import msgspec
 
 from flows.common.events import Event
+from flows.orchestration.secret_blocks import use_secret_blocks
+from flows.pipeline.context import Run, Tools
 from flows.source.errors import Stopped
 from flows.source.rate_limit import Budget
 from flows.source.settings import DripSettings, variable
@@ -84,3 +86,13 @@ class RemoteBudget(Budget):
 def key_of(settings: DripSettings, run_id: str) -> str:
     """What an extraction shows to prove that it reads for this run with this token."""
     return hashlib.blake2b(f"{settings.token}\0{run_id}".encode(), digest_size=20).hexdigest()
+
+
+class RemoteTools(Tools):
+    """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
+
+    def __init__(self, run: Run) -> None:
+        use_secret_blocks("")
+        super().__init__(run.connection)
+        budget = RemoteBudget(self.settings, self.client.stop, run.coordinator, run.id)
+        self.client.budget, self.emit = budget, budget.landed

@@ -1,61 +1,98 @@
-"""Discovery: which accounts each connection sees, and which connection reads those that several see."""
+"""Which accounts each connection sees, and which connection reads those that several see."""
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 
 from flows.common.error_message import explain
 from flows.common.errors import SettingsError
-from flows.pipeline.context import Run, Runs, clean_up, private_files
-from flows.pipeline.extract import Failure, Landed, extract, failure_of, own_error, root_cause
+from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.extract import Failure, Landed, failure_of, own_error
 from flows.source.endpoints import ACCOUNTS
+from flows.source.errors import Stopped
+from flows.source.list_reader import ListReader, Page
+from flows.source.paginator import Outcome
 from flows.source.schema import texts
-from flows.source.settings import common_settings
 from flows.source.source import chosen_accounts
 
 
-class Discovery(msgspec.Struct):
+@dataclass(frozen=True)
+class SeenAccounts:
+    """The list of accounts of one connection, in memory: it is asked for before anything is locked or landed.
+
+    Attributes:
+        pages: as they came.
+        outcome: whether they are all.
+        seconds: that it took.
+    """
+
+    pages: Sequence[Page]
+    outcome: Outcome
+    seconds: float
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the accounts."""
+        return [key for page in self.pages for key in texts(page.table, ACCOUNTS.key)]
+
+
+@dataclass(frozen=True)
+class Discovery:
     """What the connections answered when they were asked for their accounts.
 
     Attributes:
-        landed: the lists of accounts that came.
+        seen: by connection, the accounts of those that answered.
         failures: one for each connection that could not be asked.
     """
 
-    landed: list[Landed]
-    failures: list[Failure]
+    seen: Mapping[str, SeenAccounts]
+    failures: Sequence[Failure] = field(default_factory=list)
+
+    def land(self, runs: Runs) -> list[Landed]:
+        """Write the lists to the landing zone, in place of those of an earlier run."""
+        return [_land(runs.of(connection), seen) for connection, seen in self.seen.items()]
 
 
-def discover(runs: Runs) -> Discovery:
-    """Read the accounts of every connection, all at once. Nothing can start without any: its error is the sync's."""
-    futures = {run.connection: extract.submit(run, ACCOUNTS.resource, None) for run in runs.each}
-    answers: dict[str, Landed | BaseException] = {}
-    for connection, future in futures.items():
-        future.wait()
-        state = future.state
-        answers[connection] = state.result() if state.is_completed() else root_cause(state)
+Ask = Callable[[Run], SeenAccounts]
+"""Asks a connection for its accounts."""
+
+
+def ask(run: Run) -> SeenAccounts:
+    """Read the accounts that a connection sees. Raises DripError."""
+    started, tools = time.monotonic(), tools_of(run)
+    reader = ListReader(tools.client, ACCOUNTS, None, tools.decoder(ACCOUNTS.resource))
+    pages = list(reader.pages())
+    if reader.outcome is None:
+        raise Stopped("the list of accounts was not read to its end")
+    return SeenAccounts(pages, reader.outcome, time.monotonic() - started)
+
+
+def discover(runs: Runs, asking: Ask = ask) -> Discovery:
+    """Ask all connections for their accounts at once.
+
+    Raises:
+        DripError: of the one connection, where none can be used.
+        SettingsError: naming what is wrong with each, where none of several can be used.
+    """
+    answers: dict[str, SeenAccounts | BaseException] = {}
+    with ThreadPoolExecutor(len(runs.each), thread_name_prefix="drip-accounts") as pool:
+        pending = {run.connection: pool.submit(copy_context().run, asking, run) for run in runs.each}
+        for connection, one in pending.items():
+            error = one.exception()
+            answers[connection] = own_error(error) if error else one.result()
     return _judged(answers)
 
 
-def check_accounts(runs: Runs, wanted: Sequence[str] | None) -> None:
-    """Ask for the accounts before Prefect starts, which takes long; the flow finds the answers where they landed.
-
-    Raises:
-        DripError: no connection can be used, or a wanted account is visible to none.
-    """
-    try:
-        with private_files(), runs.common.target.lock(common_settings().lock_wait):
-            found = _ask(runs)
-            if not set(wanted or ()) <= {account for run in runs.each for account in visible(run)}:
-                for run in runs.each:  # what landed a minute ago may not know it yet
-                    run.unit(ACCOUNTS.resource, None).clear()
-                clean_up(runs)  # a client that was refused has stopped
-                found = _ask(runs)
-            with_accounts(runs, found, wanted)
-    finally:
-        clean_up(runs)
+def _land(run: Run, seen: SeenAccounts) -> Landed:
+    unit = run.unit(ACCOUNTS.resource, None)
+    unit.clear()
+    for page in seen.pages:
+        unit.write(page)
+    unit.finish(seen.outcome)
+    return Landed(ACCOUNTS.resource, None, seen.outcome, seen.seconds, connection=run.connection)
 
 
 def with_accounts(runs: Runs, found: Discovery, wanted: Sequence[str] | None) -> Runs:
@@ -66,7 +103,7 @@ def with_accounts(runs: Runs, found: Discovery, wanted: Sequence[str] | None) ->
     Raises:
         SettingsError: a wanted account is visible to none.
     """
-    seen = {one.connection: visible(runs.of(one.connection)) for one in found.landed}
+    seen = {connection: one.ids for connection, one in found.seen.items()}
     everything = list(dict.fromkeys(account for accounts in seen.values() for account in accounts))
     left = _chosen(everything, wanted, found.failures)
     each: list[Run] = []
@@ -77,9 +114,9 @@ def with_accounts(runs: Runs, found: Discovery, wanted: Sequence[str] | None) ->
     return Runs(tuple(each))
 
 
-def seen_by_several(runs: Runs) -> list[str]:
+def seen_by_several(runs: Runs, found: Discovery) -> list[str]:
     """In words, for each account that several connections see: who reads it, and who does not."""
-    seen = {run.connection: set(visible(run)) for run in runs.known}
+    seen = {connection: set(one.ids) for connection, one in found.seen.items()}
     several = {account for account, times in Counter(a for ids in seen.values() for a in ids).items() if times > 1}
     return [
         f"{account} is read by {run.connection}, and seen by "
@@ -90,33 +127,16 @@ def seen_by_several(runs: Runs) -> list[str]:
     ]
 
 
-def visible(run: Run) -> list[str]:
-    """The ids of the accounts that landed."""
-    return [key for table in run.unit(ACCOUNTS.resource, None).tables() for key in texts(table, ACCOUNTS.key)]
-
-
-def _ask(runs: Runs) -> Discovery:
-    """As `discover`, without Prefect."""
-    answers: dict[str, Landed | BaseException] = {}
-    for run in runs.each:
-        try:
-            answers[run.connection] = extract.fn(run, ACCOUNTS.resource, None)
-        except Exception as error:
-            answers[run.connection] = own_error(error)
-    return _judged(answers)
-
-
-def _judged(answers: Mapping[str, Landed | BaseException]) -> Discovery:
+def _judged(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
     """Raises what went wrong where no connection answered."""
-    landed = [answer for answer in answers.values() if isinstance(answer, Landed)]
+    seen = {name: answer for name, answer in answers.items() if isinstance(answer, SeenAccounts)}
     errors = {name: answer for name, answer in answers.items() if isinstance(answer, BaseException)}
-    if not landed:
+    if not seen:
         if len(errors) == 1:
             raise next(iter(errors.values()))
-        raise SettingsError(
-            "; ".join(["no connection can be used", *(f"{n}: {explain(e)}" for n, e in errors.items())])
-        )
-    return Discovery(landed, [failure_of(ACCOUNTS.resource, None, e, name) for name, e in errors.items()])
+        reasons = [f"{name}: {explain(error)}" for name, error in errors.items()]
+        raise SettingsError("; ".join(["no connection can be used", *reasons]))
+    return Discovery(seen, [failure_of(ACCOUNTS.resource, None, error, name) for name, error in errors.items()])
 
 
 def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequence[Failure]) -> list[str]:

@@ -6,7 +6,7 @@ A sync has a run for each named connection, all of them in one flow run and one 
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -161,30 +161,22 @@ class Tools:
             return self._decoders[resource]
 
 
-class ToolsAway(Tools):
-    """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
-
-    def __init__(self, run: Run) -> None:
-        from flows.orchestration.remote_rate_limit import RemoteBudget
-        from flows.orchestration.secret_blocks import use_secret_blocks
-
-        use_secret_blocks("")
-        super().__init__(run.connection)
-        budget = RemoteBudget(self.settings, self.client.stop, run.coordinator, run.id)
-        self.client.budget, self.emit = budget, budget.landed
-
-
 _tools: dict[tuple[str, str], Tools] = {}
 _making = threading.Lock()
 
 
-def tools_of(run: Run) -> Tools:
-    """The tools of a run in this process, made when first asked for. The flow's own process asks first of all."""
+def tools_of(run: Run, make: Callable[[Run], Tools] | None = None) -> Tools:
+    """The tools of a run in this process, made when first asked for.
+
+    Args:
+        run: whose.
+        make: makes them, in a process that is not the run's own; called where there are none yet.
+    """
     name = (run.id, run.connection)
     with _making:
         if name not in _tools:
-            _tools[name] = ToolsAway(run) if run.coordinator else Tools(run.connection)
-            for old in list(_tools)[:-MOST_TOOLS] if run.coordinator else ():  # nobody tells a worker of a run's end
+            _tools[name] = make(run) if make else Tools(run.connection)
+            for old in list(_tools)[:-MOST_TOOLS] if make else ():  # nobody tells a worker of a run's end
                 del _tools[old]
         return _tools[name]
 

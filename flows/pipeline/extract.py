@@ -1,32 +1,19 @@
-"""Extraction: one Prefect task per account and resource, from the API into the landing zone."""
+"""Extraction: one list of one account, from the API into the landing zone."""
 
-import functools
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 import msgspec
-from prefect import task
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
-from prefect.runtime import task_run as task_run_runtime
-from prefect.tasks import Task
 
 from flows.common.errors import DripError, SettingsError
 from flows.common.events import ListRead, PageLanded, emit
-from flows.common.output_guard import without_secrets
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import Run, tools_of
-from flows.pipeline.sync_log import NO_ACCOUNT, ListName
-from flows.source.endpoints import ACCOUNTS
+from flows.pipeline.sync_log import ListName
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
 from flows.source.paginator import Outcome
 from flows.source.resources import land
-from flows.source.settings import DripSettings
-
-TASK_RETRIES = 1
-ACCOUNTS_MAX_AGE = 180.0
-"""Seconds; as long as Prefect may take to start, before which the command line asks for the accounts."""
 
 
 class Landed(msgspec.Struct):
@@ -56,21 +43,19 @@ class Failure(msgspec.Struct):
     connection: str = ""
 
 
-def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether the whole task may help where the client's own retries did not: never for 401, 403, 404, 422."""
-    error = root_cause(state)
+class Pending(Protocol):
+    """A list that is being read."""
+
+    def result(self) -> Landed:
+        """Wait until the list has landed. Raises what it could not be read for."""
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Whether to try a list again where the client's own retries did not help: never for 401, 403, 404, 422."""
+    error = own_error(error)
     if isinstance(error, RequestFailed):
         return error.status == 429 or error.status >= 500
     return isinstance(error, DripError) and not isinstance(error, SettingsError | Stopped | BudgetSpent)
-
-
-def root_cause(state: State[Any]) -> BaseException:
-    """Our own error in a failed state."""
-    try:
-        state.result(raise_on_failure=True)
-    except BaseException as raised:
-        return own_error(raised)
-    return RuntimeError("no error")
 
 
 def own_error(raised: BaseException) -> BaseException:
@@ -81,40 +66,15 @@ def own_error(raised: BaseException) -> BaseException:
     return error or raised
 
 
-def _task_run_name() -> str:
-    parameters = task_run_runtime.parameters
-    owner = parameters["account"] or parameters["run"].connection or NO_ACCOUNT
-    return f"extract {parameters['resource']} of {owner}"
-
-
-def _tag(**names: str | None) -> None:
-    """Tag the task run from within, so that it is found by account, resource and connection.
-
-    Tags given to Prefect beforehand make it ask the server for a concurrency slot per task: measured, 20 tasks
-    took 8 s instead of 1 s. Set here, they reach the server with the next change of state.
-    """
-    if context := TaskRunContext.get():
-        context.task_run.tags += [f"{kind}:{name}" for kind, name in names.items() if name]
-
-
-@task(
-    name="extract",
-    task_run_name=_task_run_name,
-    retries=TASK_RETRIES,
-    retry_condition_fn=worth_retrying,
-    persist_result=False,
-)
-@without_secrets
 def extract(run: Run, resource: str, account: str | None) -> Landed:
     """Read one list of one account into the landing zone, going on from the pages that are there.
 
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    _tag(resource=resource, account=account, connection=run.connection)
     started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
     part = bool(run.choice(resource, account).since)
-    if unit.age() > _max_age(resource, tools.settings) or not unit.is_sound() or unit.is_unproven():
+    if unit.age() > tools.settings.resume_max_age or not unit.is_sound() or unit.is_unproven():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
         return Landed(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
@@ -127,34 +87,30 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     return Landed(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
 
 
-def patient(run: Run) -> Task[Any, Any]:
-    """The extraction, with the settings' pause before it is tried once more."""
-    return _patient(tools_of(run).settings.task_retry_delay)
+def extract_patiently(run: Run, resource: str, account: str | None) -> Landed:
+    """As `extract`, tried once more after the settings' pause where that may help."""
+    try:
+        return extract(run, resource, account)
+    except Exception as error:
+        if not worth_retrying(error):
+            raise
+    tools = tools_of(run)
+    tools.client.stop.wait(tools.settings.task_retry_delay)
+    return extract(run, resource, account)
 
 
-@functools.cache
-def _patient(seconds: float) -> Task[Any, Any]:
-    """One for all lists: Prefect looks a task over whenever its options change."""
-    return extract.with_options(retry_delay_seconds=seconds)
-
-
-def _max_age(resource: str, settings: DripSettings) -> float:
-    """The accounts are asked for anew by every later run: who was given one more must not wait an hour for it."""
-    return min(settings.resume_max_age, ACCOUNTS_MAX_AGE) if resource == ACCOUNTS.resource else settings.resume_max_age
-
-
-def gather(futures: Mapping[ListName, Any]) -> tuple[list[Landed], list[Failure]]:
+def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Landed], list[Failure]]:
     """Wait for all extractions. One that failed costs its own list only."""
     landed: list[Landed] = []
     failures: list[Failure] = []
-    for (connection, resource, account), future in futures.items():
-        future.wait()
-        state = future.state
-        if state.is_completed():
-            landed.append(state.result())
-        else:
-            failures.append(failure_of(resource, account, root_cause(state), connection))
-        emit(ListRead(resource, account, not state.is_completed(), connection))
+    for (connection, resource, account), one in pending.items():
+        failed = False
+        try:
+            landed.append(one.result())
+        except Exception as error:
+            failed = True
+            failures.append(failure_of(resource, account, own_error(error), connection))
+        emit(ListRead(resource, account, failed, connection))
     return landed, failures
 
 

@@ -1,6 +1,7 @@
-"""The load: one Prefect task, one dlt pipeline run, every table and every account, merged into the destination."""
+"""The load: one dlt pipeline run, every table and every account, merged into the destination."""
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,12 +9,8 @@ import dlt
 import msgspec
 import pyarrow as pa
 from dlt.extract import DltResource
-from prefect import task
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
 from flows.common.errors import DripError
-from flows.common.output_guard import without_secrets
 from flows.pipeline.context import Run, Runs
 from flows.pipeline.extract import Landed
 from flows.pipeline.history import keep_history
@@ -40,8 +37,8 @@ PIPELINE = "drip_flows"
 SCHEMA = "drip"
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
-LOAD_RETRIES = 1
 LOAD_RETRY_SECONDS = 5.0
+"""Before a load that failed for a reason that may pass is tried once more."""
 logger = logging.getLogger(__name__)
 
 
@@ -57,20 +54,17 @@ class Loaded(msgspec.Struct):
     arrived: dict[str, int] = {}
 
 
-def worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether the load failed for a reason that may pass within seconds."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, LoadFailed) and error.transient
+def load_patiently(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+    """As `load`, tried once more after a failure that may pass within seconds."""
+    try:
+        return load(runs, landed)
+    except LoadFailed as error:
+        if not error.transient:
+            raise
+    time.sleep(LOAD_RETRY_SECONDS)
+    return load(runs, landed)
 
 
-@task(
-    name="load",
-    retries=LOAD_RETRIES,
-    retry_delay_seconds=LOAD_RETRY_SECONDS,
-    retry_condition_fn=worth_retrying,
-    persist_result=False,
-)
-@without_secrets
 def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
     """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there.
 

@@ -52,9 +52,9 @@ def _taken(run: Run, name: str, kind: str) -> str:
 
 def _check_owner(run: Run) -> None:
     """Refuse where a view has to change and this user may not replace it. Raises SettingsError."""
-    from flows.destinations import postgres  # an extra
+    from flows.destinations import postgres, postgres_connection  # an extra
 
-    with closing(postgres.connect()) as connection, connection.cursor() as cursor:
+    with closing(postgres_connection.connect()) as connection, connection.cursor() as cursor:
 
         def ask(statement: str) -> Any:
             cursor.execute(statement)
@@ -65,5 +65,5 @@ def _check_owner(run: Run) -> None:
             if owner and not is_current(ask, run.target.dataset, view, query):
                 raise SettingsError(
                     f"the view {run.target.dataset}.{view} in {run.target.location} has to be replaced, which only "
-                    f"its owner may: sync as {owner} once, or drop the view; or change {postgres.SETTING}"
+                    f"its owner may: sync as {owner} once, or drop the view; or change {postgres_connection.SETTING}"
                 )

@@ -8,9 +8,7 @@ from typing import Any
 
 import dlt
 import msgspec
-from prefect import task
 
-from flows.common.output_guard import without_secrets
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import Run, Runs, tools_of
 from flows.pipeline.extract import Failure, Landed
@@ -144,8 +142,6 @@ def stopped_report(runs: Runs, reason: str) -> SyncReport:
     return _empty_report(runs, stopped=scrub(reason))
 
 
-@task(name="report", persist_result=False)
-@without_secrets
 def report(
     runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
 ) -> SyncReport:

@@ -4,13 +4,12 @@ import json
 import re
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import requests
@@ -23,6 +22,7 @@ from flows.common.loopback import is_loopback
 from flows.common.scrubbing import scrub
 from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, round_retry_after
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
+from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import Budget, Listener
 from flows.source.settings import DripSettings
 from flows.source.surroundings import certificates
@@ -67,33 +67,6 @@ class Reply:
     body: bytes
     server_time: datetime
     fields: Fields | None = None
-
-
-class Ahead(Generic[T]):
-    """Calls that have begun before their turn. What is under way when it is closed is dropped.
-
-    Args:
-        function: takes the number of a page.
-        pool: to call it in; None: in the caller's thread, when it is its turn.
-    """
-
-    def __init__(self, function: Callable[[int], T], pool: Executor | None) -> None:
-        self.function, self.pool = function, pool
-        self._begun: deque[Future[T]] = deque()
-
-    def next(self, numbers: Sequence[int]) -> T:
-        """The result of the first of the numbers, which follow each other and the last one taken; all are begun."""
-        if self.pool is None or (len(numbers) == 1 and not self._begun):
-            return self.function(numbers[0])
-        self._begun += [self.pool.submit(self.function, number) for number in numbers[len(self._begun) :]]
-        return self._begun.popleft().result()
-
-    def __enter__(self) -> "Ahead[T]":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for future in self._begun:
-            future.cancel()
 
 
 class DripClient:
@@ -152,11 +125,11 @@ class DripClient:
         self.budget.reason = reason
         self.stop.set()
 
-    def ahead(self, function: Callable[[int], T]) -> "Ahead[T]":
+    def ahead(self, function: Callable[[int], T]) -> "Prefetch[T]":
         """Calls of `function`, as many under way at once as are asked for, in threads that all lists share."""
         if self._pool is None and self.settings.parallel > 1:
             self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
-        return Ahead(function, self._pool)
+        return Prefetch(function, self._pool)
 
     def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
         url = self.settings.base_url + path

@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(prefect_server: None, server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
+def cli(server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
     """Run the command in a folder of its own, with settings of the sandbox and the ones given."""
 
     def run(*words: str, **settings: str | None) -> Result:

@@ -10,8 +10,8 @@ import pytest
 from flows.cli import console as terminal
 from flows.cli import freshness as freshness_terminal
 from flows.common.events import Said
-from flows.freshness import FreshnessReport, Problem
 from flows.pipeline.report import ListReport, SyncReport
+from flows.reporting.freshness import FreshnessReport, Problem
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
 

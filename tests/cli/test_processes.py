@@ -2,8 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
 from tests.processes import command
@@ -17,7 +15,6 @@ def test_nothing_can_start(server: Server, warehouse: Warehouse) -> None:
     assert "no-key-of-anybody" not in result.stdout + result.stderr
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> None:
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     result = command("sync", "--resource", "tags")
@@ -26,7 +23,6 @@ def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> Non
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_two_syncs_at_once(server: Server, world: World, warehouse: Warehouse) -> None:
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda _: command("sync", SOURCES__DRIP__LOCK_WAIT="60"), range(2)))

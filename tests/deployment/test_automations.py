@@ -25,6 +25,12 @@ GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "sta
 Told = queue.Queue[dict[str, str]]
 
 
+@pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
 @pytest.fixture(scope="module")
 def told() -> Iterator[tuple[str, Told]]:
     """Somebody who is told, by a webhook: the address, and what was said."""

@@ -50,6 +50,12 @@ SOONEST = 10
 SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
 
 
+@pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
 def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """A command of the project's environment, or of the machine, in a session of its own."""
     found = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.freshness import Limits, check_freshness
+from flows.reporting.freshness import Limits, check_freshness
 from tests.conftest import Warehouse, both_destinations
 
 FIRST, SECOND = "1000001", "1000002"

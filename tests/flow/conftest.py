@@ -29,11 +29,11 @@ def refused(log: Iterable[Any]) -> int:
 
 
 @pytest.fixture
-def command(prefect_server: None, warehouse: Warehouse, tmp_path: Path) -> Any:
+def command(warehouse: Warehouse, tmp_path: Path) -> Any:
     """Start the command line; returns the process."""
 
     def start() -> subprocess.Popen[str]:
-        environment = os.environ | {"SOURCES__DRIP__LOCK_WAIT": "30"}
+        environment = os.environ | {"SOURCES__DRIP__LOCK_WAIT": "30", "PREFECT_API_URL": ""}
         words = [str(Path(sys.executable).parent / "drip-flows"), "sync", "--destination", warehouse.destination]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)

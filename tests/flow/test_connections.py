@@ -17,13 +17,13 @@ from prefect.client.schemas.sorting import LogSort
 from flows import metrics
 from flows.common.errors import SettingsError
 from flows.dataset import load
-from flows.freshness import Limits, check_freshness
 from flows.orchestration.secret_blocks import block_of, use_secret_blocks
 from flows.orchestration.shared_rate_limit import limit_name
 from flows.pipeline.accounts import check_accounts
 from flows.pipeline.context import prepare
 from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import COLUMNS
+from flows.reporting.freshness import Limits, check_freshness
 from flows.reporting.summary import facts, title
 from flows.sandbox import Server, World, serve
 from flows.source import DEFAULT_RESOURCES

@@ -31,6 +31,12 @@ LIMIT, WINDOW = 40, 5.0
 
 
 @contextmanager
+@pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A Dask cluster of two processes, which know the settings of now, and which syncs read with."""
     with (

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from prefect.states import get_state_exception
 
-from flows.freshness import FreshnessReport, NotFresh, freshness
+from flows.freshness import NotFresh, freshness
 from flows.pipeline.report import SyncReport
+from flows.reporting.freshness import FreshnessReport
 from flows.sandbox import World
 from flows.sync import SyncFailed
 from flows.sync import sync as flow

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from flows.common.errors import SettingsError
-from flows.freshness import ARTIFACT_KEY, FreshnessReport, Limits, check_freshness, freshness
+from flows.freshness import ARTIFACT_KEY, freshness
+from flows.reporting.freshness import FreshnessReport, Limits, check_freshness
 from flows.sandbox import World
 from tests.command import drip_flows
 from tests.conftest import Warehouse

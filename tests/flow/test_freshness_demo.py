@@ -7,13 +7,14 @@ from typing import Any
 
 import dlt
 import pytest
+from flows.cli.freshness import show_freshness
 
 from flows import dataset
-from flows.cli.freshness import show_freshness
 from flows.common.errors import SettingsError
 from flows.dataset import files
-from flows.freshness import Limits, check_freshness, freshness
+from flows.freshness import freshness
 from flows.pipeline.sync_log import COLUMNS, SYNCS_TABLE
+from flows.reporting.freshness import Limits, check_freshness
 
 
 @pytest.fixture(scope="module")

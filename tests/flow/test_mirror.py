@@ -12,6 +12,12 @@ LISTS = [name for name in DEFAULT_RESOURCES if ENDPOINTS[name].per_account]
 FIRST, SECOND = "1000001", "1000002"
 
 
+@pytest.fixture(params=["sync", "sync_flow"])
+def sync(request: pytest.FixtureRequest) -> Any:
+    """Both ways of running a sync: without Prefect, and as a flow."""
+    return request.getfixturevalue("plain_sync" if request.param == "sync" else "sync_flow")
+
+
 def api_keys(world: World, resource: str) -> set[tuple[str, str]]:
     """What the API has: account and key of each record."""
     key = ENDPOINTS[resource].key

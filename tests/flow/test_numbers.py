@@ -27,6 +27,12 @@ FIRST, SECOND = "1000001", "1000002"
 RESOURCES = ["subscribers", "tags"]
 
 
+@pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
 def held(warehouse: Warehouse) -> int:
     """Rows in the database of what these tests sync."""
     return sum(warehouse.value(f"SELECT count(*) FROM {table}") for table in RESOURCES)

@@ -25,6 +25,12 @@ FIRST, SECOND = "1000001", "1000002"
 GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "status", "status": 404}}
 
 
+@pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
 def task_runs(*tags: str) -> list[TaskRun]:
     wanted = TaskRunFilter(tags=TaskRunFilterTags(all_=list(tags)))
     with get_client(sync_client=True) as client:

@@ -15,6 +15,12 @@ from tests.flow.test_mirror import assert_mirrors
 
 
 @pytest.fixture
+def sync(sync_flow: Any) -> Any:
+    """The flow: Prefect is what is tested here."""
+    return sync_flow
+
+
+@pytest.fixture
 def prefect(prefect_server: None) -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as client:
         yield client

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from dlt.common.runtime.run_context import RunContext, switched_run_context
+from flows.cli.freshness import show_freshness
 
 from flows.cli import console as terminal
-from flows.cli.freshness import show_freshness
 from flows.common.errors import SettingsError
-from flows.freshness import Limits
+from flows.reporting.freshness import Limits
 from flows.source.settings import common_settings, every_settings, load_settings
 
 PREFIX = "SOURCES__DRIP__"

@@ -1,0 +1,114 @@
+"""Connections to PostgreSQL. The credentials are dlt's: `DESTINATION__POSTGRES__CREDENTIALS`."""
+
+import hashlib
+import os
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg2
+from dlt.common.configuration import configspec, resolve_configuration
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.typing import TSecretStrValue
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+from flows.common.errors import SettingsError
+from flows.common.scrubbing import remember, remember_credentials, scrub
+
+SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
+
+
+@configspec(init=False)
+class UrlCredentials(PostgresCredentials):
+    """dlt's credentials, as a URL that every driver reads alike.
+
+    SQLAlchemy, which dlt has write the URL, leaves spaces in the password and the database and turns those of options
+    into `+`. psycopg2 takes some of that; the libpq within ADBC's driver takes none of it.
+
+    User, password and host are optional: libpq finds them by itself (`PGUSER`, `PGPASSWORD`, `PGPASSFILE`, a socket).
+    """
+
+    username: str | None = None  # type: ignore[assignment]
+    password: TSecretStrValue | None = None  # type: ignore[assignment]
+    host: str | None = None  # type: ignore[assignment]
+
+    def parse_native_representation(self, native_value: Any) -> None:
+        """Take the URL without the white space around it."""
+        remember_credentials(str(native_value))
+        super().parse_native_representation(native_value.strip() if isinstance(native_value, str) else native_value)
+        remember(self.password)
+
+    def to_native_representation(self) -> str:
+        """The URL, with everything but its separators encoded where it has to be."""
+        url = self.to_url()
+        user = quote(url.username or "", safe="")
+        password = f":{quote(str(url.password), safe='')}" if url.password else ""
+        host = f"[{url.host}]" if ":" in (url.host or "") else quote(url.host or "", safe=".,-_")
+        login = f"{user}{password}@" if user or password else ""
+        place = f"{login}{host}" + (f":{url.port}" if url.port else "")
+        query = urlencode(dict(url.query), doseq=True, quote_via=quote)
+        return f"{url.drivername}://{place}/{quote(url.database or '', safe='')}?{query}"
+
+
+def credentials(dataset: str = "", work_mem: str = "") -> UrlCredentials:
+    """The credentials as dlt finds them; with a dataset, marked as the loading connections of it.
+
+    Args:
+        dataset: whose load it is for. Whoever takes the dataset's lock ends connections so marked.
+        work_mem: memory of one sort or hash of the load, as PostgreSQL writes it; empty leaves the server's own.
+
+    Raises:
+        SettingsError: they are missing or no URL; the message holds none of them.
+    """
+    try:
+        found = resolve_configuration(UrlCredentials(), sections=("destination", "postgres", "credentials"))
+    except (ConfigurationException, ValueError):
+        raise SettingsError(f"set {SETTING} to a URL, postgresql://user:password@host:5432/database") from None
+    if not found.host:  # dlt needs one; libpq prefers that of the query, where an empty one is its default socket
+        found.host, found.query = "localhost", {"host": os.environ.get("PGHOST", ""), **(found.query or {})}
+    if dataset:
+        own = found.query or {}
+        memory = [f"-cwork_mem={work_mem}"] if work_mem else []
+        options = " ".join([*memory, *([own["options"]] if own.get("options") else [])])  # the last one wins
+        found.query = {**own, **({"options": options} if options else {}), "application_name": loading_name(dataset)}
+    return found
+
+
+def loading_name(dataset: str) -> str:
+    """The `application_name` of the connections that load a dataset, in letters that a URL carries unchanged."""
+    return f"drip-flows-load-{hashlib.blake2b(dataset.encode(), digest_size=6).hexdigest()}"
+
+
+def location(found: PostgresCredentials) -> str:
+    """Where it is, without secrets."""
+    query = found.query or {}
+    return f"{query.get('host') or found.host}:{query.get('port', found.port)}/{found.database}"
+
+
+def try_loading_driver(dataset: str) -> None:
+    """Connect once as the load will, with ADBC's driver and everything that the load sets. Raises SettingsError."""
+    try:
+        from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+    except ImportError:
+        raise SettingsError("PostgreSQL needs the extra: pip install 'drip-flows[postgres]'") from None
+    found = credentials(dataset)
+    try:
+        dbapi.connect(found.to_native_representation()).close()
+    except dbapi.Error as error:
+        raise _cannot_connect(found, error) from None
+
+
+def _cannot_connect(found: PostgresCredentials, error: Exception) -> SettingsError:
+    """The server's or driver's own words, without secrets."""
+    words = " ".join(scrub(str(error)).split())
+    return SettingsError(f"cannot connect to {location(found)}: {words}; check {SETTING}")
+
+
+def connect() -> Any:
+    """A connection in autocommit. Raises SettingsError, in the server's own words."""
+    found = credentials()
+    try:
+        connection = psycopg2.connect(found.to_native_representation())
+    except psycopg2.Error as error:
+        raise _cannot_connect(found, error) from None
+    connection.autocommit = True
+    return connection

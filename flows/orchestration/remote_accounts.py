@@ -1,0 +1,126 @@
+"""Accounts whose lists are read in a flow run of their own, on a work pool with workers on several machines.
+
+The sync starts it, counts its requests (see `coordinator`), and finds what it read in the landing zone, which all of
+them share. What became of each list lies there too, as the verdict.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from prefect import task
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+
+from flows.common.errors import DripError, SettingsError
+from flows.common.output_guard import without_secrets
+from flows.destinations.target import Target
+from flows.pipeline.context import Choice, Run
+from flows.pipeline.extract import Failure, Landed
+from flows.source.errors import Stopped
+from flows.source.landing.storage import Folder, folder_at, remove
+from flows.source.landing.zone import Landing
+from flows.source.settings import load_settings, variable
+
+DEPLOYMENT = "drip-extract/extract-account"
+POLL_SECONDS = 2.0
+VERDICTS = "verdicts"
+
+
+class Assignment(msgspec.Struct):
+    """What a worker is told beside the account. It holds no secret.
+
+    Attributes:
+        run: id of the run that it is a part of.
+        connection: whose token reads.
+        part: of the landing zone.
+        coordinator: URL of the sync's.
+        resources: whose lists are read.
+        columns: by resource, the columns that fields which the reference does not know have already.
+        started: when the sync began.
+        choice: how its subscribers are read.
+    """
+
+    run: str
+    connection: str
+    part: str
+    coordinator: str
+    resources: list[str]
+    columns: dict[str, dict[str, str]]
+    started: datetime
+    choice: Choice
+
+
+class Verdict(msgspec.Struct):
+    """What became of the lists of an account."""
+
+    landed: list[Landed]
+    failures: list[Failure]
+
+
+class FailedElsewhere(DripError):
+    """A list could not be read in another process.
+
+    Attributes:
+        status: HTTP status of the API's answer, if that was why.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        self.status = failure.status
+        super().__init__(failure.message)
+
+
+@task(name="extract account", task_run_name="extract {account} elsewhere", persist_result=False)
+@without_secrets
+def extract_elsewhere(run: Run, account: str, resources: list[str]) -> dict[str, Landed | FailedElsewhere]:
+    """Have a worker read these lists of an account, and wait for it.
+
+    Raises:
+        SettingsError: the deployment is not there.
+        Stopped: the worker's flow run ended without a verdict.
+    """
+    work = Assignment(
+        run.id,
+        run.connection,
+        run.landing.part,
+        run.coordinator,
+        resources,
+        {name: run.columns.get(name, {}) for name in resources},
+        run.started,
+        run.choices.get(account, Choice()),
+    )
+    parameters = {"account": account, "assignment": msgspec.to_builtins(work)}
+    try:
+        ended: Any = run_deployment(DEPLOYMENT, parameters=parameters, poll_interval=POLL_SECONDS)
+    except ObjectNotFound:
+        raise SettingsError(
+            f"no deployment {DEPLOYMENT}: `drip-flows deploy`, or change {variable('fan_out')}"
+        ) from None
+    verdict = verdict_of(run, account)
+    if not verdict.exists():
+        raise Stopped(f"the flow run {ended.name!r} that should have read {account} ended as {ended.state.name}")
+    found = msgspec.json.decode(verdict.read_bytes(), type=Verdict)
+    remove(verdict.parent)
+    lists: dict[str, Landed | FailedElsewhere] = {one.resource: one for one in found.landed}
+    return lists | {one.resource: FailedElsewhere(one) for one in found.failures}
+
+
+def run_of(work: Assignment, account: str) -> Run:
+    """The part of the sync's run that is read here. What is read does not depend on where it will be loaded."""
+    landing = Landing(folder_at(load_settings(work.connection).landing), work.part)
+    return Run(
+        target=Target("duckdb", "", None, ""),
+        resources=tuple(work.resources),
+        landing=landing,
+        columns=work.columns,
+        id=work.run,
+        started=work.started,
+        choices={account: work.choice},
+        connection=work.connection,
+        accounts=(account,),
+        coordinator=work.coordinator,
+    )
+
+
+def verdict_of(run: Run, account: str) -> Folder:
+    return run.landing.folder / VERDICTS / f"{run.id}-{account}" / "verdict.json"

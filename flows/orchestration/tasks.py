@@ -1,0 +1,112 @@
+"""The Prefect tasks of a sync: accounts, extract, load, report."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.runtime import task_run as task_run_runtime
+from prefect.tasks import Task
+
+from flows.common.output_guard import without_secrets
+from flows.orchestration.remote_rate_limit import RemoteTools
+from flows.pipeline import extract as extraction
+from flows.pipeline import load as loading
+from flows.pipeline import report as reporting
+from flows.pipeline.accounts import SeenAccounts
+from flows.pipeline.accounts import ask as ask_for_accounts
+from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.extract import Failure, Landed
+from flows.pipeline.load import LOAD_RETRY_SECONDS, Loaded
+from flows.pipeline.load_errors import LoadFailed
+from flows.pipeline.report import SyncReport
+from flows.pipeline.sync_log import NO_ACCOUNT
+
+RETRIES = 1
+"""Above the client's own; a task that is tried again goes on from the pages that landed."""
+
+
+def extract_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether the whole task may help where the client's own retries did not."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, BaseException) and extraction.worth_retrying(error)
+
+
+def load_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether the load failed for a reason that may pass within seconds."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, LoadFailed) and error.transient
+
+
+def _extract_name() -> str:
+    parameters = task_run_runtime.parameters
+    owner = parameters["account"] or parameters["run"].connection or NO_ACCOUNT
+    return f"extract {parameters['resource']} of {owner}"
+
+
+def _tag(**names: str | None) -> None:
+    """Tag the task run from within, so that it is found by account, resource and connection.
+
+    Tags given to Prefect beforehand make it ask the server for a concurrency slot per task: measured, 20 tasks
+    took 8 s instead of 1 s. Set here, they reach the server with the next change of state.
+    """
+    if context := TaskRunContext.get():
+        context.task_run.tags += [f"{kind}:{name}" for kind, name in names.items() if name]
+
+
+@task(name="accounts", persist_result=False)
+@without_secrets
+def ask(run: Run) -> SeenAccounts:
+    """Ask a connection for the accounts that it sees. Raises DripError."""
+    _tag(resource="accounts", connection=run.connection)
+    return ask_for_accounts(run)
+
+
+@task(
+    name="extract",
+    task_run_name=_extract_name,
+    retries=RETRIES,
+    retry_condition_fn=extract_is_worth_retrying,
+    persist_result=False,
+)
+@without_secrets
+def extract(run: Run, resource: str, account: str | None) -> Landed:
+    """Read one list of one account into the landing zone, resuming from the pages that are there.
+
+    Raises:
+        DripError: the list could not be read; what landed of it stays for the next try.
+    """
+    _tag(resource=resource, account=account, connection=run.connection)
+    if run.coordinator:
+        tools_of(run, RemoteTools)
+    return extraction.extract(run, resource, account)
+
+
+@functools.cache
+def extract_with_delay(seconds: float) -> Task[Any, Any]:
+    """The extraction, with a pause before it is retried. One for all lists: Prefect inspects each new task."""
+    return extract.with_options(retry_delay_seconds=seconds)
+
+
+@task(
+    name="load",
+    retries=RETRIES,
+    retry_delay_seconds=LOAD_RETRY_SECONDS,
+    retry_condition_fn=load_is_worth_retrying,
+    persist_result=False,
+)
+@without_secrets
+def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+    """Merge all that landed into the destination. Raises LoadFailed."""
+    return loading.load(runs, landed)
+
+
+@task(name="report", persist_result=False)
+@without_secrets
+def report(
+    runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
+) -> SyncReport:
+    """Reconcile what landed with what is in the destination, and keep the result in `_syncs`."""
+    return reporting.report(runs, landed, failures, loaded, shared)

@@ -1,0 +1,148 @@
+"""A whole sync: accounts, then every list of every account at once into the landing zone, then one load, a report.
+
+It needs no Prefect. How its stages are run is up to a `Runner`: plainly in this process, or as tasks of a flow.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flows.common.error_message import nothing_started
+from flows.common.errors import DripError
+from flows.common.events import ListsPlanned, emit, tell
+from flows.destinations.catalogue import DestinationName
+from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
+from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, prepare, private_files, tools_of
+from flows.pipeline.extract import Failure, Landed, Pending, gather, without_refused
+from flows.pipeline.load import Loaded, known_columns, load_patiently, pipeline_of
+from flows.pipeline.report import SyncReport, report, stopped_report
+from flows.pipeline.sync_log import ListName
+from flows.pipeline.sync_mode import Mode, with_modes
+from flows.pipeline.threads import Submit, in_threads
+from flows.pipeline.time_limit import time_limit
+from flows.source.client import DripClient
+from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.source.project_context import in_project
+from flows.source.settings import common_settings
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How the stages of a sync are run. By default plainly: in threads of this process, with no Prefect.
+
+    Attributes:
+        prepare: checks everything that needs no request; see `prepare`.
+        observe: a block around the run, given the clients, such as one that shares their rate limit.
+        ask: asks a connection for its accounts.
+        fan_out: a way to have lists read, for as long as its block lasts.
+        load: merges what landed.
+        report: reconciles, and keeps the result.
+    """
+
+    prepare: Callable[..., Runs] = prepare
+    observe: Callable[[Sequence[DripClient]], AbstractContextManager[None]] = lambda clients: nullcontext()
+    ask: Ask = ask
+    fan_out: Callable[[Runs], AbstractContextManager[Submit]] = in_threads
+    load: Callable[[Runs, Sequence[Landed]], Loaded] = load_patiently
+    report: Callable[[Runs, Sequence[Landed], Sequence[Failure], Loaded, Sequence[str]], SyncReport] = report
+
+
+def sync(
+    accounts: Sequence[str] | None = None,
+    resources: Sequence[str] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = DEFAULT_DATASET,
+    history: bool | Sequence[str] | None = None,
+    mode: Mode = "full",
+    max_hours: float | None = None,
+    runner: Runner | None = None,
+) -> SyncReport:
+    """Mirror every account that the API keys see into the destination.
+
+    Args:
+        accounts: ids of the accounts; None for all.
+        resources: names of the resources; None for all but the optional ones.
+        destination: the dlt destination.
+        dataset: the schema that the tables are in.
+        history: whose history is kept; None as the settings say.
+        mode: how subscribers are read: full, incremental or auto.
+        max_hours: after which the run ends with what has arrived; None for no limit.
+        runner: how the stages are run; plainly by default.
+
+    Returns:
+        The report; its `exit_code` says whether every list arrived whole.
+
+    Raises:
+        SettingsError: nothing could start.
+        LoadFailed: the destination did not take what landed.
+    """
+    asked, runner = datetime.now(UTC), runner or Runner()
+    with ExitStack() as stack:
+        with nothing_started():
+            stack.enter_context(in_project())
+            runs = runner.prepare(resources, destination, dataset, history)
+        result = _reported(runs, accounts, mode, max_hours, runner)
+    result.asked = asked
+    return result
+
+
+def _reported(
+    runs: Runs, accounts: Sequence[str] | None, mode: Mode, max_hours: float | None, runner: Runner
+) -> SyncReport:
+    try:
+        with ExitStack() as stack:
+            with nothing_started():
+                clients = [tools_of(run).client for run in runs.each]
+                stack.enter_context(private_files())
+                stack.enter_context(runner.observe(clients))
+                found = discover(runs, runner.ask)
+                runs = with_accounts(runs, found, accounts)
+                stack.enter_context(runs.common.target.lock(common_settings().lock_wait))
+            stack.enter_context(time_limit(clients, max_hours))
+            return _stages(runs, found, mode, runner)
+    except DripError as error:
+        return stopped_report(runs, str(error))
+    finally:
+        clean_up(runs)
+
+
+def _stages(runs: Runs, found: Discovery, mode: Mode, runner: Runner) -> SyncReport:
+    with nothing_started():
+        known = found.land(runs)
+        pipeline = pipeline_of(runs.common)
+        pipeline.sync_destination()
+        runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
+    with runner.fan_out(runs) as submit:
+        landed, failures = gather(_submitted(runs, submit))
+    landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])
+    tell("loading")
+    loaded = runner.load(runs, landed)
+    return runner.report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs, found))
+
+
+def _submitted(runs: Runs, submit: Submit) -> dict[ListName, Pending]:
+    """Each list that is to be read, under way."""
+    pending = {
+        (run.connection, resource, account): submit(run, resource, account) for run, resource, account in plan(runs)
+    }
+    emit(ListsPlanned(len(pending), sum(len(run.accounts or ()) for run in runs.known)))
+    return pending
+
+
+def plan(runs: Runs) -> list[tuple[Run, str, str | None]]:
+    """The lists to read, by run, resource and account: the longest kinds first, so that none is left over at the end.
+
+    Within a kind the connections take turns, since each has a rate limit of its own.
+    """
+    names: list[tuple[Run, str, str | None]] = []
+    for resource in sorted(runs.common.resources, key=lambda name: not ENDPOINTS[name].paginated):
+        if resource != ACCOUNTS.resource:
+            turns = [(turn, run, a) for run in runs.known for turn, a in enumerate(_owners(run, resource))]
+            names += [(run, resource, a) for _, run, a in sorted(turns, key=lambda one: one[0])]
+    return names
+
+
+def _owners(run: Run, resource: str) -> Sequence[str | None]:
+    """Whose lists of a resource there are: each account's, or None for the one of the token."""
+    return (run.accounts or ()) if ENDPOINTS[resource].per_account else (None,)

@@ -1,0 +1,34 @@
+"""Reading lists in plain threads of this process."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.extract import Pending, extract_patiently
+
+LISTS_AT_ONCE = 8
+"""Of a connection. How many requests are under way at once is a setting of the source."""
+
+Submit = Callable[[Run, str, str | None], Pending]
+"""Has a list of a run read: of a resource and an account."""
+
+
+@contextmanager
+def in_threads(runs: Runs) -> Iterator[Submit]:
+    """Each connection has threads of its own, or one that waits for its rate limit would hold up the others."""
+    pools = {run.connection: ThreadPoolExecutor(LISTS_AT_ONCE, f"drip-{run.connection}") for run in runs.known}
+    try:
+        yield lambda run, resource, account: pools[run.connection].submit(extract_patiently, run, resource, account)
+    except BaseException:
+        stop_clients(runs)  # the threads are waited for, and may wait for their rate limit
+        raise
+    finally:
+        for pool in pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+def stop_clients(runs: Runs) -> None:
+    """Have every list that is being read end soon."""
+    for run in runs.known:
+        tools_of(run).client.give_up("the run was interrupted")
