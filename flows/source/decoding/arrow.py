@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+import pandas  # noqa: F401 - pyarrow imports it with its first array: too late, where threads look at it meanwhile
 import pyarrow as pa
 
 from flows.source.decoding.column_names import ColumnNames
