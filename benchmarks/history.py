@@ -76,7 +76,8 @@ def versions(destination: str) -> int:
 def again_without_meaning(destination: str) -> None:
     """The history step alone, where every row's hash is another and nothing else has changed."""
     from flows.pipeline import load
-    from flows.pipeline.context import clean_up, prepare
+    from flows.pipeline.context import clean_up
+    from flows.pipeline.preparation import prepare
 
     runs = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
     run = runs.common

@@ -73,14 +73,20 @@ def prefect_template(_own_environment: None, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def prefect_server(prefect_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def prefect_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Prefect server of this session keeps its database."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_template: Path, prefect_folder: Path) -> Iterator[None]:
     """The Prefect server of this session, or of this pytest-xdist worker.
 
     Flow runs of this process send it no heartbeat: its thread takes a second to notice that its run has ended.
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, tmp_path_factory.mktemp("prefect")))
+    AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, prefect_folder))
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 

@@ -15,7 +15,7 @@ from prefect.states import Failed
 
 from flows.common.errors import SettingsError
 from flows.destinations.target import Target, resolve_target
-from flows.pipeline.load import worth_retrying
+from flows.orchestration.tasks import load_is_worth_retrying
 from flows.pipeline.load_errors import LoadFailed, innermost, is_transient, load_failed
 from flows.source.settings import common_settings
 from tests.conftest import Warehouse
@@ -163,4 +163,4 @@ def test_the_task_is_retried_for_what_may_pass_alone() -> None:
     unused: Any = None
     errors = {LoadFailed("", True): True, LoadFailed("", False): False, SettingsError("held"): False, KeyError(): False}
     for error, again in errors.items():
-        assert worth_retrying(unused, unused, Failed(data=error)) == again, error
+        assert load_is_worth_retrying(unused, unused, Failed(data=error)) == again, error

@@ -13,7 +13,7 @@ from adbc_driver_postgresql import dbapi
 from flows.common.errors import SettingsError
 from flows.destinations import postgres as module
 from flows.destinations.target import resolve_target
-from flows.pipeline.context import prepare
+from flows.pipeline.preparation import prepare
 from flows.sandbox import Server
 from flows.source.settings import common_settings
 

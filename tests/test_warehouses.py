@@ -22,9 +22,10 @@ from flows.destinations.sql import written_for
 from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
 from flows.orchestration.deploy import description
-from flows.pipeline.context import Run, Runs, prepare
+from flows.pipeline.context import Run, Runs
 from flows.pipeline.extract import Landed
 from flows.pipeline.load import PIPELINE, landed_source
+from flows.pipeline.preparation import prepare
 from flows.pipeline.sync_log import LATEST, LISTS, RUNS
 from flows.pipeline.sync_mode import SEEN
 from flows.sandbox import World

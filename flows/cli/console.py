@@ -16,8 +16,8 @@ from flows.destinations.catalogue import DestinationName, warehouse
 from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
 from flows.pipeline import sync as pipeline
-from flows.pipeline.context import prepare
 from flows.pipeline.load_errors import LoadFailed
+from flows.pipeline.preparation import prepare
 from flows.pipeline.report import ListReport, SyncReport
 from flows.pipeline.sync_log import FULL
 from flows.pipeline.sync_mode import MODES

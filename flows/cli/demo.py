@@ -11,7 +11,7 @@ from flows.common.console import marked
 from flows.common.project import project_path
 from flows.orchestration.api_check import check_prefect
 from flows.orchestration.console_log import mute_console
-from flows.pipeline.context import prepare
+from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport
 from flows.sandbox import World, serve
 from flows.sandbox.generator.timeline import AS_OF

@@ -8,7 +8,8 @@ from prefect.context import FlowRunContext
 from flows.common.errors import SettingsError
 from flows.destinations.catalogue import DestinationName
 from flows.orchestration.secret_blocks import use_secret_blocks
-from flows.pipeline.context import Runs, prepare
+from flows.pipeline.context import Runs
+from flows.pipeline.preparation import prepare
 from flows.source.settings import common_settings
 
 LASTING = "process"

@@ -6,7 +6,7 @@ A sync has a run for each named connection, all of them in one flow run and one 
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,26 +14,18 @@ from functools import partial
 
 import pyarrow as pa
 
-from flows.common.errors import SettingsError, first_line
 from flows.common.events import Listener, emit, tell
-from flows.destinations.catalogue import HISTORY, DestinationName
-from flows.destinations.target import Target, resolve_target
+from flows.destinations.target import Target
 from flows.pipeline.sync_log import FULL
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
 from flows.source.landing.landed_list import Unit
-from flows.source.landing.storage import Folder, folder_at, remove
-from flows.source.landing.zone import Landing, part_for
+from flows.source.landing.storage import Folder, remove
+from flows.source.landing.zone import Landing
 from flows.source.settings import (
-    DEFAULT_HISTORY,
-    DripSettings,
-    check_history,
-    common_settings,
-    every_settings,
     load_settings,
 )
-from flows.source.source import chosen_endpoints
 
 # Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -42,7 +34,6 @@ PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
 MOST_TOOLS = 16
 """Runs whose tools a process that reads for many flows keeps."""
-NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
 
 
 @dataclass(frozen=True)
@@ -181,44 +172,6 @@ def tools_of(run: Run, make: Callable[[Run], Tools] | None = None) -> Tools:
         return _tools[name]
 
 
-def prepare(
-    resources: Sequence[str] | None,
-    destination: DestinationName,
-    dataset: str,
-    history: bool | Sequence[str] | None = None,
-) -> Runs:
-    """Check everything that can be checked without a request.
-
-    Args:
-        resources: that are wanted; the usual ones where empty.
-        destination: the name of the dlt destination.
-        dataset: the schema that the tables are in.
-        history: whose history is kept; True and None: of those in the settings, False: of none.
-
-    Raises:
-        SettingsError: naming the setting to change.
-    """
-    each = every_settings()
-    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
-    target = resolve_target(destination, dataset)
-    common = common_settings()
-    historic = _historic(chosen, history, common)
-    if historic:
-        target.kind.refuse(HISTORY, NO_HISTORY)
-    landings = [_landing(settings, target) for settings in each]
-    target.check(common)
-    first = Run(target, chosen, landings[0], history=historic)
-    from flows.pipeline.name_conflicts import check_relations  # it is built on runs
-
-    check_relations(first)
-    return Runs(
-        tuple(
-            replace(first, landing=landing, connection=settings.connection)
-            for settings, landing in zip(each, landings, strict=True)
-        )
-    )
-
-
 @contextmanager
 def private_files() -> Iterator[None]:
     """Have every file that is made in the block readable by the user alone: databases, their logs, what landed."""
@@ -240,30 +193,3 @@ def clean_up(runs: Runs) -> None:
 def _tell(connection: str, text: str) -> None:
     """Say a sentence of the client, with the connection's name before it if it has one."""
     tell(f"{connection}: {text}" if connection else text)
-
-
-def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
-    """The resources of a run whose history is kept. Raises SettingsError."""
-    if isinstance(wanted, bool):
-        names: Sequence[str] = (settings.history or DEFAULT_HISTORY) if wanted else ()
-    else:
-        names = settings.history if wanted is None else wanted
-    check_history(names, "history")
-    return tuple(name for name in resources if name in names)
-
-
-def _landing(settings: DripSettings, target: Target) -> Landing:
-    named = (settings.connection,) if settings.connection else ()
-    place = settings.landing
-    try:
-        root = folder_at(place)
-        place = str(root)
-        part = part_for(settings.base_url, settings.token, target.location, target.dataset, *named)
-        landing = Landing(root, part)
-        landing.prepare()
-    except SettingsError:
-        raise
-    except Exception as error:  # a bucket's own errors are of no common kind
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise SettingsError(f"cannot write to {place} ({reason}): change SOURCES__DRIP__LANDING") from None
-    return landing

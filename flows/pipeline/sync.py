@@ -13,9 +13,10 @@ from flows.common.errors import DripError
 from flows.common.events import ListsPlanned, emit, tell
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
-from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, prepare, private_files, tools_of
+from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
 from flows.pipeline.extract import Failure, Landed, Pending, gather, without_refused
 from flows.pipeline.load import Loaded, known_columns, load_patiently, pipeline_of
+from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport, report, stopped_report
 from flows.pipeline.sync_log import ListName
 from flows.pipeline.sync_mode import Mode, with_modes

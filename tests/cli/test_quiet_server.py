@@ -12,9 +12,9 @@ import sqlite3, sys
 from flows.orchestration.settings import apply_prefect_settings
 apply_prefect_settings()
 import httpx
-import flows.cli.console
+from flows.orchestration.console_log import mute_console
 from prefect.server.api.server import SubprocessASGIServer
-flows.cli.console._only_our_own_words()
+mute_console()
 with SubprocessASGIServer() as server:
     with sqlite3.connect(sys.argv[1]) as con:
         con.executescript("DROP TABLE artifact; DROP TABLE log; DROP TABLE events;")

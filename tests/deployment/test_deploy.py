@@ -413,6 +413,6 @@ def test_a_fan_out_to_a_deployment_that_is_not_there_says_so(
     sync: Any, prefect_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")
-    monkeypatch.setattr("flows.extract_account.DEPLOYMENT", "drip-extract/not-there")
+    monkeypatch.setattr("flows.orchestration.remote_accounts.DEPLOYMENT", "drip-extract/not-there")
     report = sync(resources=["tags"])
     assert "drip-flows deploy" in report.failures[0].note

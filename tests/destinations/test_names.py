@@ -9,7 +9,8 @@ import pytest
 from flows.common.errors import SettingsError
 from flows.destinations.schemas import LONGEST_NAME, staging_name
 from flows.destinations.target import resolve_target
-from flows.pipeline.context import clean_up, prepare
+from flows.pipeline.context import clean_up
+from flows.pipeline.preparation import prepare
 from flows.source.decoding.column_names import NAMING
 from flows.source.settings import common_settings
 from tests.conftest import Warehouse, both_destinations

@@ -7,7 +7,8 @@ import pytest
 from flows.common.errors import SettingsError
 from flows.destinations.schemas import staging_name
 from flows.pipeline.changes import changes_query
-from flows.pipeline.context import clean_up, prepare
+from flows.pipeline.context import clean_up
+from flows.pipeline.preparation import prepare
 from flows.pipeline.views import TAGS_OF
 from tests.conftest import PostgresWarehouse
 from tests.destinations.conftest import as_owner

@@ -19,8 +19,9 @@ from flows.common.errors import SettingsError
 from flows.dataset import load
 from flows.orchestration.secret_blocks import block_of, use_secret_blocks
 from flows.orchestration.shared_rate_limit import limit_name
-from flows.pipeline.accounts import check_accounts
-from flows.pipeline.context import prepare
+from flows.pipeline.accounts import discover, with_accounts
+from flows.pipeline.context import clean_up
+from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import COLUMNS
 from flows.reporting.freshness import Limits, check_freshness
@@ -238,13 +239,15 @@ def test_accounts_are_chosen_among_all(
 
 
 @pytest.mark.usefixtures("server", "warehouse")
-def test_accounts_are_asked_for_before_prefect_starts(worlds: dict[str, World]) -> None:
+def test_which_accounts_can_be_synced(worlds: dict[str, World]) -> None:
     def check(*wanted: str) -> None:
-        check_accounts(prepare(["tags"], "duckdb", "drip"), wanted)
+        runs = prepare(["tags"], "duckdb", "drip")
+        with_accounts(runs, discover(runs), wanted)
+        clean_up(runs)
 
     check()
     worlds[ZENITH].accounts.append(worlds[ZENITH].accounts[0] | {"id": "2000002"})
-    check("2000002")  # what landed a moment ago does not know it
+    check("2000002")
     refuse(worlds[ACME])
     with pytest.raises(SettingsError, match="'555' is not visible"):
         check("555")

@@ -17,7 +17,8 @@ from flows.common.events import Event, ListRead, PageLanded, listening
 from flows.orchestration.coordinator import coordinating
 from flows.orchestration.fan_out import fan_out
 from flows.orchestration.remote_rate_limit import RemoteBudget
-from flows.pipeline.context import clean_up, prepare, tools_of
+from flows.pipeline.context import clean_up, tools_of
+from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World, serve
 from flows.source.errors import Stopped
 from flows.source.settings import load_settings

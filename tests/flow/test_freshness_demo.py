@@ -7,9 +7,9 @@ from typing import Any
 
 import dlt
 import pytest
-from flows.cli.freshness import show_freshness
 
 from flows import dataset
+from flows.cli.console import show_freshness
 from flows.common.errors import SettingsError
 from flows.dataset import files
 from flows.freshness import freshness

@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from upath import UPath
 
 from flows.common.errors import SettingsError
-from flows.pipeline.context import prepare
+from flows.pipeline.preparation import prepare
 from flows.sandbox import World, serve
 from flows.source.landing.storage import folder_at
 from tests.conftest import Warehouse

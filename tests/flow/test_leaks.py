@@ -2,13 +2,11 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from flows.sandbox import World
 from flows.sync import sync as flow
@@ -36,23 +34,23 @@ def fail_with(warehouse: PostgresWarehouse, words: str) -> None:
     )
 
 
-def database_files() -> Iterator[Path]:
-    """Of Prefect's server: states, logs, artifacts, events."""
-    path = Path(str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition("///")[2])
-    yield from path.parent.glob(f"{path.name}*")
-
-
-def wait_for_log() -> None:
+def wait_for_log(server_files: Path) -> None:
     """The log and the events are sent in the background."""
     deadline = time.monotonic() + SECONDS
-    while not any(MARK.encode() in path.read_bytes() for path in database_files()):
+    while not any(MARK.encode() in path.read_bytes() for path in server_files.iterdir()):
         assert time.monotonic() < deadline, "the log did not reach Prefect"
         time.sleep(0.2)
 
 
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_a_load_that_breaks_with_secrets_in_its_error(
-    sync: Any, warehouse: PostgresWarehouse, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    sync: Any,
+    warehouse: PostgresWarehouse,
+    world: World,
+    tmp_path: Path,
+    prefect_folder: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     sync(resources=["workflows"])
     fail_with(warehouse, f"{MARK}: {KEY} {quote(KEY, safe='')} {quote(KEY)} Basic {IN_BASE64} {KEY!r}")
@@ -61,9 +59,11 @@ def test_a_load_that_breaks_with_secrets_in_its_error(
     assert state.is_failed()
     assert MARK in str(state.message)
     assert "***" in str(state.message)
-    wait_for_log()
+    wait_for_log(prefect_folder)
     output = capfd.readouterr()
-    left = {str(path): path.read_bytes() for path in [*database_files(), *tmp_path.rglob("*")] if path.is_file()}
+    left = {
+        str(path): path.read_bytes() for path in [*prefect_folder.iterdir(), *tmp_path.rglob("*")] if path.is_file()
+    }
     left |= {"output": (output.out + output.err).encode(), "state": repr(state).encode()}
     for name, content in left.items():
         assert not [word for word in TELLTALES if word.encode() in content], name

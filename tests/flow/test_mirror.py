@@ -139,7 +139,7 @@ def test_what_a_sync_did_is_recorded(sync: Any, warehouse: Warehouse, world: Wor
 
 
 @pytest.mark.parametrize("resource", LISTS)
-def test_types_are_declared(prefect_server: None, resource: str) -> None:
+def test_types_are_declared(resource: str) -> None:
     from flows.source.schema import arrow_schema
 
     assert arrow_schema(ENDPOINTS[resource]).names[0] == "account_id"

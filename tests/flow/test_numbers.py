@@ -54,7 +54,7 @@ def test_an_incremental_sync(
 
     monkeypatch.setenv("COLUMNS", "200")
     capsys.readouterr()
-    terminal._show_result(report)
+    terminal.show_result(report)
     row = next(line for line in capsys.readouterr().out.splitlines() if FIRST in line and "subscribers" in line)
     assert row.replace("│", " ").split()[4:6] == ["133", "+3"]
 

@@ -15,7 +15,7 @@ from prefect.client.schemas.sorting import LogSort
 
 from flows.common.errors import SettingsError
 from flows.destinations import postgres as module
-from flows.pipeline.context import prepare
+from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PostgresWarehouse, Warehouse

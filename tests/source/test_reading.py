@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.source import ENDPOINTS
-from flows.source.client import Ahead, Reply
+from flows.source.client import Reply
 from flows.source.decoding.decoder import Decoder
 from flows.source.keys import KeySet
 from flows.source.list_reader import ListReader, Page
@@ -77,8 +77,8 @@ class FakeClient:
             body["meta"] = meta  # type: ignore[assignment]
         return Reply("http://test", json.dumps(body).encode(), NOW)
 
-    def ahead(self, function: Callable[[int], Any]) -> Ahead[Any]:
-        return Ahead(function, AtOnce())
+    def ahead(self, function: Callable[[int], Any]) -> Prefetch[Any]:
+        return Prefetch(function, AtOnce())
 
 
 def read(client: FakeClient, resource: str = "subscribers") -> tuple[ListReader, list[str]]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from dlt.common.runtime.run_context import RunContext, switched_run_context
-from flows.cli.freshness import show_freshness
 
 from flows.cli import console as terminal
+from flows.cli import demo
+from flows.cli.console import show_freshness
 from flows.common.errors import SettingsError
 from flows.reporting.freshness import Limits
 from flows.source.settings import common_settings, every_settings, load_settings
@@ -117,5 +118,5 @@ def test_the_demo_leaves_named_connections_out(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(f"{PREFIX}{name}", "5")
     monkeypatch.setenv(f"{PREFIX}CONNECTIONS", "[]")
     monkeypatch.setenv(f"{PREFIX}PARALLEL", "3")
-    terminal._leave_out_connections()
+    demo._leave_out_connections()
     assert common_settings().parallel == 3

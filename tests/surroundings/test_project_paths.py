@@ -13,7 +13,7 @@ from flows.common.project import enter, project_path, project_root
 from flows.dataset import DatasetError, load
 from flows.destinations.catalogue import DestinationName
 from flows.destinations.target import resolve_target
-from flows.pipeline.context import prepare
+from flows.pipeline.preparation import prepare
 from flows.source.landing.storage import folder_at
 from flows.source.project_context import in_project
 from flows.source.settings import load_settings

@@ -1,0 +1,85 @@
+"""What is checked of a sync before its first request."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flows.common.errors import SettingsError, first_line
+from flows.destinations.catalogue import HISTORY, DestinationName
+from flows.destinations.target import Target, resolve_target
+from flows.pipeline.context import Run, Runs
+from flows.pipeline.name_conflicts import check_relations
+from flows.source.landing.storage import folder_at
+from flows.source.landing.zone import Landing, part_for
+from flows.source.settings import (
+    DEFAULT_HISTORY,
+    DripSettings,
+    check_history,
+    common_settings,
+    every_settings,
+)
+from flows.source.source import chosen_endpoints
+
+NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
+
+
+def prepare(
+    resources: Sequence[str] | None,
+    destination: DestinationName,
+    dataset: str,
+    history: bool | Sequence[str] | None = None,
+) -> Runs:
+    """Check everything that can be checked without a request.
+
+    Args:
+        resources: that are wanted; the usual ones where empty.
+        destination: the name of the dlt destination.
+        dataset: the schema that the tables are in.
+        history: whose history is kept; True and None: of those in the settings, False: of none.
+
+    Raises:
+        SettingsError: naming the setting to change.
+    """
+    each = every_settings()
+    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
+    target = resolve_target(destination, dataset)
+    common = common_settings()
+    historic = _historic(chosen, history, common)
+    if historic:
+        target.kind.refuse(HISTORY, NO_HISTORY)
+    landings = [_landing(settings, target) for settings in each]
+    target.check(common)
+    first = Run(target, chosen, landings[0], history=historic)
+    check_relations(first)
+    return Runs(
+        tuple(
+            replace(first, landing=landing, connection=settings.connection)
+            for settings, landing in zip(each, landings, strict=True)
+        )
+    )
+
+
+def _historic(resources: Sequence[str], wanted: bool | Sequence[str] | None, settings: DripSettings) -> tuple[str, ...]:
+    """The resources of a run whose history is kept. Raises SettingsError."""
+    if isinstance(wanted, bool):
+        names: Sequence[str] = (settings.history or DEFAULT_HISTORY) if wanted else ()
+    else:
+        names = settings.history if wanted is None else wanted
+    check_history(names, "history")
+    return tuple(name for name in resources if name in names)
+
+
+def _landing(settings: DripSettings, target: Target) -> Landing:
+    named = (settings.connection,) if settings.connection else ()
+    place = settings.landing
+    try:
+        root = folder_at(place)
+        place = str(root)
+        part = part_for(settings.base_url, settings.token, target.location, target.dataset, *named)
+        landing = Landing(root, part)
+        landing.prepare()
+    except SettingsError:
+        raise
+    except Exception as error:  # a bucket's own errors are of no common kind
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise SettingsError(f"cannot write to {place} ({reason}): change SOURCES__DRIP__LANDING") from None
+    return landing
