@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import PROJECT
 
 FLOWS = PROJECT / "flows"
@@ -50,22 +48,23 @@ def layer_of(part: str) -> int:
     return next(number for number, parts in enumerate(LAYERS) if part in parts)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_go_down(path: Path) -> None:
-    own = part_of(path)
-    others = {name.split(".")[1] for name in imported(path) if name.startswith("flows.")} - {own}
-    assert not {part for part in others if layer_of(part) >= layer_of(own)}
+def test_imports_go_down() -> None:
+    upward = [
+        f"{name_of(path)} imports {part}"
+        for path in MODULES
+        for part in {name.split(".")[1] for name in imported(path) if name.startswith("flows.")} - {part_of(path)}
+        if layer_of(part) >= layer_of(part_of(path))
+    ]
+    assert not upward
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_prefect_is_used_by_flows_and_orchestration_alone(path: Path) -> None:
-    uses = any(name.split(".")[0] in ("prefect", "prefect_dask") for name in imported(path))
-    assert not uses or part_of(path) in WITH_PREFECT
+def test_prefect_is_used_by_flows_and_orchestration_alone() -> None:
+    users = [path for path in MODULES if {"prefect", "prefect_dask"} & {name.split(".")[0] for name in imported(path)}]
+    assert not [name_of(path) for path in users if part_of(path) not in WITH_PREFECT]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_is_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST
+def test_modules_are_short() -> None:
+    assert not [name_of(path) for path in MODULES if len(path.read_text().splitlines()) > LONGEST]
 
 
 def test_no_module_imports_itself_through_others() -> None:

@@ -20,6 +20,7 @@ from flows.source.client import Reply
 from flows.source.decoding.decoder import Decoder
 from flows.source.keys import KeySet
 from flows.source.list_reader import ListReader, Page
+from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import Budget
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
