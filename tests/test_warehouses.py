@@ -24,7 +24,7 @@ from flows.maintenance.forget import forget
 from flows.orchestration.deploy import description
 from flows.pipeline.context import Run, Runs
 from flows.pipeline.extract import Landed
-from flows.pipeline.load import PIPELINE, landed_source
+from flows.pipeline.load import PIPELINE, source_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.sync_log import LATEST, LISTS, RUNS
 from flows.pipeline.sync_mode import SEEN
@@ -146,7 +146,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     landed = [Landed(one, FIRST, Outcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")
-    pipeline.extract(landed_source(Runs((run,)), landed), loader_file_format="parquet")
+    pipeline.extract(source_of(Runs((run,)), landed), loader_file_format="parquet")
     pipeline.normalize()
     client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
     tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}

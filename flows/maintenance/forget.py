@@ -15,10 +15,10 @@ from flows.maintenance.compaction import rewrite_duckdb, vacuum
 from flows.pipeline.context import Run, private_files
 from flows.pipeline.history import history_table
 from flows.pipeline.load import pipeline_of
-from flows.pipeline.quarantine import TABLE as QUARANTINE
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.storage import Folder, folder_at, local_copies, remove
 from flows.source.landing.zone import PART, Landing, part_for
+from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.records import Subscriber
 from flows.source.settings import common_settings
 

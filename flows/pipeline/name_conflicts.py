@@ -7,11 +7,11 @@ from flows.common.errors import SettingsError
 from flows.destinations.schemas import Columns, quoted
 from flows.pipeline.context import Run
 from flows.pipeline.history import OPENED_AS, history_table
-from flows.pipeline.quarantine import HASH
-from flows.pipeline.quarantine import TABLE as QUARANTINE
 from flows.pipeline.sync_log import SYNCS_TABLE
 from flows.pipeline.views import VIEW_COLUMNS, is_current, view_queries
 from flows.source.endpoints import ROW_HASH
+from flows.source.quarantine import HASH
+from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.settings import common_settings
 
 CATALOGUES = ("duckdb", "postgres")

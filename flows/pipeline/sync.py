@@ -15,7 +15,7 @@ from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
 from flows.pipeline.extract import Failure, Landed, Pending, gather, without_refused
-from flows.pipeline.load import Loaded, known_columns, load_patiently, pipeline_of
+from flows.pipeline.load import Loaded, load_patiently, pipeline_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport, report, stopped_report
 from flows.pipeline.sync_log import ListName
@@ -26,6 +26,7 @@ from flows.source.client import DripClient
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.source.project_context import in_project
 from flows.source.settings import common_settings
+from flows.source.tables import known_columns
 
 
 @dataclass(frozen=True)

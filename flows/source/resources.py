@@ -1,12 +1,12 @@
 """Reading a list, or all lists that the records of another list have one of, into the landing zone."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import dlt
 import pyarrow as pa
-from dlt.extract import DltResource
+from dlt.extract.exceptions import ResourceExtractionError
 
+from flows.common.errors import DripError
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
@@ -15,6 +15,7 @@ from flows.source.landing.landed_list import Family, Member, Unit
 from flows.source.list_reader import ListReader, Page
 from flows.source.paginator import Outcome
 from flows.source.schema import placing_columns, texts
+from flows.source.tables import table_resource
 
 GONE = 404
 MOST_NOTES = 3
@@ -41,23 +42,28 @@ def land(client: DripClient, unit: Unit, decoder_of: DecoderOf) -> Iterator[Prog
     if isinstance(unit, Family):
         return _land_family(client, unit, decoder_of)
     reader = ListReader(client, unit.endpoint, unit.account_id, decoder_of(unit.endpoint.resource))
-    return _land_list(reader, unit, page_resource(reader))
+    return _land_list(reader, unit, reader.pages())
 
 
-def page_resource(reader: ListReader) -> DltResource:
-    """The dlt resource of one list of one account: its pages as they come, each table bearing its mark."""
-    resource: DltResource = dlt.resource(reader.pages(), name=reader.endpoint.resource)
-    return resource
-
-
-def _land_list(reader: ListReader, unit: Unit, pages: Iterable[Page]) -> Iterator[Progress]:
+def _land_list(reader: ListReader, unit: Unit, pages: Iterator[Page]) -> Iterator[Progress]:
+    """Iterate the dlt resource of the list, page by page, and land each page."""
     reader.resume(unit.landed())
-    for page in pages:
+    for page in _through_dlt(unit.endpoint, pages):
         unit.write(page)
         yield Progress(reader.rows(), page.mark.facts.total_count)
     if reader.outcome is None:
         raise Stopped("the list was not read to its end")
     unit.finish(reader.outcome)
+
+
+def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
+    """The items of the list's dlt resource. What dlt wraps our errors in is taken off."""
+    try:
+        yield from table_resource(endpoint, pages)
+    except ResourceExtractionError as error:
+        if isinstance(error.__cause__, DripError):
+            raise error.__cause__ from None
+        raise
 
 
 def _land_family(client: DripClient, family: Family, decoder_of: DecoderOf) -> Iterator[Progress]:

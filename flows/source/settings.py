@@ -42,7 +42,7 @@ SHARED = (
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history")
 """Settings that are lists of names."""
-PARAMETERS = ("accounts", "resources", "connection")
+PARAMETERS = ("accounts", "resources", "connection", "lists")
 """Of the dlt source. dlt looks for them in the section that connections are in too."""
 
 
