@@ -1,0 +1,17 @@
+COPY drip.accounts FROM '{folder}/drip_accounts.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.broadcasts FROM '{folder}/drip_broadcasts.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.campaigns FROM '{folder}/drip_campaigns.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.conversions FROM '{folder}/drip_conversions.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.custom_fields FROM '{folder}/drip_custom_fields.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'custom_field_identifier', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.events FROM '{folder}/drip_events.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'event_action', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.subscribers FROM '{folder}/drip_subscribers.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.subscribers_history FROM '{folder}/drip_subscribers_history.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.tags FROM '{folder}/drip_tags.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'tag', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.users FROM '{folder}/drip_users.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('email', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.webhooks FROM '{folder}/drip_webhooks.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip.workflows FROM '{folder}/drip_workflows.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account_id', 'id', '_row_hash'), quote '"', delimiter ',', header 1);
+COPY drip._dlt_loads FROM '{folder}/drip__dlt_loads.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('load_id', 'status', 'inserted_at'), quote '"', delimiter ',', header 1);
+COPY drip._dlt_pipeline_state FROM '{folder}/drip__dlt_pipeline_state.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('version', 'engine_version', 'pipeline_name', 'state', 'created_at', '_dlt_load_id', '_dlt_id'), quote '"', delimiter ',', header 1);
+COPY drip._dlt_version FROM '{folder}/drip__dlt_version.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('version', 'engine_version', 'inserted_at', 'schema_name', 'version_hash', 'schema'), quote '"', delimiter ',', header 1);
+COPY drip._quarantine FROM '{folder}/drip__quarantine.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('account', 'resource', 'record_hash'), quote '"', delimiter ',', header 1);
+COPY drip._syncs FROM '{folder}/drip__syncs.csv' (FORMAT 'csv', allow_quoted_nulls false, force_not_null ('run', 'resource', '_dlt_load_id', '_dlt_id'), quote '"', delimiter ',', header 1);
