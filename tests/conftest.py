@@ -65,6 +65,12 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered as secret in this process would be removed from the output of later tests."""
+    monkeypatch.setattr("flows.common.scrubbing._remembered", set[str]())
+
+
 @pytest.fixture(scope="session")
 def prefect_template(_own_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty Prefect database, built once for all pytest-xdist workers, whose folders lie side by side."""

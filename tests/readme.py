@@ -15,7 +15,7 @@ from flows.source.settings import DripSettings
 from tests.conftest import PROJECT
 
 README = PROJECT / "README.md"
-OPERATIONS = PROJECT / "docs" / "operations.md"
+OPERATIONS, TABLES = (PROJECT / "docs" / f"{name}.md" for name in ("operations", "tables"))
 PAGES = [README, *sorted((PROJECT / "docs").glob("*.md"))]
 
 

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def run(
         _check_ranges(port, subscribers, rate_limit, rate_window, latency_ms)
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
-        with serve(world, host, port, latency_ms / 1_000) as server:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends it as Ctrl-C does
+        with serve(world, host, port, latency_ms / 1_000) as server, suppress(KeyboardInterrupt):
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
-            _until_stopped()
+            threading.Event().wait()
     except (OSError, ValueError, msgspec.DecodeError) as problem:
         sys.stderr.write(f"The sandbox cannot start: {problem}\n")
         raise SystemExit(MISUSE) from None
@@ -85,12 +87,3 @@ def _example(world: World, server: Server) -> str:
         f"  curl -u {world.api_key}: {server.url}/accounts\n"
         "Stop it with Ctrl-C."
     )
-
-
-def _until_stopped() -> None:
-    """Wait for Ctrl-C, or for a polite kill."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return

@@ -60,10 +60,11 @@ def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
     """The items of the list's dlt resource. What dlt wraps our errors in is taken off."""
     try:
         yield from table_resource(endpoint, pages)
+        return
     except ResourceExtractionError as error:
-        if isinstance(error.__cause__, DripError):
-            raise error.__cause__ from None
-        raise
+        raised = error.__cause__ if isinstance(error.__cause__, DripError) else error
+    # Outside the handler: as the context of its own cause, the wrapper would make a circle that cannot be pickled.
+    raise raised
 
 
 def _land_family(client: DripClient, family: Family, decoder_of: DecoderOf) -> Iterator[Progress]:

@@ -14,10 +14,9 @@ from prefect.client.orchestration import get_client
 from flows.freshness import freshness
 from flows.sandbox import World
 from tests.conftest import PROJECT
-from tests.deployment.test_deploy import prefect
+from tests.deployment.test_deploy import filled_in, prefect
 
 EXAMPLE = PROJECT / "docs" / "automations.yaml"
-TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 FIRST = "1000001"
 PATIENCE = 60
 GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "status", "status": 404}}
@@ -59,7 +58,7 @@ def said(prefect_server: None, told: tuple[str, Told], tmp_path_factory: pytest.
         name="ear", url=url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
     )
     filled = tmp_path_factory.mktemp("automations") / EXAMPLE.name
-    filled.write_text(EXAMPLE.read_text().replace(TO_FILL_IN, f"block: &block {block.save('ear', overwrite=True)}"))
+    filled.write_text(filled_in(block.save("ear", overwrite=True)))
     output = prefect("automation", "create", "--from-file", str(filled), cwd=PROJECT)
     assert "Created 4 automation(s)" in output
     yield messages

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jsonschema
 import psutil
@@ -45,6 +45,7 @@ WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-wor
 AUTOMATIONS = PROJECT / "docs" / "automations.yaml"
 SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
 COMMAND_SECONDS, RUN_SECONDS = 120, 180
+BLOCK_TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 SOONEST = 10
 """Seconds that Prefect lets an automation wait at least."""
 SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
@@ -280,10 +281,15 @@ def test_a_run_that_is_killed_has_crashed(
     assert state.is_crashed(), state
 
 
+def filled_in(block: UUID) -> str:
+    """The example automations, with the id of a notification block."""
+    return AUTOMATIONS.read_text().replace(BLOCK_TO_FILL_IN, f"block: &block {block}")
+
+
 @contextmanager
 def ended_soon(client: SyncPrefectClient, after: str) -> Iterator[None]:
     """The example automation that ends runs which only this event was seen of, as soon as Prefect can."""
-    automations = yaml.safe_load(AUTOMATIONS.read_text())["automations"]
+    automations = yaml.safe_load(filled_in(uuid4()))["automations"]
     (one,) = [one for one in automations if after in one["trigger"].get("after", ())]
     one["trigger"] |= {"within": SOONEST, "after": [after]}
     automation = client.create_automation(AutomationCore.model_validate(one))

@@ -180,13 +180,13 @@ def test_where_none_can_be_used_nothing_starts(sync: Any, worlds: dict[str, Worl
 
 
 def test_each_budget_is_kept_on_its_own(
-    sync: Any, warehouse: Warehouse, worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
+    sync_flow: Any, warehouse: Warehouse, worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scarce = World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME], rate_limit=15, rate_window=3)
     with serve(scarce) as server:
         for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "15"), ("RATE_WINDOW", "3")):
             monkeypatch.setenv(variable(ACME, name), value)
-        report = sync()
+        report = sync_flow()
         assert report.exit_code == 0
         assert refused(server.log) <= 3
         assert len(server.log) > 15
@@ -299,7 +299,9 @@ def test_freshness_tells_the_connections_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as then:  # before there were connections, and a column for them
-        then.delenv("SOURCES__DRIP__CONNECTIONS")
+        for name in [name for name in os.environ if name.startswith("SOURCES__DRIP__")]:
+            then.delenv(name)
+        then.setenv("SOURCES__DRIP__LANDING", str(warehouse.path.parent / "landing"))
         then.setenv("SOURCES__DRIP__API_KEY", KEYS[ACME])
         then.setenv("SOURCES__DRIP__BASE_URL", server[ACME].url)
         then.delitem(COLUMNS, "connection")

@@ -31,13 +31,13 @@ LISTS = ["accounts", "users", "subscribers", "tags", "events", "custom_fields"]
 LIMIT, WINDOW = 40, 5.0
 
 
-@contextmanager
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
     """The flow: Prefect is what is tested here."""
     return sync_flow
 
 
+@contextmanager
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A Dask cluster of two processes, which know the settings of now, and which syncs read with."""
     with (
@@ -107,7 +107,7 @@ def test_a_list_that_fails_elsewhere_is_named_and_the_next_sync_is_exact(
         world.faults = [{"match": {"resource": "tags"}, "action": {"kind": "status", "status": 403}}]
         report = sync()
         assert {(line.account, line.resource) for line in report.failures} == {(a, "tags") for a in world.account_ids}
-        assert all("HTTP 403" in line.note for line in report.failures)
+        assert all("HTTP 403" in line.note for line in report.failures), report.failures
         world.faults = None
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
         assert sync().exit_code == 0

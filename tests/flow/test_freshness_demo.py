@@ -26,7 +26,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     syncs = dlt.resource([row | {"loaded_rows": 3, "complete": True}], name=SYNCS_TABLE, columns=COLUMNS)
     source = dlt.Schema("drip")
     pipeline = dlt.pipeline("demo", destination=dlt.destinations.duckdb(str(path)), dataset_name="drip")
-    pipeline.run(syncs, schema=source)
+    tags = dlt.resource([{"account_id": "1000001", "tag": tag} for tag in "abc"], name="tags")
+    pipeline.run([syncs, tags], schema=source)
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.sandbox import World
 from tests.conftest import Warehouse, both_destinations
-from tests.readme import README
+from tests.readme import TABLES
 
 FIRST, SECOND = "1000001", "1000002"
 EVENTS = (
@@ -76,7 +76,7 @@ def test_what_happens_to_people_is_told(day: Any, warehouse: Warehouse, world: W
         (last, FIRST, returner, "tag_added", None, None, "y"),
     ]
     assert sorted(warehouse.rows(EVENTS), key=str) == sorted(expected, key=str)
-    (query,) = re.findall(r"```sql\n(.*?)```", README.read_text(), re.DOTALL)
+    (query,) = re.findall(r"```sql\n(.*?)```", TABLES.read_text(), re.DOTALL)
     assert len(warehouse.rows(query.replace("2026-06-01 08:00:00+00", str(began)))) == 12
     assert warehouse.rows(query) == []
     assert_open_is_mirror(warehouse)

@@ -18,7 +18,7 @@ from flows.destinations import postgres as module
 from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World
 from tests.command import drip_flows
-from tests.conftest import PostgresWarehouse, Warehouse
+from tests.conftest import PREFECT_API_URL, PostgresWarehouse, Warehouse
 from tests.flow.test_mirror import FIRST
 from tests.postgres import PASSWORD
 from tests.processes import command
@@ -177,7 +177,14 @@ def test_the_password_is_nowhere_that_a_run_leaves(
     prefect_server: None, server: Server, warehouse: PostgresWarehouse, tmp_path: Path
 ) -> None:
     warehouse.execute("CREATE SCHEMA drip; CREATE VIEW drip.workflows AS SELECT 1 AS odd, '' AS _row_hash")
-    result = run_command(tmp_path / "x", "--verbose", "--resource", "workflows", SOURCES__DRIP__KEEP_LANDING="true")
+    result = run_command(
+        tmp_path / "x",
+        "--verbose",
+        "--resource",
+        "workflows",
+        SOURCES__DRIP__KEEP_LANDING="true",
+        PREFECT_API_URL=PREFECT_API_URL,
+    )
     assert result.returncode == 1, result
     with get_client(sync_client=True) as client:
         logs = client.read_logs(limit=200, sort=LogSort.TIMESTAMP_DESC)
