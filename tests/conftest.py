@@ -28,6 +28,12 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
     vcr.register_serializer("yaml", ReadableSerializer)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest folder, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: SLOWEST not in item.path.parts)
+
+
+SLOWEST = "deployment"
 PROJECT = Path(__file__).parent.parent
 os.environ["COLUMNS"] = "200"  # consoles are made as modules are imported
 PREFECT_API_URL = free_api_url()

@@ -96,7 +96,8 @@ def install(wanted: Iterable[str]) -> None:
 
 def failing_tests(chosen: Iterable[str]) -> list[str]:
     """The tests that fail, of those chosen; of all where none is."""
-    words = [str(PYTHON), "-m", "pytest", "--quiet", "--numprocesses", "2", "--dist", "loadfile", *chosen]
+    in_two_workers = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    words = [str(PYTHON), "-m", "pytest", "--quiet", *in_two_workers, *chosen]
     done = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
     failing = FAILED.findall(done.stdout)
     if done.returncode and not failing:

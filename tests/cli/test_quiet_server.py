@@ -1,6 +1,7 @@
 """The log of the server that Prefect starts for a command does not reach the console."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ with SubprocessASGIServer() as server:
 """A server whose database broke logs a traceback for each request, and its services log more."""
 
 
-def test_what_the_server_logs(tmp_path: Path) -> None:
+def test_what_the_server_logs(tmp_path: Path, prefect_template: Path) -> None:
+    shutil.copy(prefect_template, tmp_path / "prefect.db")
     words = [sys.executable, "-c", CODE, str(tmp_path / "prefect.db")]
     environment = os.environ | {"PREFECT_HOME": str(tmp_path)}
     result = subprocess.run(

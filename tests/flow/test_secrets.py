@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -35,8 +36,10 @@ def every_value(path: Path) -> str:
 
 
 def test_the_key_is_nowhere_that_a_run_leaves(
-    server: Server, world: World, warehouse: Warehouse, tmp_path: Path
+    server: Server, world: World, warehouse: Warehouse, tmp_path: Path, prefect_template: Path
 ) -> None:
+    (tmp_path / "prefect").mkdir()
+    shutil.copy(prefect_template, tmp_path / "prefect" / "prefect.db")
     echo = f'{{"headers": {{"Authorization": "Basic {IN_HEADERS}", "token": "{KEY}"}}}}'
     errors = json.dumps({"errors": [{"code": "x", "message": f"bad header Basic {IN_HEADERS}, token {KEY}"}]})
     world.faults = [
