@@ -10,13 +10,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.common.output_guard import without_secrets
 from flows.orchestration.fan_out import THREADS_PER_PROCESS
 from flows.orchestration.remote_accounts import Assignment, Verdict, run_of, verdict_of
-from flows.orchestration.remote_rate_limit import RemoteTools
+from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.orchestration.secret_blocks import use_secret_blocks
 from flows.orchestration.tasks import extract_with_delay
-from flows.pipeline.context import private_files, tools_of
+from flows.pipeline.context import connection_of, private_files
 from flows.pipeline.extract import gather
 from flows.pipeline.sync_log import ListName
-from flows.source.landing.storage import appear
+from flows.source.landing.storage import write_atomically
 from flows.source.project_context import in_project
 
 
@@ -44,11 +44,11 @@ def _read(work: Assignment, account: str) -> Any:
     use_secret_blocks("")
     run = run_of(work, account)
     with private_files():
-        task = extract_with_delay(tools_of(run, RemoteTools).settings.task_retry_delay)
+        task = extract_with_delay(connection_of(run, RemoteConnection).settings.task_retry_delay)
         futures: dict[ListName, Any] = {
             (run.connection, name, account): task.submit(run, name, account) for name in work.resources
         }
         landed, failures = gather(futures)
-        appear(verdict_of(run, account), msgspec.json.encode(Verdict(landed, failures)))
+        write_atomically(verdict_of(run, account), msgspec.json.encode(Verdict(landed, failures)))
     words = "; ".join(f"{failure.resource}: {failure.message}" for failure in failures)
     return Failed(message=words) if failures else Completed(message=f"{len(landed)} lists")

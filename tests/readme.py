@@ -9,7 +9,7 @@ from typing import get_args
 
 from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
 
-from flows.destinations.catalogue import REFUSED, WAREHOUSES, Feature
+from flows.destinations.catalogue import DESTINATIONS, REFUSED, Feature
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.settings import DripSettings
 from tests.conftest import PROJECT
@@ -39,7 +39,7 @@ def destination_rows() -> list[str]:
     rows = [
         f"| `{name}` | {kind.title} | {f'`drip-flows[{kind.extra}]`' if kind.extra else ''} | `{kind.setting}` | "
         f"{kind.checked} | {', '.join(one for one in get_args(Feature) if one in kind.without)} | {kind.json} |"
-        for name, kind in WAREHOUSES.items()
+        for name, kind in DESTINATIONS.items()
     ]
     return rows + [f"| {name} | | | | refused | {reason} | |" for name, reason in REFUSED.items()]
 

@@ -18,7 +18,7 @@ from flows.sandbox import World, serve
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
-from flows.source.landing.landed_list import Unit, unit_in
+from flows.source.landing.landed_list import LandedList, landed_list_in
 from flows.source.resources import land
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
@@ -80,9 +80,9 @@ def recorded(name: str) -> list[dict[str, Any]]:
     return [{"uri": e["request"]["uri"], "body": json.loads(e["response"]["body"]["string"])} for e in exchanges]
 
 
-def read(endpoint: Endpoint, account: str | None, folder: Path) -> Unit:
+def read(endpoint: Endpoint, account: str | None, folder: Path) -> LandedList:
     """One list, or all lists of a family, landed."""
-    unit = unit_in(folder / (account or "one"), endpoint, account)
+    unit = landed_list_in(folder / (account or "one"), endpoint, account)
     for _ in land(DripClient(load_settings()), unit, lambda name: Decoder(ENDPOINTS[name])):
         pass
     return unit

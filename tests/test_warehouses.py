@@ -16,14 +16,14 @@ from deltalake import DeltaTable
 from sqlglot import exp
 
 from flows.common.errors import SettingsError
-from flows.destinations.catalogue import HISTORY, REFUSED, TEXT, WAREHOUSES, DestinationName, check_driver
+from flows.destinations.catalogue import DESTINATIONS, HISTORY, REFUSED, TEXT, DestinationName, check_driver
 from flows.destinations.delta import DeltaReader
 from flows.destinations.sql import written_for
 from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
 from flows.orchestration.deploy import description
-from flows.pipeline.context import Run, Runs
-from flows.pipeline.extract import Landed
+from flows.pipeline.context import ConnectionRun, SyncRun
+from flows.pipeline.extract import Extracted
 from flows.pipeline.load import PIPELINE, source_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.sync_log import LATEST, LISTS, RUNS
@@ -32,7 +32,7 @@ from flows.sandbox import World
 from flows.source import DEFAULT_RESOURCES, ENDPOINTS
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.schema import json_columns
 from flows.source.settings import load_settings
 from tests.conftest import PROJECT, Warehouse
@@ -55,7 +55,7 @@ CREDENTIALS = {
     "bigquery": json.dumps(ACCOUNT),
     "delta": "somewhere",
 }
-DATABASES = [name for name, kind in WAREHOUSES.items() if not kind.is_files]
+DATABASES = [name for name, kind in DESTINATIONS.items() if not kind.is_files]
 STATEMENTS = {"LATEST": LATEST, "LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
 
 
@@ -65,33 +65,33 @@ def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", NOBODY)
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
-    for name, kind in WAREHOUSES.items():
+    for name, kind in DESTINATIONS.items():
         monkeypatch.setenv(kind.setting, CREDENTIALS[name])
 
 
 def test_a_destination_is_listed_if_a_flow_takes_it() -> None:
-    assert set(get_args(DestinationName)) == set(WAREHOUSES)
+    assert set(get_args(DestinationName)) == set(DESTINATIONS)
 
 
-@pytest.mark.parametrize("name", WAREHOUSES)
+@pytest.mark.parametrize("name", DESTINATIONS)
 def test_dlt_can_mirror_there(name: str) -> None:
     check_driver(name)
     caps = resolve_target(name, "drip").destination(load_settings()).capabilities()  # type: ignore[arg-type]
     assert "cdc" in caps.supported_merge_strategies
 
 
-@pytest.mark.parametrize("name", WAREHOUSES)
+@pytest.mark.parametrize("name", DESTINATIONS)
 def test_a_place_is_named_without_its_secrets(name: str) -> None:
     place = resolve_target(name, "drip").location  # type: ignore[arg-type]
     assert "somewhere" in place
     assert NOBODY not in place
 
 
-@pytest.mark.parametrize("name", [name for name in WAREHOUSES if name != "duckdb"])
+@pytest.mark.parametrize("name", [name for name in DESTINATIONS if name != "duckdb"])
 def test_a_place_that_is_not_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(WAREHOUSES[name].setting)
+    monkeypatch.delenv(DESTINATIONS[name].setting)
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # Google's library looks around for a machine of Google's
-    with pytest.raises(SettingsError, match=WAREHOUSES[name].setting):
+    with pytest.raises(SettingsError, match=DESTINATIONS[name].setting):
         resolve_target(name, "drip")  # type: ignore[arg-type]
 
 
@@ -107,7 +107,7 @@ def test_where_dlt_cannot_mirror_nothing_starts() -> None:
 
 
 def test_what_does_not_work_is_refused_with_advice() -> None:
-    for name, kind in WAREHOUSES.items():
+    for name, kind in DESTINATIONS.items():
         if HISTORY in kind.without:
             with pytest.raises(SettingsError, match="--no-history"):
                 prepare(None, name, "drip")  # type: ignore[arg-type]
@@ -142,11 +142,13 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     """A load of every list of one account, whose lists are empty, as dlt would send it to a destination."""
     name = request.param
     target = resolve_target(name, "drip")
-    run = Run(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))
-    landed = [Landed(one, FIRST, Outcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account]
+    run = ConnectionRun(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))
+    landed = [
+        Extracted(one, FIRST, ListOutcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account
+    ]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")
-    pipeline.extract(source_of(Runs((run,)), landed), loader_file_format="parquet")
+    pipeline.extract(source_of(SyncRun((run,)), landed), loader_file_format="parquet")
     pipeline.normalize()
     client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
     tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}
@@ -159,7 +161,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
 
 def parsed(name: str, statement: str) -> exp.Expr:
     """A statement, all of which sqlglot understands."""
-    found = sqlglot.parse_one(statement, dialect=WAREHOUSES[name].dialect)
+    found = sqlglot.parse_one(statement, dialect=DESTINATIONS[name].dialect)
     assert not isinstance(found, exp.Command), statement
     return found
 
@@ -177,14 +179,14 @@ def test_the_sql_of_a_load(written: tuple[str, Written]) -> None:
             (made,) = sql.made[resource]
             columns = {one.name.lower(): str(one.kind).lower() for one in parsed(name, made).find_all(exp.ColumnDef)}
             of_json = {columns[column] for column in json_columns(endpoint)}
-            assert of_json <= ({"text", "string", "varchar"} if WAREHOUSES[name].json == TEXT else {"json", "jsonb"})
+            assert of_json <= ({"text", "string", "varchar"} if DESTINATIONS[name].json == TEXT else {"json", "jsonb"})
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 @pytest.mark.parametrize("name", DATABASES)
 def test_our_own_statements(name: str, statement: str) -> None:
     """In the words of each destination; said in DuckDB's again they mean the same."""
-    dialect = WAREHOUSES[name].dialect
+    dialect = DESTINATIONS[name].dialect
     escaped = {"bigquery": "`somewhere`.`drip`.`{0}`", "snowflake": '"DRIP"."{0}"'}.get(dialect, '"drip"."{0}"')
     tables = {one: escaped.format(f"_{one}") for one in ("table", "syncs", "people")}
     values = {"lists": 3, "connection": "CAST(NULL AS VARCHAR)", "total": "CAST(NULL AS BIGINT)"}

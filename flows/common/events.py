@@ -44,12 +44,12 @@ class Said(msgspec.Struct):
 
 
 Event = PageLanded | ListsPlanned | ListRead | Said
-Listener = Callable[[Event], None]
-_listeners: list[Listener] = []
+EventListener = Callable[[Event], None]
+_listeners: list[EventListener] = []
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
+def listening(listener: EventListener) -> Iterator[None]:
     """Have `listener` called, from any thread, with every event until the block ends."""
     _listeners.append(listener)
     try:

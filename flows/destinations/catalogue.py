@@ -20,7 +20,7 @@ JSON, TEXT = "json", "text"
 
 
 @dataclass(frozen=True)
-class Warehouse:
+class DestinationKind:
     """A kind of destination.
 
     Attributes:
@@ -58,10 +58,12 @@ class Warehouse:
             raise SettingsError(f"{self.title} is without {feature}: {advice}")
 
 
-WAREHOUSES: dict[str, Warehouse] = {
-    "duckdb": Warehouse("DuckDB", "DESTINATION__DUCKDB__CREDENTIALS", "duckdb", checked=RUN),
-    "postgres": Warehouse("PostgreSQL", "DESTINATION__POSTGRES__CREDENTIALS", "postgres", "postgres", "psycopg2", RUN),
-    "motherduck": Warehouse(
+DESTINATIONS: dict[str, DestinationKind] = {
+    "duckdb": DestinationKind("DuckDB", "DESTINATION__DUCKDB__CREDENTIALS", "duckdb", checked=RUN),
+    "postgres": DestinationKind(
+        "PostgreSQL", "DESTINATION__POSTGRES__CREDENTIALS", "postgres", "postgres", "psycopg2", RUN
+    ),
+    "motherduck": DestinationKind(
         "MotherDuck",
         "DESTINATION__MOTHERDUCK__CREDENTIALS",
         "duckdb",
@@ -69,7 +71,7 @@ WAREHOUSES: dict[str, Warehouse] = {
         without=frozenset({READING}),
         place=lambda config: f"md:{config.credentials.database}",
     ),
-    "snowflake": Warehouse(
+    "snowflake": DestinationKind(
         "Snowflake",
         "DESTINATION__SNOWFLAKE__CREDENTIALS",
         "snowflake",
@@ -79,7 +81,7 @@ WAREHOUSES: dict[str, Warehouse] = {
         json=TEXT,
         place=lambda config: f"snowflake://{config.credentials.host}/{config.credentials.database}",
     ),
-    "bigquery": Warehouse(
+    "bigquery": DestinationKind(
         "BigQuery",
         "DESTINATION__BIGQUERY__CREDENTIALS",
         "bigquery",
@@ -89,7 +91,7 @@ WAREHOUSES: dict[str, Warehouse] = {
         json=TEXT,
         place=lambda config: f"bigquery://{config.project_id or config.credentials.project_id}",
     ),
-    "delta": Warehouse(
+    "delta": DestinationKind(
         "Delta tables in a folder or bucket",
         "DESTINATION__FILESYSTEM__BUCKET_URL",
         "duckdb",  # that of its reader
@@ -109,13 +111,13 @@ REFUSED = {
 """Destinations that are often asked for, and why there is no mirror there."""
 
 
-def warehouse(name: str) -> Warehouse:
+def warehouse(name: str) -> DestinationKind:
     """The destination of that name. Raises SettingsError where there is none."""
     if name in REFUSED:
-        raise SettingsError(f"no sync into {name}: {REFUSED[name]}; choose one of {', '.join(WAREHOUSES)}")
-    if name not in WAREHOUSES:
-        raise unknown("destination", name, WAREHOUSES)
-    return WAREHOUSES[name]
+        raise SettingsError(f"no sync into {name}: {REFUSED[name]}; choose one of {', '.join(DESTINATIONS)}")
+    if name not in DESTINATIONS:
+        raise unknown("destination", name, DESTINATIONS)
+    return DESTINATIONS[name]
 
 
 def check_driver(name: str) -> None:

@@ -16,7 +16,7 @@ from dlt.common.schema import Schema
 
 from flows.common.errors import SettingsError, first_line
 from flows.common.scrubbing import remember, scrub
-from flows.destinations.catalogue import WAREHOUSES
+from flows.destinations.catalogue import DESTINATIONS
 from flows.destinations.duckdb import BoundMotherDuck
 from flows.destinations.schemas import DLT_LOADS, DLT_VERSION, check_staging, staging_name
 from flows.source.endpoints import ENDPOINTS
@@ -27,7 +27,7 @@ SECRETS = ("password", "token", "private_key", "private_key_passphrase", "aws_se
 
 def destination(name: str, dataset: str) -> Any:
     """The dlt destination that a dataset is loaded with. Files are merged without staging."""
-    if WAREHOUSES[name].is_files:
+    if DESTINATIONS[name].is_files:
         return dlt.destinations.filesystem()
     made = BoundMotherDuck if name == "motherduck" else getattr(dlt.destinations, name)
     return made(destination_name=name, staging_dataset_name_layout=staging_name(dataset))
@@ -35,7 +35,7 @@ def destination(name: str, dataset: str) -> Any:
 
 def location(name: str) -> str:
     """Where it is, without secrets. Raises SettingsError where dlt is not told."""
-    return WAREHOUSES[name].place(_configuration(name, "drip"))
+    return DESTINATIONS[name].place(_configuration(name, "drip"))
 
 
 def check(name: str, dataset: str) -> None:
@@ -43,7 +43,7 @@ def check(name: str, dataset: str) -> None:
     config = _configuration(name, dataset)
     try:
         client = destination(name, dataset).client(Schema(dataset), config)
-        if WAREHOUSES[name].is_files:
+        if DESTINATIONS[name].is_files:
             client.fs_client.makedirs(client.bucket_path, exist_ok=True)
             return
         with client:
@@ -52,7 +52,7 @@ def check(name: str, dataset: str) -> None:
         raise
     except Exception as error:
         # Each driver has errors of its own, and some of them no common base.
-        place, setting = WAREHOUSES[name].place(config), WAREHOUSES[name].setting
+        place, setting = DESTINATIONS[name].place(config), DESTINATIONS[name].setting
         raise SettingsError(f"cannot reach {place}: {scrub(first_line(error))}; check {setting}") from None
 
 
@@ -96,5 +96,5 @@ def _configuration(name: str, dataset: str) -> Any:
         return config
     except (ConfigurationException, ValueError):
         # Their words may repeat what they could not read.
-        kind = WAREHOUSES[name]
+        kind = DESTINATIONS[name]
         raise SettingsError(f"{kind.title} is not configured: set {kind.setting}, as dlt's page on it says") from None

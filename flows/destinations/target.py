@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from flows.common.errors import SettingsError, first_line
 from flows.common.project import project_path
 from flows.destinations import configured
-from flows.destinations.catalogue import WAREHOUSES, DestinationName, Warehouse, check_driver
+from flows.destinations.catalogue import DESTINATIONS, DestinationKind, DestinationName, check_driver
 from flows.destinations.delta import delta_reader
 from flows.destinations.duckdb import ReplacingDuckDb
 from flows.destinations.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
@@ -58,9 +58,9 @@ class Target:
     location: str
 
     @property
-    def kind(self) -> Warehouse:
+    def kind(self) -> DestinationKind:
         """What there is to know of its kind."""
-        return WAREHOUSES[self.name]
+        return DESTINATIONS[self.name]
 
     @property
     def is_local(self) -> bool:

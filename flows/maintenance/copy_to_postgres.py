@@ -19,7 +19,7 @@ from flows.common.events import tell
 from flows.dataset.files import lock_wait
 from flows.destinations import postgres, postgres_connection
 from flows.destinations.target import DUCKDB_SETTING, Target, open_duckdb, resolve_target
-from flows.pipeline.context import Run
+from flows.pipeline.context import ConnectionRun
 from flows.pipeline.load import PIPELINE, SCHEMA
 from flows.pipeline.views import make_views
 from flows.source.landing.landed_list import BATCH_ROWS
@@ -102,7 +102,7 @@ def _refuse_what_is_there(target: Target, replace: bool) -> None:
 def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> None:
     """Replace the target's tables, with the names that unknown fields have, and make the views over them."""
     with tempfile.TemporaryDirectory(prefix="drip-copy-") as folder:
-        run = Run(target, tuple(schema), Landing(folder_at(folder), ""))
+        run = ConnectionRun(target, tuple(schema), Landing(folder_at(folder), ""))
         pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=folder,

@@ -12,7 +12,7 @@ from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_
 from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
 from flows.maintenance.compaction import rewrite_duckdb, vacuum
-from flows.pipeline.context import Run, private_files
+from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.history import history_table
 from flows.pipeline.load import pipeline_of
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
@@ -77,7 +77,7 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     target = resolve_target(destination, dataset)
     if target.path is not None and not target.path.exists():
         raise SettingsError(f"no data in {target.path}: nobody to forget")
-    run = Run(target, (), _landing(target))
+    run = ConnectionRun(target, (), _landing(target))
     try:
         with private_files(), target.lock(wait):
             return _forget(run, address)
@@ -91,7 +91,7 @@ def _landing(target: Target) -> Landing:
     return Landing(root, part_for("forget", target.location, target.dataset))
 
 
-def _forget(run: Run, address: str) -> Forgotten:
+def _forget(run: ConnectionRun, address: str) -> Forgotten:
     wait = common_settings().lock_wait
     with pipeline_of(run).sql_client() as client:
         place = _Place(client, address, run.target.kind.dialect)

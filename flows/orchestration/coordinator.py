@@ -21,12 +21,12 @@ from starlette.routing import Route
 from flows.common.errors import SettingsError
 from flows.common.events import PageLanded, emit
 from flows.common.http_server import serving
-from flows.orchestration.remote_rate_limit import LANDED, RemoteBudget, key_of
-from flows.pipeline.context import Run, tools_of
-from flows.source.rate_limit import Budget
+from flows.orchestration.remote_rate_limit import LANDED, RemoteRateLimit, key_of
+from flows.pipeline.context import ConnectionRun, connection_of
+from flows.source.rate_limit import RateLimit
 from flows.source.settings import common_settings, variable
 
-OPERATIONS = {name for name in vars(RemoteBudget).keys() & vars(Budget).keys() if not name.startswith("_")}
+OPERATIONS = {name for name in vars(RemoteRateLimit).keys() & vars(RateLimit).keys() if not name.startswith("_")}
 """Of a budget, that are asked for from away."""
 
 
@@ -38,7 +38,7 @@ class Coordinator:
         budgets: by the key that the extractions of a connection show.
     """
 
-    budgets: Mapping[str, Budget]
+    budgets: Mapping[str, RateLimit]
 
     async def answer(self, request: Request) -> Response:
         """Call one of a budget's operations, or pass on that a page has landed."""
@@ -55,18 +55,18 @@ class Coordinator:
         arguments = msgspec.json.decode(await request.body(), type=list[Any])
         return Response(msgspec.json.encode(await run_in_threadpool(getattr(budget, what), *arguments)))
 
-    def _budget(self, shown: str) -> Budget | None:
+    def _budget(self, shown: str) -> RateLimit | None:
         return next((one for key, one in self.budgets.items() if hmac.compare_digest(shown, f"Bearer {key}")), None)
 
 
 @contextmanager
-def coordinating(runs: Sequence[Run]) -> Iterator[str]:
+def coordinating(runs: Sequence[ConnectionRun]) -> Iterator[str]:
     """Answer the extractions of these runs while the block lasts; the URL at which.
 
     Raises:
         SettingsError: the address in the settings cannot be listened on.
     """
-    budgets = {key_of(tools_of(run).settings, run.id): tools_of(run).client.budget for run in runs}
+    budgets = {key_of(connection_of(run).settings, run.id): connection_of(run).client.budget for run in runs}
     application = Starlette(routes=[Route("/{what}", Coordinator(budgets).answer, methods=["POST"])])
     host, _, port = common_settings().coordinator.partition(":")
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext
 from flows.common.errors import SettingsError
 from flows.destinations.catalogue import DestinationName
 from flows.orchestration.secret_blocks import use_secret_blocks
-from flows.pipeline.context import Runs
+from flows.pipeline.context import SyncRun
 from flows.pipeline.preparation import prepare
 from flows.source.settings import common_settings
 
@@ -21,7 +21,7 @@ def prepare_in_prefect(
     destination: DestinationName,
     dataset: str,
     history: bool | Sequence[str] | None = None,
-) -> Runs:
+) -> SyncRun:
     """As `prepare`, in a flow run: secrets may stand in Prefect's blocks, and a file must not vanish with the run.
 
     Raises:

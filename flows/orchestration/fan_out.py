@@ -11,8 +11,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.common.errors import SettingsError
 from flows.orchestration.tasks import extract_with_delay
-from flows.pipeline.context import Run, Runs, tools_of
-from flows.pipeline.extract import Landed
+from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
+from flows.pipeline.extract import Extracted
 from flows.pipeline.threads import LISTS_AT_ONCE, Submit, stop_clients
 from flows.source.endpoints import ENDPOINTS
 from flows.source.settings import common_settings, variable
@@ -24,7 +24,7 @@ ACCOUNTS_AT_ONCE = 64
 """Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
 
 
-def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
+def fan_out(runs: SyncRun) -> AbstractContextManager[Submit]:
     """A way to have lists read, as the settings say, for as long as the block lasts.
 
     Raises:
@@ -41,7 +41,7 @@ def fan_out(runs: Runs) -> AbstractContextManager[Submit]:
 
 
 @contextmanager
-def _threads(runs: Runs) -> Iterator[Submit]:
+def _threads(runs: SyncRun) -> Iterator[Submit]:
     """The threads of the flow; of several connections each has its own, or one that waits for its budget held all."""
     if len(runs.known) == 1:
         yield _in_a_thread
@@ -52,38 +52,38 @@ def _threads(runs: Runs) -> Iterator[Submit]:
             stack.enter_context(pool)
         stack.push(partial(_stop, runs))
 
-        def submit(run: Run, resource: str, account: str | None) -> Any:
+        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
             return pools[run.connection].submit(_task(run), _parameters(run, resource, account))
 
         yield submit
 
 
-def _stop(runs: Runs, kind: type[BaseException] | None, *_: object) -> None:
+def _stop(runs: SyncRun, kind: type[BaseException] | None, *_: object) -> None:
     """Have the threads end where the run is interrupted: they are waited for, and may wait for their rate limit."""
     if kind:
         stop_clients(runs)
 
 
-def _task(run: Run) -> Any:
+def _task(run: ConnectionRun) -> Any:
     """The extraction, with the settings' pause before it is tried once more."""
-    return extract_with_delay(tools_of(run).settings.task_retry_delay)
+    return extract_with_delay(connection_of(run).settings.task_retry_delay)
 
 
-def _in_a_thread(run: Run, resource: str, account: str | None) -> Any:
+def _in_a_thread(run: ConnectionRun, resource: str, account: str | None) -> Any:
     return _task(run).submit(run, resource, account)
 
 
-def _parameters(run: Run, resource: str, account: str | None) -> dict[str, Any]:
+def _parameters(run: ConnectionRun, resource: str, account: str | None) -> dict[str, Any]:
     return {"run": run, "resource": resource, "account": account}
 
 
 @contextmanager
-def _dask(runs: Runs, how: str) -> Iterator[Submit]:
+def _dask(runs: SyncRun, how: str) -> Iterator[Submit]:
     from flows.orchestration.coordinator import coordinating
 
     with coordinating(runs.known) as url, _dask_runner(how) as runner:
 
-        def submit(run: Run, resource: str, account: str | None) -> Any:
+        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
             return runner.submit(_task(run), _parameters(replace(run, coordinator=url), resource, account))
 
         yield submit
@@ -106,7 +106,7 @@ def _dask_runner(how: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _deployment(runs: Runs) -> Iterator[Submit]:
+def _deployment(runs: SyncRun) -> Iterator[Submit]:
     """A flow run for each account, on a work pool; lists that belong to none are read in this run."""
     from flows.orchestration.coordinator import coordinating
     from flows.orchestration.remote_accounts import extract_elsewhere
@@ -115,7 +115,7 @@ def _deployment(runs: Runs) -> Iterator[Submit]:
     pool: Any = ThreadPoolTaskRunner(max_workers=ACCOUNTS_AT_ONCE)
     with coordinating(runs.known) as url, pool as runner:
 
-        def submit(run: Run, resource: str, account: str | None) -> Any:
+        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
             if account is None:
                 return _in_a_thread(run, resource, account)
             name = (run.connection, account)
@@ -135,7 +135,7 @@ class ListOfAccount:
     account: Any
     resource: str
 
-    def result(self) -> Landed:
+    def result(self) -> Extracted:
         """Wait for the flow run. Raises why the list, or all of the account, could not be read."""
         result = self.account.result()[self.resource]
         if isinstance(result, Exception):

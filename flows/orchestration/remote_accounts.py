@@ -15,8 +15,8 @@ from prefect.exceptions import ObjectNotFound
 from flows.common.errors import DripError, SettingsError
 from flows.common.output_guard import without_secrets
 from flows.destinations.target import Target
-from flows.pipeline.context import Choice, Run
-from flows.pipeline.extract import Failure, Landed
+from flows.pipeline.context import ConnectionRun, ReadMode
+from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.source.errors import Stopped
 from flows.source.landing.storage import Folder, folder_at, remove
 from flows.source.landing.zone import Landing
@@ -48,14 +48,14 @@ class Assignment(msgspec.Struct):
     resources: list[str]
     columns: dict[str, dict[str, str]]
     started: datetime
-    choice: Choice
+    choice: ReadMode
 
 
 class Verdict(msgspec.Struct):
     """What became of the lists of an account."""
 
-    landed: list[Landed]
-    failures: list[Failure]
+    landed: list[Extracted]
+    failures: list[ExtractFailure]
 
 
 class FailedElsewhere(DripError):
@@ -65,14 +65,14 @@ class FailedElsewhere(DripError):
         status: HTTP status of the API's answer, if that was why.
     """
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: ExtractFailure) -> None:
         self.status = failure.status
         super().__init__(failure.message)
 
 
 @task(name="extract account", task_run_name="extract {account} elsewhere", persist_result=False)
 @without_secrets
-def extract_elsewhere(run: Run, account: str, resources: list[str]) -> dict[str, Landed | FailedElsewhere]:
+def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) -> dict[str, Extracted | FailedElsewhere]:
     """Have a worker read these lists of an account, and wait for it.
 
     Raises:
@@ -87,7 +87,7 @@ def extract_elsewhere(run: Run, account: str, resources: list[str]) -> dict[str,
         resources,
         {name: run.columns.get(name, {}) for name in resources},
         run.started,
-        run.choices.get(account, Choice()),
+        run.choices.get(account, ReadMode()),
     )
     parameters = {"account": account, "assignment": msgspec.to_builtins(work)}
     try:
@@ -101,14 +101,14 @@ def extract_elsewhere(run: Run, account: str, resources: list[str]) -> dict[str,
         raise Stopped(f"the flow run {ended.name!r} that should have read {account} ended as {ended.state.name}")
     found = msgspec.json.decode(verdict.read_bytes(), type=Verdict)
     remove(verdict.parent)
-    lists: dict[str, Landed | FailedElsewhere] = {one.resource: one for one in found.landed}
+    lists: dict[str, Extracted | FailedElsewhere] = {one.resource: one for one in found.landed}
     return lists | {one.resource: FailedElsewhere(one) for one in found.failures}
 
 
-def run_of(work: Assignment, account: str) -> Run:
+def run_of(work: Assignment, account: str) -> ConnectionRun:
     """The part of the sync's run that is read here. What is read does not depend on where it will be loaded."""
     landing = Landing(folder_at(load_settings(work.connection).landing), work.part)
-    return Run(
+    return ConnectionRun(
         target=Target("duckdb", "", None, ""),
         resources=tuple(work.resources),
         landing=landing,
@@ -122,5 +122,5 @@ def run_of(work: Assignment, account: str) -> Run:
     )
 
 
-def verdict_of(run: Run, account: str) -> Folder:
+def verdict_of(run: ConnectionRun, account: str) -> Folder:
     return run.landing.folder / VERDICTS / f"{run.id}-{account}" / "verdict.json"

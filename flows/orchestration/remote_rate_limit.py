@@ -9,16 +9,16 @@ import msgspec
 
 from flows.common.events import Event
 from flows.orchestration.secret_blocks import use_secret_blocks
-from flows.pipeline.context import Run, Tools
+from flows.pipeline.context import Connection, ConnectionRun
 from flows.source.errors import Stopped
-from flows.source.rate_limit import Budget
+from flows.source.rate_limit import RateLimit
 from flows.source.settings import DripSettings, variable
 
 ANSWER_SECONDS = 30.0
 LANDED = "landed"
 
 
-class RemoteBudget(Budget):
+class RemoteRateLimit(RateLimit):
     """The budget of a token that the flow counts (see `coordinator`); it waits here and decides there.
 
     Args:
@@ -88,11 +88,11 @@ def key_of(settings: DripSettings, run_id: str) -> str:
     return hashlib.blake2b(f"{settings.token}\0{run_id}".encode(), digest_size=20).hexdigest()
 
 
-class RemoteTools(Tools):
+class RemoteConnection(Connection):
     """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ConnectionRun) -> None:
         use_secret_blocks("")
         super().__init__(run.connection)
-        budget = RemoteBudget(self.settings, self.client.stop, run.coordinator, run.id)
+        budget = RemoteRateLimit(self.settings, self.client.stop, run.coordinator, run.id)
         self.client.budget, self.emit = budget, budget.landed

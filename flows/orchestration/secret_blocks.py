@@ -10,10 +10,10 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from flows.common.errors import SettingsError, unknown
-from flows.destinations.catalogue import WAREHOUSES
+from flows.destinations.catalogue import DESTINATIONS
 from flows.source.settings import CREDENTIALS, common_settings, variable
 
-OF_DESTINATIONS = {name: WAREHOUSES[name].setting for name in ("postgres", "motherduck", "snowflake", "bigquery")}
+OF_DESTINATIONS = {name: DESTINATIONS[name].setting for name in ("postgres", "motherduck", "snowflake", "bigquery")}
 PROVIDER = "Prefect Secret blocks"
 
 

@@ -27,7 +27,7 @@ WAITING = "WaitingForBudget"
 FAILURES = (httpx.HTTPError, PrefectException)
 
 
-class SharedBudget:
+class SharedRateLimit:
     """The requests of one token as a Prefect global concurrency limit, whose slots decay over the window.
 
     Every process that speaks to the same Prefect server takes its requests from it. The API's own count, in its
@@ -97,7 +97,7 @@ def budgets_in_prefect(clients: Sequence[DripClient]) -> Iterator[None]:
     """Share and show each client's budget while the block, in a flow run, lasts."""
     with get_client(sync_client=True) as prefect:
         for client in clients:
-            client.budget.lease = SharedBudget(prefect, client.settings).lease
+            client.budget.lease = SharedRateLimit(prefect, client.settings).lease
             client.budget.waiting = ShownWait(prefect, UUID(flow_run.id)).show
         try:
             yield

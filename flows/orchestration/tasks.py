@@ -11,14 +11,14 @@ from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
 from flows.common.output_guard import without_secrets
-from flows.orchestration.remote_rate_limit import RemoteTools
+from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.pipeline import extract as extraction
 from flows.pipeline import load as loading
 from flows.pipeline import report as reporting
 from flows.pipeline.accounts import SeenAccounts
 from flows.pipeline.accounts import ask as ask_for_accounts
-from flows.pipeline.context import Run, Runs, tools_of
-from flows.pipeline.extract import Failure, Landed
+from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
+from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import LOAD_RETRY_SECONDS, Loaded
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.report import SyncReport
@@ -58,7 +58,7 @@ def _tag(**names: str | None) -> None:
 
 @task(name="accounts", persist_result=False)
 @without_secrets
-def ask(run: Run) -> SeenAccounts:
+def ask(run: ConnectionRun) -> SeenAccounts:
     """Ask a connection for the accounts that it sees. Raises DripError."""
     _tag(resource="accounts", connection=run.connection)
     return ask_for_accounts(run)
@@ -72,7 +72,7 @@ def ask(run: Run) -> SeenAccounts:
     persist_result=False,
 )
 @without_secrets
-def extract(run: Run, resource: str, account: str | None) -> Landed:
+def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
     """Read one list of one account into the landing zone, resuming from the pages that are there.
 
     Raises:
@@ -80,7 +80,7 @@ def extract(run: Run, resource: str, account: str | None) -> Landed:
     """
     _tag(resource=resource, account=account, connection=run.connection)
     if run.coordinator:
-        tools_of(run, RemoteTools)
+        connection_of(run, RemoteConnection)
     return extraction.extract(run, resource, account)
 
 
@@ -98,7 +98,7 @@ def extract_with_delay(seconds: float) -> Task[Any, Any]:
     persist_result=False,
 )
 @without_secrets
-def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """Merge all that landed into the destination. Raises LoadFailed."""
     return loading.load(runs, landed)
 
@@ -106,7 +106,11 @@ def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
 @task(name="report", persist_result=False)
 @without_secrets
 def report(
-    runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
+    runs: SyncRun,
+    landed: Sequence[Extracted],
+    failures: Sequence[ExtractFailure],
+    loaded: Loaded,
+    shared: Sequence[str] = (),
 ) -> SyncReport:
     """Reconcile what landed with what is in the destination, and keep the result in `_syncs`."""
     return reporting.report(runs, landed, failures, loaded, shared)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from flows.common.error_message import explain
 from flows.common.errors import SettingsError
-from flows.pipeline.context import Run, Runs, tools_of
-from flows.pipeline.extract import Failure, Landed, failure_of, own_error
+from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
+from flows.pipeline.extract import Extracted, ExtractFailure, failure_of, own_error
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import Stopped
 from flows.source.list_reader import ListReader, Page
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.schema import texts
 from flows.source.source import chosen_accounts
 
@@ -30,7 +30,7 @@ class SeenAccounts:
     """
 
     pages: Sequence[Page]
-    outcome: Outcome
+    outcome: ListOutcome
     seconds: float
 
     @property
@@ -49,20 +49,20 @@ class Discovery:
     """
 
     seen: Mapping[str, SeenAccounts]
-    failures: Sequence[Failure] = field(default_factory=list)
+    failures: Sequence[ExtractFailure] = field(default_factory=list)
 
-    def land(self, runs: Runs) -> list[Landed]:
+    def land(self, runs: SyncRun) -> list[Extracted]:
         """Write the lists to the landing zone, in place of those of an earlier run."""
         return [_land(runs.of(connection), seen) for connection, seen in self.seen.items()]
 
 
-Ask = Callable[[Run], SeenAccounts]
+Ask = Callable[[ConnectionRun], SeenAccounts]
 """Asks a connection for its accounts."""
 
 
-def ask(run: Run) -> SeenAccounts:
+def ask(run: ConnectionRun) -> SeenAccounts:
     """Read the accounts that a connection sees. Raises DripError."""
-    started, tools = time.monotonic(), tools_of(run)
+    started, tools = time.monotonic(), connection_of(run)
     reader = ListReader(tools.client, ACCOUNTS, None, tools.decoder(ACCOUNTS.resource))
     pages = list(reader.pages())
     if reader.outcome is None:
@@ -70,7 +70,7 @@ def ask(run: Run) -> SeenAccounts:
     return SeenAccounts(pages, reader.outcome, time.monotonic() - started)
 
 
-def discover(runs: Runs, asking: Ask = ask) -> Discovery:
+def discover(runs: SyncRun, asking: Ask = ask) -> Discovery:
     """Ask all connections for their accounts at once.
 
     Raises:
@@ -86,16 +86,16 @@ def discover(runs: Runs, asking: Ask = ask) -> Discovery:
     return _judged(answers)
 
 
-def _land(run: Run, seen: SeenAccounts) -> Landed:
+def _land(run: ConnectionRun, seen: SeenAccounts) -> Extracted:
     unit = run.unit(ACCOUNTS.resource, None)
     unit.clear()
     for page in seen.pages:
         unit.write(page)
     unit.finish(seen.outcome)
-    return Landed(ACCOUNTS.resource, None, seen.outcome, seen.seconds, connection=run.connection)
+    return Extracted(ACCOUNTS.resource, None, seen.outcome, seen.seconds, connection=run.connection)
 
 
-def with_accounts(runs: Runs, found: Discovery, wanted: Sequence[str] | None) -> Runs:
+def with_accounts(runs: SyncRun, found: Discovery, wanted: Sequence[str] | None) -> SyncRun:
     """The runs, each with the accounts that it syncs: the wanted ones that no connection before it sees.
 
     A connection that could not be asked keeps none from the others; what of the wanted it alone sees is missing then.
@@ -106,15 +106,15 @@ def with_accounts(runs: Runs, found: Discovery, wanted: Sequence[str] | None) ->
     seen = {connection: one.ids for connection, one in found.seen.items()}
     everything = list(dict.fromkeys(account for accounts in seen.values() for account in accounts))
     left = _chosen(everything, wanted, found.failures)
-    each: list[Run] = []
+    each: list[ConnectionRun] = []
     for run in runs.each:
         own = tuple(account for account in left if account in seen.get(run.connection, ()))
         each.append(replace(run, accounts=own if run.connection in seen else None))
         left = [account for account in left if account not in own]
-    return Runs(tuple(each))
+    return SyncRun(tuple(each))
 
 
-def seen_by_several(runs: Runs, found: Discovery) -> list[str]:
+def seen_by_several(runs: SyncRun, found: Discovery) -> list[str]:
     """In words, for each account that several connections see: who reads it, and who does not."""
     seen = {connection: set(one.ids) for connection, one in found.seen.items()}
     several = {account for account, times in Counter(a for ids in seen.values() for a in ids).items() if times > 1}
@@ -139,7 +139,7 @@ def _judged(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
     return Discovery(seen, [failure_of(ACCOUNTS.resource, None, error, name) for name, error in errors.items()])
 
 
-def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequence[Failure]) -> list[str]:
+def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequence[ExtractFailure]) -> list[str]:
     """The wanted accounts. One that nobody sees may be that of a connection that failed, if others are there."""
     there = [account for account in wanted or () if account in seen]
     try:

@@ -14,13 +14,13 @@ from functools import partial
 
 import pyarrow as pa
 
-from flows.common.events import Listener, emit, tell
+from flows.common.events import EventListener, emit, tell
 from flows.destinations.target import Target
 from flows.pipeline.sync_log import FULL
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
-from flows.source.landing.landed_list import Unit
+from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import Folder, remove
 from flows.source.landing.zone import Landing
 from flows.source.settings import (
@@ -37,7 +37,7 @@ MOST_TOOLS = 16
 
 
 @dataclass(frozen=True)
-class Choice:
+class ReadMode:
     """How one account's subscribers are read.
 
     Attributes:
@@ -51,11 +51,11 @@ class Choice:
     since: str = ""
 
 
-WHOLE = Choice()
+FULL_READ = ReadMode()
 
 
 @dataclass(frozen=True)
-class Run:
+class ConnectionRun:
     """Names and places of what one token syncs. It travels to every task as a parameter, so it holds no secret.
 
     Attributes:
@@ -79,18 +79,18 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: tuple[str, ...] = ()
-    choices: dict[str, Choice] = field(default_factory=dict)
+    choices: dict[str, ReadMode] = field(default_factory=dict)
     connection: str = ""
     accounts: tuple[str, ...] | None = None
     coordinator: str = ""
 
-    def unit(self, resource: str, account_id: str | None) -> Unit:
+    def unit(self, resource: str, account_id: str | None) -> LandedList:
         """Where the list of one account lands."""
         return self.landing.unit(ENDPOINTS[resource], account_id, self.choice(resource, account_id).since)
 
-    def choice(self, resource: str, account_id: str | None) -> Choice:
+    def choice(self, resource: str, account_id: str | None) -> ReadMode:
         """How the list of one account is read."""
-        return self.choices.get(account_id or "", WHOLE) if ENDPOINTS[resource].freezable else WHOLE
+        return self.choices.get(account_id or "", FULL_READ) if ENDPOINTS[resource].freezable else FULL_READ
 
     @property
     def pipeline_folder(self) -> Folder:
@@ -99,34 +99,34 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Runs:
+class SyncRun:
     """The runs of one sync: one for each connection, in the order of the setting; a single one where none is named.
 
     All have the same id, start, target, resources, columns and history.
     """
 
-    each: tuple[Run, ...]
+    each: tuple[ConnectionRun, ...]
 
     @property
-    def common(self) -> Run:
+    def common(self) -> ConnectionRun:
         """Any of them, for what is the same in all."""
         return self.each[0]
 
     @property
-    def known(self) -> list[Run]:
+    def known(self) -> list[ConnectionRun]:
         """Those whose accounts are known."""
         return [run for run in self.each if run.accounts is not None]
 
-    def of(self, connection: str) -> Run:
+    def of(self, connection: str) -> ConnectionRun:
         """The run of one connection."""
         return next(run for run in self.each if run.connection == connection)
 
-    def with_columns(self, columns: dict[str, dict[str, str]]) -> "Runs":
+    def with_columns(self, columns: dict[str, dict[str, str]]) -> "SyncRun":
         """The same, with the columns that the destination has."""
-        return Runs(tuple(replace(run, columns=columns) for run in self.each))
+        return SyncRun(tuple(replace(run, columns=columns) for run in self.each))
 
 
-class Tools:
+class Connection:
     """What the tasks of a run share within a process: the client with its budget, the decoders.
 
     Args:
@@ -139,7 +139,7 @@ class Tools:
     def __init__(self, connection: str) -> None:
         self.settings = load_settings(connection)
         self.client = DripClient(self.settings, say=partial(_tell, connection))
-        self.emit: Listener = emit
+        self.emit: EventListener = emit
         self._decoders: dict[str, Decoder] = {}
         self._making = threading.Lock()
 
@@ -152,11 +152,11 @@ class Tools:
             return self._decoders[resource]
 
 
-_tools: dict[tuple[str, str], Tools] = {}
+_tools: dict[tuple[str, str], Connection] = {}
 _making = threading.Lock()
 
 
-def tools_of(run: Run, make: Callable[[Run], Tools] | None = None) -> Tools:
+def connection_of(run: ConnectionRun, make: Callable[[ConnectionRun], Connection] | None = None) -> Connection:
     """The tools of a run in this process, made when first asked for.
 
     Args:
@@ -166,7 +166,7 @@ def tools_of(run: Run, make: Callable[[Run], Tools] | None = None) -> Tools:
     name = (run.id, run.connection)
     with _making:
         if name not in _tools:
-            _tools[name] = make(run) if make else Tools(run.connection)
+            _tools[name] = make(run) if make else Connection(run.connection)
             for old in list(_tools)[:-MOST_TOOLS] if make else ():  # nobody tells a worker of a run's end
                 del _tools[old]
         return _tools[name]
@@ -182,7 +182,7 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def clean_up(runs: Runs) -> None:
+def clean_up(runs: SyncRun) -> None:
     """Forget the tools and dlt's working folder of runs that have ended, well or not."""
     with _making:
         for run in runs.each:

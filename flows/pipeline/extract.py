@@ -9,19 +9,19 @@ import msgspec
 from flows.common.errors import DripError, SettingsError
 from flows.common.events import ListRead, PageLanded, emit
 from flows.common.scrubbing import scrub
-from flows.pipeline.context import Run, tools_of
+from flows.pipeline.context import ConnectionRun, connection_of
 from flows.pipeline.sync_log import ListName
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.resources import land
 
 
-class Landed(msgspec.Struct):
+class Extracted(msgspec.Struct):
     """A list that has been read, or the `part` of it that was asked for, and lies in the landing zone."""
 
     resource: str
     account: str | None
-    outcome: Outcome
+    outcome: ListOutcome
     seconds: float
     resumed_pages: int = 0
     part: bool = False
@@ -33,7 +33,7 @@ class Landed(msgspec.Struct):
         return self.outcome.complete and not self.part
 
 
-class Failure(msgspec.Struct):
+class ExtractFailure(msgspec.Struct):
     """A list that could not be read, and why."""
 
     resource: str
@@ -46,7 +46,7 @@ class Failure(msgspec.Struct):
 class Pending(Protocol):
     """A list that is being read."""
 
-    def result(self) -> Landed:
+    def result(self) -> Extracted:
         """Wait until the list has landed. Raises what it could not be read for."""
 
 
@@ -66,43 +66,43 @@ def own_error(raised: BaseException) -> BaseException:
     return error or raised
 
 
-def extract(run: Run, resource: str, account: str | None) -> Landed:
+def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
     """Read one list of one account into the landing zone, going on from the pages that are there.
 
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    started, tools, unit = time.monotonic(), tools_of(run), run.unit(resource, account)
+    started, tools, unit = time.monotonic(), connection_of(run), run.unit(resource, account)
     part = bool(run.choice(resource, account).since)
     if unit.age() > tools.settings.resume_max_age or not unit.is_sound() or unit.is_unproven():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
-        return Landed(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
+        return Extracted(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
     resumed = len(unit.files())
     for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
         tools.emit(PageLanded(resource, account, *progress, run.connection))
     outcome = unit.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")
-    return Landed(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
+    return Extracted(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
 
 
-def extract_patiently(run: Run, resource: str, account: str | None) -> Landed:
+def extract_patiently(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
     """As `extract`, tried once more after the settings' pause where that may help."""
     try:
         return extract(run, resource, account)
     except Exception as error:
         if not worth_retrying(error):
             raise
-    tools = tools_of(run)
+    tools = connection_of(run)
     tools.client.stop.wait(tools.settings.task_retry_delay)
     return extract(run, resource, account)
 
 
-def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Landed], list[Failure]]:
+def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Extracted], list[ExtractFailure]]:
     """Wait for all extractions. One that failed costs its own list only."""
-    landed: list[Landed] = []
-    failures: list[Failure] = []
+    landed: list[Extracted] = []
+    failures: list[ExtractFailure] = []
     for (connection, resource, account), one in pending.items():
         failed = False
         try:
@@ -114,15 +114,15 @@ def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Landed], list[Fail
     return landed, failures
 
 
-def failure_of(resource: str, account: str | None, error: BaseException, connection: str) -> Failure:
+def failure_of(resource: str, account: str | None, error: BaseException, connection: str) -> ExtractFailure:
     """A list that could not be read, with the error in a line."""
     message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
-    return Failure(resource, account, scrub(message), getattr(error, "status", None), connection)
+    return ExtractFailure(resource, account, scrub(message), getattr(error, "status", None), connection)
 
 
 def without_refused(
-    landed: Sequence[Landed], failures: Sequence[Failure], connections: Sequence[str]
-) -> tuple[list[Landed], list[Failure]]:
+    landed: Sequence[Extracted], failures: Sequence[ExtractFailure], connections: Sequence[str]
+) -> tuple[list[Extracted], list[ExtractFailure]]:
     """All lists of a connection whose token was refused in mid-run fail: nothing of them is loaded.
 
     Args:
@@ -139,9 +139,9 @@ def without_refused(
         raise SettingsError("; ".join(refused.values()))
     kept = [one for one in landed if one.connection not in refused]
     rest = [one for one in failures if one.connection not in refused]
-    lists: list[Landed | Failure] = [*landed, *failures]
+    lists: list[Extracted | ExtractFailure] = [*landed, *failures]
     lost = [
-        Failure(one.resource, one.account, refused[one.connection], 401, one.connection)
+        ExtractFailure(one.resource, one.account, refused[one.connection], 401, one.connection)
         for one in lists
         if one.connection in refused
     ]

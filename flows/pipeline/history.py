@@ -13,7 +13,7 @@ from typing import Any
 import dlt
 from dlt.common.schema.utils import new_table
 
-from flows.pipeline.context import Run
+from flows.pipeline.context import ConnectionRun
 from flows.pipeline.sync_log import accounts_with_history
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS, ROW_HASH, Endpoint
 from flows.source.schema import MISFIT_SUFFIX, sql_list
@@ -37,7 +37,7 @@ def history_table(resource: str) -> str:
     return resource + SUFFIX
 
 
-def keep_history(pipeline: dlt.Pipeline, run: Run) -> None:
+def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
     """Bring the histories that this run keeps in step with their mirrors, and forget versions that are too old."""
     for resource in run.history:
         columns = _declare(pipeline, resource)

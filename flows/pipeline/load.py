@@ -9,8 +9,8 @@ import dlt
 import msgspec
 
 from flows.common.errors import DripError
-from flows.pipeline.context import Run, Runs
-from flows.pipeline.extract import Landed
+from flows.pipeline.context import ConnectionRun, SyncRun
+from flows.pipeline.extract import Extracted
 from flows.pipeline.history import keep_history
 from flows.pipeline.load_errors import LoadFailed, load_failed
 from flows.pipeline.sync_mode import count_arrived
@@ -41,7 +41,7 @@ class Loaded(msgspec.Struct):
     arrived: dict[str, int] = {}
 
 
-def load_patiently(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+def load_patiently(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, tried once more after a failure that may pass within seconds."""
     try:
         return load(runs, landed)
@@ -52,7 +52,7 @@ def load_patiently(runs: Runs, landed: Sequence[Landed]) -> Loaded:
     return load(runs, landed)
 
 
-def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there.
 
     Raises:
@@ -68,7 +68,7 @@ def load(runs: Runs, landed: Sequence[Landed]) -> Loaded:
     raise failed
 
 
-def merge(runs: Runs, landed: Sequence[Landed]) -> Loaded:
+def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, with the errors of dlt and of the drivers."""
     run = runs.common
     pipeline = pipeline_of(run)
@@ -79,7 +79,7 @@ def merge(runs: Runs, landed: Sequence[Landed]) -> Loaded:
         return Loaded(count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
 
 
-def pipeline_of(run: Run) -> dlt.Pipeline:
+def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
     """The dlt pipeline of this run, in a folder of its own: nothing pending from another run can be in it.
 
     Raises:
@@ -96,7 +96,7 @@ def pipeline_of(run: Run) -> dlt.Pipeline:
     )
 
 
-def source_of(runs: Runs, landed: Sequence[Landed]) -> Any:
+def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
     """The dlt source over the lists that landed, of all connections."""
     run, kind = runs.common, runs.common.target.kind
     lists = LandedLists(
@@ -109,11 +109,11 @@ def source_of(runs: Runs, landed: Sequence[Landed]) -> Any:
     return drip_source(resources=run.resources, connection=run.connection, lists=lists)
 
 
-def _source_list(run: Run, one: Landed) -> SourceList:
+def _source_list(run: ConnectionRun, one: Extracted) -> SourceList:
     return SourceList(run.unit(one.resource, one.account), one.outcome, one.whole, run.accounts or ())
 
 
-def count_rows(pipeline: dlt.Pipeline, run: Run) -> dict[str, dict[str | None, int]]:
+def count_rows(pipeline: dlt.Pipeline, run: ConnectionRun) -> dict[str, dict[str | None, int]]:
     """Rows in the destination by table and account, or key where no account owns them."""
     counts: dict[str, dict[str | None, int]] = {}
     with run.target.reader(pipeline) as client:

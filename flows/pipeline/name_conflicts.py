@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.common.errors import SettingsError
 from flows.destinations.schemas import Columns, quoted
-from flows.pipeline.context import Run
+from flows.pipeline.context import ConnectionRun
 from flows.pipeline.history import OPENED_AS, history_table
 from flows.pipeline.sync_log import SYNCS_TABLE
 from flows.pipeline.views import VIEW_COLUMNS, is_current, view_queries
@@ -18,7 +18,7 @@ CATALOGUES = ("duckdb", "postgres")
 """Destinations whose catalogue is read here; of the others dlt knows more."""
 
 
-def check_relations(run: Run) -> None:
+def check_relations(run: ConnectionRun) -> None:
     """Make sure that a run may write to the tables, and replace the views, of its dataset. Raises SettingsError."""
     if run.target.name in CATALOGUES:
         columns, views = run.target.contents(common_settings().lock_wait)
@@ -28,7 +28,7 @@ def check_relations(run: Run) -> None:
             _check_owner(run)
 
 
-def _check_tables(run: Run, columns: Columns) -> None:
+def _check_tables(run: ConnectionRun, columns: Columns) -> None:
     """Each table of a sync has columns that no other table would."""
     marks = {resource: {ROW_HASH} for resource in run.resources}
     marks |= {history_table(resource): {ROW_HASH, OPENED_AS} for resource in run.history}
@@ -38,19 +38,19 @@ def _check_tables(run: Run, columns: Columns) -> None:
             raise SettingsError(_taken(run, table, "a table"))
 
 
-def _check_views(run: Run, columns: Columns, views: set[str]) -> None:
+def _check_views(run: ConnectionRun, columns: Columns, views: set[str]) -> None:
     """Our views are views, with our columns."""
     for view in view_queries(run, quoted):
         if view in columns and not (view in views and columns[view] == {*VIEW_COLUMNS[view]}):
             raise SettingsError(_taken(run, view, "a view"))
 
 
-def _taken(run: Run, name: str, kind: str) -> str:
+def _taken(run: ConnectionRun, name: str, kind: str) -> str:
     place = f"{run.target.dataset}.{name} in {run.target.location}"
     return f"{place} is {kind} of the sync by its name, but not one that it made: rename it, or change --dataset"
 
 
-def _check_owner(run: Run) -> None:
+def _check_owner(run: ConnectionRun) -> None:
     """Refuse where a view has to change and this user may not replace it. Raises SettingsError."""
     from flows.destinations import postgres, postgres_connection  # an extra
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from flows.common.errors import SettingsError, first_line
 from flows.destinations.catalogue import HISTORY, DestinationName
 from flows.destinations.target import Target, resolve_target
-from flows.pipeline.context import Run, Runs
+from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.name_conflicts import check_relations
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
@@ -27,7 +27,7 @@ def prepare(
     destination: DestinationName,
     dataset: str,
     history: bool | Sequence[str] | None = None,
-) -> Runs:
+) -> SyncRun:
     """Check everything that can be checked without a request.
 
     Args:
@@ -48,9 +48,9 @@ def prepare(
         target.kind.refuse(HISTORY, NO_HISTORY)
     landings = [_landing(settings, target) for settings in each]
     target.check(common)
-    first = Run(target, chosen, landings[0], history=historic)
+    first = ConnectionRun(target, chosen, landings[0], history=historic)
     check_relations(first)
-    return Runs(
+    return SyncRun(
         tuple(
             replace(first, landing=landing, connection=settings.connection)
             for settings, landing in zip(each, landings, strict=True)

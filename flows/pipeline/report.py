@@ -10,8 +10,8 @@ import dlt
 import msgspec
 
 from flows.common.scrubbing import scrub
-from flows.pipeline.context import Run, Runs, tools_of
-from flows.pipeline.extract import Failure, Landed
+from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
+from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import Loaded, pipeline_of
 from flows.pipeline.sync_log import COLUMNS, FULL, SYNCS_TABLE, TOTAL_ROWS, LastTime, last_time, list_name
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
@@ -137,13 +137,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def stopped_report(runs: Runs, reason: str) -> SyncReport:
+def stopped_report(runs: SyncRun, reason: str) -> SyncReport:
     """The report of a run that could not do its work."""
     return _empty_report(runs, stopped=scrub(reason))
 
 
 def report(
-    runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded, shared: Sequence[str] = ()
+    runs: SyncRun,
+    landed: Sequence[Extracted],
+    failures: Sequence[ExtractFailure],
+    loaded: Loaded,
+    shared: Sequence[str] = (),
 ) -> SyncReport:
     """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
     result = reconcile(runs, landed, failures, loaded)
@@ -158,7 +162,9 @@ def report(
     return result
 
 
-def reconcile(runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure], loaded: Loaded) -> SyncReport:
+def reconcile(
+    runs: SyncRun, landed: Sequence[Extracted], failures: Sequence[ExtractFailure], loaded: Loaded
+) -> SyncReport:
     """Compare, list by list, what the API said with what came and with what the destination holds now."""
     resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
     lists = [_line(runs.of(one.connection), one, loaded) for one in landed if one.resource in runs.common.resources]
@@ -167,7 +173,7 @@ def reconcile(runs: Runs, landed: Sequence[Landed], failures: Sequence[Failure],
     return _empty_report(runs, lists=lists)
 
 
-def _failed_line(run: Run, failure: Failure, loaded: Loaded) -> ListReport:
+def _failed_line(run: ConnectionRun, failure: ExtractFailure, loaded: Loaded) -> ListReport:
     return ListReport(
         failure.account,
         failure.resource,
@@ -183,7 +189,7 @@ def _total(resource: str, account: str | None, loaded: Loaded) -> int | None:
     return loaded.rows[resource].get(account, 0) if account else None
 
 
-def _line(run: Run, one: Landed, loaded: Loaded) -> ListReport:
+def _line(run: ConnectionRun, one: Extracted, loaded: Loaded) -> ListReport:
     outcome, choice = one.outcome, run.choice(one.resource, one.account)
     expected = len(run.accounts or ()) if one.resource == ACCOUNTS.resource else outcome.rows
     count = _count(run, one, loaded)
@@ -215,7 +221,7 @@ def compare(result: SyncReport, last: LastTime) -> None:
         line.before = last.rows.get(list_name(line.connection, line.resource, line.account))
 
 
-def _count(run: Run, one: Landed, loaded: Loaded) -> int:
+def _count(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
     """Rows in the destination that can be compared with those that came."""
     rows = loaded.rows[one.resource]
     if one.part:
@@ -225,23 +231,23 @@ def _count(run: Run, one: Landed, loaded: Loaded) -> int:
     return sum(rows.get(key, 0) for key in _keys(run, one.resource))
 
 
-def _keys(run: Run, resource: str) -> Iterable[str]:
+def _keys(run: ConnectionRun, resource: str) -> Iterable[str]:
     """The rows that a run has of a list that each token has one of: another token may have put its own beside them."""
     if resource == ACCOUNTS.resource:
         return run.accounts or ()
     return {key for table in run.unit(resource, None).tables() for key in texts(table, ENDPOINTS[resource].key)}
 
 
-def _saved(run: Run, one: Landed, loaded: Loaded) -> int:
+def _saved(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
     """Requests that the whole list would have cost more than the part that was read."""
     pages = len(run.unit(one.resource, one.account).files())
     whole = loaded.rows[one.resource].get(one.account, 0) / (ENDPOINTS[one.resource].per_page or 1)
     return max(0, math.ceil(whole) - pages)
 
 
-def _empty_report(runs: Runs, **known: Any) -> SyncReport:
+def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
     run = runs.common
-    budgets = [(one.connection, tools_of(one).client.budget) for one in runs.each]
+    budgets = [(one.connection, connection_of(one).client.budget) for one in runs.each]
     return SyncReport(
         run=run.id,
         started=run.started,
@@ -253,7 +259,7 @@ def _empty_report(runs: Runs, **known: Any) -> SyncReport:
     )
 
 
-def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
+def _keep(pipeline: dlt.Pipeline, run: ConnectionRun, result: SyncReport) -> None:
     """Append one row per list to `_syncs`."""
     head = {"run": result.run, "started": result.started, "finished": result.finished}
     rows = [
@@ -284,9 +290,9 @@ def _keep(pipeline: dlt.Pipeline, run: Run, result: SyncReport) -> None:
     pipeline.run(syncs, loader_file_format="parquet")
 
 
-def _put_away(run: Run, lists: Sequence[ListReport]) -> None:
+def _put_away(run: ConnectionRun, lists: Sequence[ListReport]) -> None:
     """What is reconciled is removed, or kept where no later run takes it for its own; the rest is gone on from."""
-    keep = tools_of(run).settings.keep_landing
+    keep = connection_of(run).settings.keep_landing
     for line in lists:
         if line.complete:
             unit = run.unit(line.resource, line.account)

@@ -13,8 +13,8 @@ from flows.common.errors import DripError
 from flows.common.events import ListsPlanned, emit, tell
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
-from flows.pipeline.context import DEFAULT_DATASET, Run, Runs, clean_up, private_files, tools_of
-from flows.pipeline.extract import Failure, Landed, Pending, gather, without_refused
+from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
+from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, without_refused
 from flows.pipeline.load import Loaded, load_patiently, pipeline_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport, report, stopped_report
@@ -42,12 +42,14 @@ class Runner:
         report: reconciles, and keeps the result.
     """
 
-    prepare: Callable[..., Runs] = prepare
+    prepare: Callable[..., SyncRun] = prepare
     observe: Callable[[Sequence[DripClient]], AbstractContextManager[None]] = lambda clients: nullcontext()
     ask: Ask = ask
-    fan_out: Callable[[Runs], AbstractContextManager[Submit]] = in_threads
-    load: Callable[[Runs, Sequence[Landed]], Loaded] = load_patiently
-    report: Callable[[Runs, Sequence[Landed], Sequence[Failure], Loaded, Sequence[str]], SyncReport] = report
+    fan_out: Callable[[SyncRun], AbstractContextManager[Submit]] = in_threads
+    load: Callable[[SyncRun, Sequence[Extracted]], Loaded] = load_patiently
+    report: Callable[[SyncRun, Sequence[Extracted], Sequence[ExtractFailure], Loaded, Sequence[str]], SyncReport] = (
+        report
+    )
 
 
 def sync(
@@ -90,12 +92,12 @@ def sync(
 
 
 def _reported(
-    runs: Runs, accounts: Sequence[str] | None, mode: Mode, max_hours: float | None, runner: Runner
+    runs: SyncRun, accounts: Sequence[str] | None, mode: Mode, max_hours: float | None, runner: Runner
 ) -> SyncReport:
     try:
         with ExitStack() as stack:
             with nothing_started():
-                clients = [tools_of(run).client for run in runs.each]
+                clients = [connection_of(run).client for run in runs.each]
                 stack.enter_context(private_files())
                 stack.enter_context(runner.observe(clients))
                 found = discover(runs, runner.ask)
@@ -109,7 +111,7 @@ def _reported(
         clean_up(runs)
 
 
-def _stages(runs: Runs, found: Discovery, mode: Mode, runner: Runner) -> SyncReport:
+def _stages(runs: SyncRun, found: Discovery, mode: Mode, runner: Runner) -> SyncReport:
     with nothing_started():
         known = found.land(runs)
         pipeline = pipeline_of(runs.common)
@@ -123,7 +125,7 @@ def _stages(runs: Runs, found: Discovery, mode: Mode, runner: Runner) -> SyncRep
     return runner.report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs, found))
 
 
-def _submitted(runs: Runs, submit: Submit) -> dict[ListName, Pending]:
+def _submitted(runs: SyncRun, submit: Submit) -> dict[ListName, Pending]:
     """Each list that is to be read, under way."""
     pending = {
         (run.connection, resource, account): submit(run, resource, account) for run, resource, account in plan(runs)
@@ -132,12 +134,12 @@ def _submitted(runs: Runs, submit: Submit) -> dict[ListName, Pending]:
     return pending
 
 
-def plan(runs: Runs) -> list[tuple[Run, str, str | None]]:
+def plan(runs: SyncRun) -> list[tuple[ConnectionRun, str, str | None]]:
     """The lists to read, by run, resource and account: the longest kinds first, so that none is left over at the end.
 
     Within a kind the connections take turns, since each has a rate limit of its own.
     """
-    names: list[tuple[Run, str, str | None]] = []
+    names: list[tuple[ConnectionRun, str, str | None]] = []
     for resource in sorted(runs.common.resources, key=lambda name: not ENDPOINTS[name].paginated):
         if resource != ACCOUNTS.resource:
             turns = [(turn, run, a) for run in runs.known for turn, a in enumerate(_owners(run, resource))]
@@ -145,6 +147,6 @@ def plan(runs: Runs) -> list[tuple[Run, str, str | None]]:
     return names
 
 
-def _owners(run: Run, resource: str) -> Sequence[str | None]:
+def _owners(run: ConnectionRun, resource: str) -> Sequence[str | None]:
     """Whose lists of a resource there are: each account's, or None for the one of the token."""
     return (run.accounts or ()) if ENDPOINTS[resource].per_account else (None,)

@@ -12,11 +12,11 @@ import dlt
 from dlt.common.utils import chunks
 
 from flows.destinations.sql import written_for
-from flows.pipeline.context import Choice, Run, Runs, tools_of
-from flows.pipeline.extract import Landed
+from flows.pipeline.context import ConnectionRun, ReadMode, SyncRun, connection_of
+from flows.pipeline.extract import Extracted
 from flows.pipeline.sync_log import AUTO, FULL, INCREMENTAL, SYNCS_TABLE
 from flows.source.endpoints import ACCOUNT_ID
-from flows.source.landing.landed_list import Unit
+from flows.source.landing.landed_list import LandedList
 from flows.source.list_reader import ISO
 from flows.source.schema import texts
 
@@ -56,12 +56,12 @@ class Seen(NamedTuple):
     newest: datetime | None = None
 
 
-def with_modes(runs: Runs, pipeline: dlt.Pipeline, mode: str) -> Runs:
+def with_modes(runs: SyncRun, pipeline: dlt.Pipeline, mode: str) -> SyncRun:
     """The runs, with what is decided for each account's subscribers. One query, and none for full syncs."""
     if mode == FULL or SUBSCRIBERS not in runs.common.resources:
         return runs
     seen = _seen(runs.common, pipeline)
-    return Runs(
+    return SyncRun(
         tuple(
             replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
             for run in runs.each
@@ -69,7 +69,7 @@ def with_modes(runs: Runs, pipeline: dlt.Pipeline, mode: str) -> Runs:
     )
 
 
-def count_arrived(pipeline: dlt.Pipeline, runs: Runs, landed: Sequence[Landed]) -> dict[str, int]:
+def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extracted]) -> dict[str, int]:
     """By account, how many rows of the part that landed are in the destination: the API's count is of that part."""
     counts: dict[str, int] = {}
     with runs.common.target.reader(pipeline) as client:
@@ -83,29 +83,29 @@ def count_arrived(pipeline: dlt.Pipeline, runs: Runs, landed: Sequence[Landed]) 
     return counts
 
 
-def _count(client: Any, table: str, unit: Unit, keys: Sequence[str]) -> int:
+def _count(client: Any, table: str, unit: LandedList, keys: Sequence[str]) -> int:
     places = ", ".join(["%s"] * len(keys))
     query = f"SELECT count(*) FROM {table} WHERE {ACCOUNT_ID} = %s AND {unit.endpoint.key} IN ({places})"
     ((count,),) = client.execute_sql(query, unit.account_id, *keys)
     return int(count)
 
 
-def _choose(run: Run, seen: Seen, mode: str) -> Choice:
-    settings = tools_of(run).settings
+def _choose(run: ConnectionRun, seen: Seen, mode: str) -> ReadMode:
+    settings = connection_of(run).settings
     if seen.whole is None:
-        return Choice(FULL, "never read whole before")
+        return ReadMode(FULL, "never read whole before")
     if seen.newest is None:
-        return Choice(FULL, "nobody of it is loaded")
+        return ReadMode(FULL, "nobody of it is loaded")
     if seen.latest != seen.good:
-        return Choice(FULL, "the last sync did not get all it had asked for")
+        return ReadMode(FULL, "the last sync did not get all it had asked for")
     age = (run.started - seen.whole).total_seconds()
     if mode == AUTO and age > settings.full_every:
-        return Choice(FULL, f"last read whole {_hours(age)} ago, due every {_hours(settings.full_every)}")
+        return ReadMode(FULL, f"last read whole {_hours(age)} ago, due every {_hours(settings.full_every)}")
     since = (seen.newest - timedelta(seconds=settings.overlap)).strftime(ISO)
-    return Choice(INCREMENTAL, f"last read whole {_hours(age)} ago", since)
+    return ReadMode(INCREMENTAL, f"last read whole {_hours(age)} ago", since)
 
 
-def _seen(run: Run, pipeline: dlt.Pipeline) -> dict[str, Seen]:
+def _seen(run: ConnectionRun, pipeline: dlt.Pipeline) -> dict[str, Seen]:
     tables: set[str] = set(pipeline.default_schema.tables) if pipeline.default_schema_name else set()
     if not {SYNCS_TABLE, SUBSCRIBERS} <= tables:
         return {}

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from flows.pipeline.context import Run, Runs, tools_of
+from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.extract import Pending, extract_patiently
 
 LISTS_AT_ONCE = 8
 """Of a connection. How many requests are under way at once is a setting of the source."""
 
-Submit = Callable[[Run, str, str | None], Pending]
+Submit = Callable[[ConnectionRun, str, str | None], Pending]
 """Has a list of a run read: of a resource and an account."""
 
 
 @contextmanager
-def in_threads(runs: Runs) -> Iterator[Submit]:
+def in_threads(runs: SyncRun) -> Iterator[Submit]:
     """Each connection has threads of its own, or one that waits for its rate limit would hold up the others."""
     pools = {run.connection: ThreadPoolExecutor(LISTS_AT_ONCE, f"drip-{run.connection}") for run in runs.known}
     try:
@@ -28,7 +28,7 @@ def in_threads(runs: Runs) -> Iterator[Submit]:
             pool.shutdown(cancel_futures=True)
 
 
-def stop_clients(runs: Runs) -> None:
+def stop_clients(runs: SyncRun) -> None:
     """Have every list that is being read end soon."""
     for run in runs.known:
-        tools_of(run).client.give_up("the run was interrupted")
+        connection_of(run).client.give_up("the run was interrupted")

@@ -10,7 +10,7 @@ from flows.destinations.schemas import TRIAL, quoted
 from flows.pipeline.changes import COLUMNS as SUBSCRIBER_CHANGES_COLUMNS
 from flows.pipeline.changes import VIEW as SUBSCRIBER_CHANGES
 from flows.pipeline.changes import changes_query
-from flows.pipeline.context import Run
+from flows.pipeline.context import ConnectionRun
 from flows.pipeline.history import history_table
 
 SUBSCRIBER_TAGS = "subscriber_tags"
@@ -37,7 +37,7 @@ TAGS_OF = {
 """By dialect: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
 
 
-def view_queries(run: Run, name: Callable[[str], str]) -> dict[str, str]:
+def view_queries(run: ConnectionRun, name: Callable[[str], str]) -> dict[str, str]:
     """The views that a run makes, each with its SELECT.
 
     Args:
@@ -52,7 +52,7 @@ def view_queries(run: Run, name: Callable[[str], str]) -> dict[str, str]:
     return queries
 
 
-def make_views(pipeline: dlt.Pipeline, run: Run) -> None:
+def make_views(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
     """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept.
 
     In PostgreSQL a view that is as it should be is left alone: only its owner may replace it.

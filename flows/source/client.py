@@ -23,7 +23,7 @@ from flows.common.scrubbing import scrub
 from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, round_retry_after
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.prefetch import Prefetch
-from flows.source.rate_limit import Budget, Listener
+from flows.source.rate_limit import RateLimit, Say
 from flows.source.settings import DripSettings
 from flows.source.surroundings import certificates
 
@@ -77,10 +77,10 @@ class DripClient:
         say: is told in a sentence when the client waits.
     """
 
-    def __init__(self, settings: DripSettings, say: Listener = lambda message: None) -> None:
+    def __init__(self, settings: DripSettings, say: Say = lambda message: None) -> None:
         self.settings = settings
         self.stop = threading.Event()
-        self.budget = Budget(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
+        self.budget = RateLimit(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
         self._http = Client(

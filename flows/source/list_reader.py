@@ -11,7 +11,7 @@ import pyarrow as pa
 from flows.source.client import DripClient, Reply
 from flows.source.decoding.decoder import Decoded, Decoder, Quarantined
 from flows.source.endpoints import Endpoint
-from flows.source.paginator import Outcome, PageFacts, Reading
+from flows.source.paginator import ListOutcome, PageCounts, ScanPaginator
 
 PAGE_METADATA = b"drip_page"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -30,7 +30,7 @@ class PageMark(msgspec.Struct):
     """
 
     attempt: int
-    facts: PageFacts
+    facts: PageCounts
     frozen_before: str | None
     read_at: datetime
 
@@ -56,9 +56,9 @@ class ListReader:
 
     def __init__(self, client: DripClient, endpoint: Endpoint, account_id: str | None, decoder: Decoder) -> None:
         self.client, self.endpoint, self.account_id, self.decoder = client, endpoint, account_id, decoder
-        self.outcome: Outcome | None = None
+        self.outcome: ListOutcome | None = None
         self.attempt = 1
-        self._reading = Reading()
+        self._reading = ScanPaginator()
         self._frozen_before: str | None = None
         self._previous: Any = None
 
@@ -156,7 +156,7 @@ class ListReader:
             return
         self._previous = signature
         self.attempt += 1
-        self._reading = Reading()
+        self._reading = ScanPaginator()
         if self.endpoint.freezable:
             self.client.stop.wait(A_SECOND)
 
@@ -170,8 +170,8 @@ def _marked(table: pa.Table, mark: PageMark) -> pa.Table:
     return table.replace_schema_metadata({PAGE_METADATA: msgspec.json.encode(mark)})
 
 
-def _facts(number: int, decoded: Decoded) -> PageFacts:
-    return PageFacts(
+def _facts(number: int, decoded: Decoded) -> PageCounts:
+    return PageCounts(
         page=number,
         rows=decoded.table.num_rows,
         received=decoded.received,

@@ -1,6 +1,6 @@
 """Which pages of a list to ask for, when it has ended, and whether what came is all there is.
 
-No input or output here: a `Reading` is told what each page held and decides. The API's counts are evidence,
+No input or output here: a `ScanPaginator` is told what each page held and decides. The API's counts are evidence,
 not truth: `total_pages` may be missing, wrong or no number, and rows move between pages while they are read.
 """
 
@@ -17,7 +17,7 @@ SPARE_PAGES = 10
 PAGES_WITHOUT_COUNT = 10_000
 
 
-class PageFacts(msgspec.Struct):
+class PageCounts(msgspec.Struct):
     """What one page said and held.
 
     Attributes:
@@ -39,7 +39,7 @@ class PageFacts(msgspec.Struct):
     total_pages: int | None = None
 
 
-class Outcome(msgspec.Struct):
+class ListOutcome(msgspec.Struct):
     """The verdict on a list that has been read.
 
     Attributes:
@@ -63,16 +63,16 @@ class Outcome(msgspec.Struct):
     note: str = ""
 
 
-class Reading:
+class ScanPaginator:
     """One attempt at reading one list from its first page to its last."""
 
     def __init__(self) -> None:
-        self.pages: list[PageFacts] = []
+        self.pages: list[PageCounts] = []
         self.shrank = ""
         self._keys = KeySet()
         self._last_was_news = True
 
-    def add(self, facts: PageFacts, keys: Iterable[str]) -> bool:
+    def add(self, facts: PageCounts, keys: Iterable[str]) -> bool:
         """Take note of the next page: its facts and the keys of its rows.
 
         Returns:
@@ -124,11 +124,11 @@ class Reading:
         """Two attempts with the same one met the same list: reading it again is of no use."""
         return len(self._keys), self._received(), self.total_count
 
-    def outcome(self, complete: bool, attempts: int, note: str) -> Outcome:
+    def outcome(self, complete: bool, attempts: int, note: str) -> ListOutcome:
         """The verdict with the counts of this attempt."""
         rows, landed = len(self._keys), sum(facts.rows for facts in self.pages)
         total, quarantined = self.total_count, self._quarantined()
-        return Outcome(
+        return ListOutcome(
             complete=complete,
             api_rows=self._received() - (landed - rows) if total is None else total,
             rows=rows,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from flows.source.errors import BudgetSpent, Stopped
 
-Listener = Callable[[str], None]
+Say = Callable[[str], None]
 Lease = Callable[[int], float]
 """Takes so many requests from a count that other processes take from too: 0, or the seconds to wait first."""
 LEASE_BLOCK = 36
@@ -24,7 +24,7 @@ WORTH_SAYING = 0.2
 """Seconds; a shorter wait is nothing that a user has to know of."""
 
 
-class Budget:
+class RateLimit:
     """The requests of one token in one process, counted by the API's headers and by our own clock.
 
     A thread takes a request before it sends one and waits, openly, where none is left. The API counts a request at some
@@ -44,11 +44,11 @@ class Budget:
         reason: what `stop` is set for, in words.
     """
 
-    def __init__(self, limit: int, window: float, longest_wait: float, say: Listener, stop: threading.Event) -> None:
+    def __init__(self, limit: int, window: float, longest_wait: float, say: Say, stop: threading.Event) -> None:
         self.limit, self.window, self.longest_wait = limit, window, longest_wait
         self.say, self.stop = say, stop
         self.lease: Lease | None = None
-        self.waiting: Listener = lambda sentence: None
+        self.waiting: Say = lambda sentence: None
         self.reason = "stopped"
         self.requests = 0
         self.remaining: int | None = None

@@ -11,9 +11,9 @@ from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.errors import RequestFailed, Stopped
-from flows.source.landing.landed_list import Family, Member, Unit
+from flows.source.landing.landed_list import DependentList, DependentLists, LandedList
 from flows.source.list_reader import ListReader, Page
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.schema import placing_columns, texts
 from flows.source.tables import table_resource
 
@@ -31,7 +31,7 @@ class Progress(NamedTuple):
     of: int | None
 
 
-def land(client: DripClient, unit: Unit, decoder_of: DecoderOf) -> Iterator[Progress]:
+def land(client: DripClient, unit: LandedList, decoder_of: DecoderOf) -> Iterator[Progress]:
     """Read a list, or a family of lists, to its end, going on from the pages that are there.
 
     Once the iterator is exhausted, `unit.outcome()` is the verdict.
@@ -39,13 +39,13 @@ def land(client: DripClient, unit: Unit, decoder_of: DecoderOf) -> Iterator[Prog
     Raises:
         RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`; what landed stays.
     """
-    if isinstance(unit, Family):
+    if isinstance(unit, DependentLists):
         return _land_family(client, unit, decoder_of)
     reader = ListReader(client, unit.endpoint, unit.account_id, decoder_of(unit.endpoint.resource))
     return _land_list(reader, unit, reader.pages())
 
 
-def _land_list(reader: ListReader, unit: Unit, pages: Iterator[Page]) -> Iterator[Progress]:
+def _land_list(reader: ListReader, unit: LandedList, pages: Iterator[Page]) -> Iterator[Progress]:
     """Iterate the dlt resource of the list, page by page, and land each page."""
     reader.resume(unit.landed())
     for page in _through_dlt(unit.endpoint, pages):
@@ -67,7 +67,7 @@ def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
     raise raised
 
 
-def _land_family(client: DripClient, family: Family, decoder_of: DecoderOf) -> Iterator[Progress]:
+def _land_family(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> Iterator[Progress]:
     """Parents first, then list after list. A parent that is gone by its turn has the parents read again."""
     walks = 0
     while family.outcome() is None:
@@ -88,7 +88,7 @@ def _land_family(client: DripClient, family: Family, decoder_of: DecoderOf) -> I
                 raise error from None
 
 
-def _land_parents(client: DripClient, family: Family, decoder_of: DecoderOf) -> None:
+def _land_parents(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> None:
     if family.parents.outcome() is None:
         decoder = decoder_of(family.endpoint.parent)
         reader = ListReader(client, family.parents.endpoint, family.account_id, decoder)
@@ -97,7 +97,11 @@ def _land_parents(client: DripClient, family: Family, decoder_of: DecoderOf) -> 
 
 
 def _vanished(
-    client: DripClient, family: Family, member: Member | None, error: RequestFailed, decoder_of: DecoderOf
+    client: DripClient,
+    family: DependentLists,
+    member: DependentList | None,
+    error: RequestFailed,
+    decoder_of: DecoderOf,
 ) -> bool:
     """Whether the list is missing because its parent is no longer listed; the parents are read again to see."""
     if member is None or error.status != GONE:
@@ -107,13 +111,15 @@ def _vanished(
     return member.parent_id not in family.parent_ids()
 
 
-def _land_member(client: DripClient, family: Family, member: Member, decoder_of: DecoderOf) -> Iterator[Progress]:
+def _land_member(
+    client: DripClient, family: DependentLists, member: DependentList, decoder_of: DecoderOf
+) -> Iterator[Progress]:
     unit, decoder = member.unit, decoder_of(family.endpoint.resource)
     reader = ListReader(client, unit.endpoint, unit.account_id, decoder)
     return _land_list(reader, unit, (_placed(page, family.endpoint, member) for page in reader.pages()))
 
 
-def _placed(page: Page, endpoint: Endpoint, member: Member) -> Page:
+def _placed(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
     """The page with columns that say which list it is of. The status counts as a value of the row, so as a change."""
     table = page.table
     values = dict(zip(placing_columns(endpoint), (member.parent_id, member.status), strict=False))
@@ -127,13 +133,13 @@ def _placed(page: Page, endpoint: Endpoint, member: Member) -> Page:
     return Page(page.mark, table, page.quarantine)
 
 
-def _verdict(family: Family, walks: int) -> Outcome:
+def _verdict(family: DependentLists, walks: int) -> ListOutcome:
     """Whole only where every list of every parent is, and no parent is unknown."""
     read = [(member.name, outcome) for member in family.members() if (outcome := member.unit.outcome())]
     notes = [*family.problems(), *(f"{name}: {outcome.note}" for name, outcome in read if outcome.note)]
     outcomes = [outcome for _, outcome in read]
     rows = sum(table.num_rows for table in family.tables())
-    return Outcome(
+    return ListOutcome(
         complete=not family.problems() and all(outcome.complete for outcome in outcomes),
         api_rows=sum(outcome.api_rows for outcome in outcomes),
         rows=rows,

@@ -16,7 +16,7 @@ from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import Stopped
-from flows.source.landing.landed_list import UNOWNED, Unit, unit_in
+from flows.source.landing.landed_list import UNOWNED, LandedList, landed_list_in
 from flows.source.landing.storage import folder_at
 from flows.source.quarantine import quarantine_resource
 from flows.source.resources import land
@@ -114,7 +114,7 @@ class LiveLists:
     def _list(self, endpoint: Endpoint, account_id: str | None) -> SourceList:
         """Read one list to its end, and tell what is wrong with it."""
         folder = folder_at(f"{self._folder.name}/{endpoint.resource}-{account_id or UNOWNED}")
-        unit = unit_in(folder, endpoint.of(self.client.settings.connection), account_id)
+        unit = landed_list_in(folder, endpoint.of(self.client.settings.connection), account_id)
         for _ in land(self.client, unit, self._decoder):
             pass
         outcome = unit.outcome()
@@ -133,5 +133,5 @@ class LiveLists:
         return self._decoders[resource]
 
 
-def _keys(unit: Unit) -> list[str]:
+def _keys(unit: LandedList) -> list[str]:
     return [key for table in unit.tables() for key in texts(table, unit.endpoint.key)]

@@ -12,9 +12,9 @@ from dlt.extract import DltResource
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNTS, ROW_HASH, Endpoint
-from flows.source.landing.landed_list import BATCH_ROWS, Unit
+from flows.source.landing.landed_list import BATCH_ROWS, LandedList
 from flows.source.landing.storage import parquet
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.schema import FIELD_HINT, FIELD_NAME, arrow_schema, column_hints, extra_columns, mirror, texts
 
 SCHEMA = "drip"
@@ -47,8 +47,8 @@ class SourceList:
         accounts: of the list of accounts, the ids of those that are synced.
     """
 
-    unit: Unit
-    outcome: Outcome
+    unit: LandedList
+    outcome: ListOutcome
     whole: bool
     accounts: Sequence[str] = ()
 
@@ -128,7 +128,7 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     yield from rows
 
 
-def table_schema(endpoint: Endpoint, units: Iterable[Unit], names: ColumnNames) -> pa.Schema:
+def table_schema(endpoint: Endpoint, units: Iterable[LandedList], names: ColumnNames) -> pa.Schema:
     """The declared columns, and all extra ones that any page of any account has."""
     extras: dict[str, pa.Field[Any]] = {}
     for unit in units:

@@ -10,7 +10,7 @@ import pytest
 from flows.common.errors import SettingsError
 from flows.destinations.duckdb import BoundCopyJob, BoundMotherDuck
 from flows.destinations.target import resolve_target
-from flows.pipeline.context import Run
+from flows.pipeline.context import ConnectionRun
 from flows.pipeline.load import pipeline_of
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing
@@ -24,7 +24,7 @@ def test_a_load_from_and_into_any_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(place / "warehouse.duckdb"))
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     landing = Landing(folder_at(str(place / "landing")), "part")
-    pipeline = pipeline_of(Run(resolve_target("duckdb", "drip"), ("tags",), landing))
+    pipeline = pipeline_of(ConnectionRun(resolve_target("duckdb", "drip"), ("tags",), landing))
     pipeline.run(
         dlt.resource([pa.table({"tag": ["a", "b"]})], name="tags", file_format="parquet"), loader_file_format="parquet"
     )

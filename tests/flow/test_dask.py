@@ -16,8 +16,8 @@ from flows.common.errors import SettingsError
 from flows.common.events import Event, ListRead, PageLanded, listening
 from flows.orchestration.coordinator import coordinating
 from flows.orchestration.fan_out import fan_out
-from flows.orchestration.remote_rate_limit import RemoteBudget
-from flows.pipeline.context import clean_up, tools_of
+from flows.orchestration.remote_rate_limit import RemoteRateLimit
+from flows.pipeline.context import clean_up, connection_of
 from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World, serve
 from flows.source.errors import Stopped
@@ -118,12 +118,12 @@ def test_what_reads_for_a_sync_that_has_ended_stops(server: Server, warehouse: W
     runs = prepare(None, "duckdb", "drip")
     settings, stop = load_settings(), threading.Event()
     with coordinating(runs.each) as url:
-        ours = RemoteBudget(settings, stop, url, runs.common.id)
+        ours = RemoteRateLimit(settings, stop, url, runs.common.id)
         ours.take()
         ours.done()
         with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):
-            RemoteBudget(settings, stop, url, "another run").take()
-        tools_of(runs.common).client.give_up("it took too long")
+            RemoteRateLimit(settings, stop, url, "another run").take()
+        connection_of(runs.common).client.give_up("it took too long")
         with pytest.raises(Stopped, match="it took too long"):
             ours.take()
     with pytest.raises(Stopped, match="SOURCES__DRIP__COORDINATOR"):

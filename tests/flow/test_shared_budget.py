@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from flows.orchestration.shared_rate_limit import WAITING, SharedBudget, limit_name
+from flows.orchestration.shared_rate_limit import WAITING, SharedRateLimit, limit_name
 from flows.sandbox import Server, World
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
@@ -30,7 +30,7 @@ def test_processes_take_their_requests_from_one_count(
     prefect: SyncPrefectClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "40")
-    one, other = SharedBudget(prefect, load_settings()), SharedBudget(prefect, load_settings())
+    one, other = SharedRateLimit(prefect, load_settings()), SharedRateLimit(prefect, load_settings())
     assert [one.lease(30), other.lease(10)] == [0, 0]
     assert other.lease(10) == pytest.approx(10 * 3_600 / 40)
 
@@ -55,7 +55,7 @@ def test_what_another_process_has_used_up_is_waited_for(
     world = World(seed=7, sizes={"1000001": 30}, rate_limit=30, rate_window=6)
     with serve_limited(world, monkeypatch, 30, 3_600) as server:
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # a wait at all would fail the lists, naming it
-        assert SharedBudget(prefect, load_settings()).lease(30) == 0
+        assert SharedRateLimit(prefect, load_settings()).lease(30) == 0
         starved = sync()
         assert "SOURCES__DRIP__MAX_WAIT" in starved.stopped
         assert not server.log

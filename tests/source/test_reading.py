@@ -21,7 +21,7 @@ from flows.source.decoding.decoder import Decoder
 from flows.source.keys import KeySet
 from flows.source.list_reader import ListReader, Page
 from flows.source.prefetch import Prefetch
-from flows.source.rate_limit import Budget
+from flows.source.rate_limit import RateLimit
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ class FakeClient:
 
     def __post_init__(self) -> None:
         self.stop.set()  # nobody has to wait for the next second
-        self.budget = Budget(self.limit, 3_600, 0, say=self.said.append, stop=self.stop)
+        self.budget = RateLimit(self.limit, 3_600, 0, say=self.said.append, stop=self.stop)
 
     def get(self, path: str, params: Mapping[str, Any]) -> Reply:
         page = int(params.get("page", 1))

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from flows.source.decoding.decoder import Quarantined
 from flows.source.endpoints import ENDPOINTS, Endpoint
-from flows.source.landing.storage import Folder, age, appear, local_copies, parquet, remove
+from flows.source.landing.storage import Folder, age, local_copies, parquet, remove, write_atomically
 from flows.source.list_reader import Page, PageMark, page_mark
-from flows.source.paginator import Outcome
+from flows.source.paginator import ListOutcome
 from flows.source.schema import texts
 
 UNOWNED = "one"
@@ -29,7 +29,7 @@ FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
 BATCH_ROWS = 10_000
 
 
-class Unit:
+class LandedList:
     """What landed of one list of one account.
 
     Args:
@@ -45,19 +45,19 @@ class Unit:
         """Land a page; pages of earlier attempts at the list are void and removed."""
         stem = f"a{page.mark.attempt:02}-p{page.mark.facts.page:06}"
         if page.quarantine:
-            appear(self.folder / f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
-        appear(self.folder / f"{stem}.parquet", _parquet(page.table))
+            write_atomically(self.folder / f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
+        write_atomically(self.folder / f"{stem}.parquet", _parquet(page.table))
         if page.mark.facts.page == 1:
             self._remove_other_attempts(page.mark.attempt)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: ListOutcome) -> None:
         """Write down the verdict: the list has been read."""
-        appear(self.folder / "outcome.json", msgspec.json.encode(outcome))
+        write_atomically(self.folder / "outcome.json", msgspec.json.encode(outcome))
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> ListOutcome | None:
         """The verdict, None while the list has not been read to its end."""
         path = self.folder / "outcome.json"
-        return msgspec.json.decode(path.read_bytes(), type=Outcome) if path.exists() else None
+        return msgspec.json.decode(path.read_bytes(), type=ListOutcome) if path.exists() else None
 
     def landed(self) -> Iterator[tuple[PageMark, list[str]]]:
         """The pages from the first up to the first gap: their marks and the keys of their rows."""
@@ -136,12 +136,12 @@ class Unit:
         return pa.Table.from_arrays(columns, schema=schema)
 
 
-class Member(NamedTuple):
+class DependentList(NamedTuple):
     """One list of a family: of this parent, in this status of the sweep if there is one."""
 
     parent_id: str
     status: str | None
-    unit: Unit
+    unit: LandedList
 
     @property
     def name(self) -> str:
@@ -149,7 +149,7 @@ class Member(NamedTuple):
         return f"{self.parent_id} {self.status}" if self.status else self.parent_id
 
 
-class Family(Unit):
+class DependentLists(LandedList):
     """What landed of all lists that the records of another list have one of: a folder for each, one for the parents.
 
     It reads like the one list that the table is made of. Pages are written to its members.
@@ -157,18 +157,18 @@ class Family(Unit):
 
     def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
         super().__init__(folder, endpoint, account_id)
-        self.parents = Unit(folder / PARENTS, ENDPOINTS[endpoint.parent], account_id)
+        self.parents = LandedList(folder / PARENTS, ENDPOINTS[endpoint.parent], account_id)
 
     def parent_ids(self) -> list[str]:
         """The ids of the parents that landed."""
         return [key for table in self.parents.tables() for key in texts(table, self.parents.endpoint.key)]
 
-    def members(self) -> list[Member]:
+    def members(self) -> list[DependentList]:
         """The lists of all parents, in the order in which they are read."""
         statuses = self.endpoint.sweep or (None,)
         return [self._member(one, status) for one in self.parent_ids() if FIT_ID.fullmatch(one) for status in statuses]
 
-    def unread(self) -> list[Member]:
+    def unread(self) -> list[DependentList]:
         """Those that have not been read to their end."""
         return [member for member in self.members() if member.unit.outcome() is None]
 
@@ -212,15 +212,17 @@ class Family(Unit):
         """Seconds since the first page of any member landed; infinite where none did."""
         return max(map(age, self.folder.rglob("*.parquet")), default=float("inf"))
 
-    def _member(self, parent_id: str, status: str | None) -> Member:
+    def _member(self, parent_id: str, status: str | None) -> DependentList:
         digest = hashlib.blake2b(parent_id.encode(), digest_size=10).hexdigest()
         folder = self.folder / f"{digest}-{status or UNOWNED}"
-        return Member(parent_id, status, Unit(folder, self.endpoint.child(parent_id, status), self.account_id))
+        return DependentList(
+            parent_id, status, LandedList(folder, self.endpoint.child(parent_id, status), self.account_id)
+        )
 
 
-def unit_in(folder: Folder, endpoint: Endpoint, account_id: str | None) -> Unit:
+def landed_list_in(folder: Folder, endpoint: Endpoint, account_id: str | None) -> LandedList:
     """What landed of one endpoint for one account, in `folder`."""
-    return (Family if endpoint.parent else Unit)(folder, endpoint, account_id)
+    return (DependentLists if endpoint.parent else LandedList)(folder, endpoint, account_id)
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:

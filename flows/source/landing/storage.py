@@ -46,7 +46,7 @@ def make_private(folder: Folder) -> None:
         folder.chmod(PRIVATE)
 
 
-def appear(path: Folder, content: Any) -> None:
+def write_atomically(path: Folder, content: Any) -> None:
     """Write a file that is there whole or not at all, whatever happens; its folder is made if need be."""
     if not isinstance(path, Path):
         path.write_bytes(content)  # a bucket shows an object once it is whole

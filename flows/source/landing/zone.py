@@ -10,8 +10,8 @@ import re
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from flows.source.endpoints import Endpoint
-from flows.source.landing.landed_list import UNOWNED, Unit, unit_in
-from flows.source.landing.storage import Folder, appear, folder_at, is_local, make_private, move, remove
+from flows.source.landing.landed_list import UNOWNED, LandedList, landed_list_in
+from flows.source.landing.storage import Folder, folder_at, is_local, make_private, move, remove, write_atomically
 
 PART = re.compile(r"[0-9a-f]{20}")
 """The name of a part. Whatever else is in the folder of the landing zone is somebody else's."""
@@ -48,7 +48,7 @@ class Landing:
             Exception: it cannot be; each kind of bucket has errors of its own.
         """
         if not is_local(self.root):
-            appear(self.folder / PROBE, b"")
+            write_atomically(self.folder / PROBE, b"")
         if is_local(self.root) and not self.root.exists():
             make_private(self.root)
         for folder in (self.folder, self.work):
@@ -59,11 +59,11 @@ class Landing:
         remove(self.folder)
         remove(self.work)
 
-    def keep(self, unit: Unit, run: str) -> None:
+    def keep(self, unit: LandedList, run: str) -> None:
         """Put a list that has been loaded aside, as what a run read, instead of removing it."""
         move(unit.folder, self.folder / KEPT / run / unit.folder.parent.name / unit.folder.name)
 
-    def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> Unit:
+    def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> LandedList:
         """The folder of one list of one account, or of its part since a moment, which never meets the whole.
 
         `account_id` has been checked to be digits, `since` is ISO 8601 in UTC.
@@ -71,7 +71,7 @@ class Landing:
         name = account_id or UNOWNED
         if since:
             name, endpoint = f"{name}-since-{re.sub('[^0-9]', '', since)}", endpoint.since(since)
-        return unit_in(self.folder / endpoint.resource / name, endpoint, account_id)
+        return landed_list_in(self.folder / endpoint.resource / name, endpoint, account_id)
 
 
 def part_for(*purpose: str) -> str:
