@@ -15,8 +15,8 @@ from flows.orchestration.settings import api_is_configured, apply_prefect_settin
 
 COLLECT_AFTER = 100_000
 """Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
-RESOURCE_HELP = "A resource; may be repeated. Default: all but those that the README calls optional."
-DESTINATION_HELP = "duckdb, postgres or another that the README lists, configured as dlt has it."
+RESOURCE_HELP = "A resource; may be repeated. Default: all but the optional ones; see docs/tables.md."
+DESTINATION_HELP = "duckdb, postgres or another of docs/destinations.md, configured as dlt documents it."
 DATASET_HELP = "The schema that the tables are in."
 MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from flows.common.errors import SettingsError
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The folder that holds the installed package: the checkout, or `site-packages`."""
 PROJECT_SETTING = "DLT_PROJECT_DIR"
@@ -23,8 +25,6 @@ def project_root(start: Path | None = None) -> Path:
     start = start or Path.cwd()
     found = next(filter(_is_project, (start, *start.parents)), start)
     if _holds_packages(found):
-        from flows.common.errors import SettingsError  # `flows.source` itself needs this module
-
         raise SettingsError(f"no project folder found from {start}: set {PROJECT_SETTING} to the one with your .dlt/")
     return found
 

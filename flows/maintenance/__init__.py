@@ -1,1 +1,1 @@
-"""What is no sync: forgetting a person, copying to PostgreSQL."""
+"""Jobs other than syncing: forgetting a person, copying to PostgreSQL."""

@@ -1,1 +1,1 @@
-"""A report in words."""
+"""Reports in words, and the freshness check."""

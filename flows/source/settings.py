@@ -66,17 +66,17 @@ class DripSettings(BaseConfiguration):
     """How the requests identify themselves, which Drip asks for."""
 
     max_retries: int = 3
-    """Tries after the first, for 429, 500, 502, 503, 504, broken connections and unreadable replies."""
+    """Retries after the first try, for 429, 500, 502, 503, 504, broken connections and unreadable replies."""
     backoff_factor: float = 2.0
-    """Seconds before the first of those; doubled before each further one."""
+    """Seconds before the first retry; doubled before each further one."""
     task_retry_delay: float = 10.0
-    """Seconds before the Prefect task tries a list once more, from the pages that landed."""
+    """Seconds before a failed list is tried once more, from the pages that landed."""
     timeout: float = 60.0
     """Seconds to wait for a connection, or for the next bytes of a reply."""
     reply_timeout: float = 600.0
     """Seconds that one reply may take as a whole."""
     max_reply_mb: int = 1024
-    """A reply larger than this is refused: a page that never ends."""
+    """Largest reply in MB; a larger one is refused."""
 
     parallel: int = 8
     """Requests under way at once for this token."""
@@ -85,23 +85,23 @@ class DripSettings(BaseConfiguration):
     rate_window: float = 3600.0
     """Seconds of that window."""
     max_wait: float = 7200.0
-    """Longest wait, in seconds, for a spent budget to come back before giving up."""
+    """Longest wait, in seconds, for the rate limit; a run that would have to wait longer ends with what it has."""
     max_scans: int = 5
-    """How often a list that moves while it is read is read again before it is called incomplete."""
+    """How often a list that changes while it is read is read at most, before it is called incomplete."""
 
     fan_out: str = "threads"
     """Where lists are read: `threads` of the run, `dask` processes, a scheduler (`tcp://host:8786`), `deployment`."""
     coordinator: str = "127.0.0.1"
-    """Address of the run's machine, `host` or `host:port`, at which what reads elsewhere asks for its budget."""
+    """Address of the run, `host` or `host:port`, at which remote readers ask for permission before each request."""
 
     landing: str = "data/landing"
     """Folder of the landing zone, or URL of one (`s3://bucket/folder`). It holds personal data; a folder is private."""
     keep_landing: bool = False
-    """Keep what landed after its load is reconciled."""
+    """Keep landed pages after they were loaded."""
     resume_max_age: float = 3600.0
-    """Seconds for which what an interrupted run landed still counts as one consistent picture."""
+    """Maximum age, in seconds, of landed pages to resume from."""
     file_lasts: bool = False
-    """The DuckDB file, or folder of Delta tables, is on a volume that outlives the run, which is in a container."""
+    """The run is in a container, and the DuckDB file or the Delta tables are on a volume that outlives it."""
     lock_wait: float = 60.0
     """Seconds to wait for another run, or a reader, that holds the destination."""
     memory_limit: str = "300MB"
@@ -110,7 +110,7 @@ class DripSettings(BaseConfiguration):
     """PostgreSQL's memory for each sort or hash while loading; empty leaves the server's own."""
 
     overlap: float = 3600.0
-    """Seconds before the newest loaded subscriber from which on an incremental sync reads again."""
+    """An incremental sync reads this many seconds before the newest loaded subscriber again."""
     full_every: float = 86400.0
     """Seconds after which the mode `auto` reads an account's subscribers whole again."""
 

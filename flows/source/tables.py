@@ -1,4 +1,4 @@
-"""The tables of the source: keys, columns, write dispositions and rows, defined once for every use of it."""
+"""The dlt resources of the source: the rows of each table, with the keys of `endpoints` and the hints of `schema`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
