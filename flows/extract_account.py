@@ -16,8 +16,8 @@ from flows.orchestration.tasks import extract_with_delay
 from flows.pipeline.context import connection_of, private_files
 from flows.pipeline.extract import gather
 from flows.pipeline.sync_log import ListName
+from flows.source.dlt_run_context import in_project
 from flows.source.landing.storage import write_atomically
-from flows.source.project_context import in_project
 
 
 @flow(

@@ -15,7 +15,7 @@ from flows.orchestration.secret_blocks import use_secret_blocks
 from flows.pipeline.context import DEFAULT_DATASET
 from flows.reporting.freshness import HOURS, SHRINK, FreshnessReport, Limits, check_freshness, freshness_markdown
 from flows.reporting.markdown import escaped
-from flows.source.project_context import in_project
+from flows.source.dlt_run_context import in_project
 
 ARTIFACT_KEY = "drip-freshness"
 TIMEOUT = 900

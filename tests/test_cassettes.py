@@ -19,7 +19,7 @@ from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.landing.landed_list import LandedList, landed_list_in
-from flows.source.resources import land
+from flows.source.list_landing import land
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 from tests.scrubbing import HOST, scrub_request, scrub_response

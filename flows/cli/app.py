@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import errors
+from flows.cli import exits
 from flows.cli.encoding import accept_any_text
-from flows.cli.errors import Failed, fail, leave, plain_errors
+from flows.cli.exits import Failed, fail, leave, plain_errors
 from flows.common.output_guard import scrub_logs, scrub_output
 from flows.orchestration.settings import api_is_configured, apply_prefect_settings
 
@@ -36,7 +36,7 @@ def options_of_all_commands(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
     """Every Drip account you run, complete and right, in your database."""
-    errors.verbose = verbose
+    exits.verbose = verbose
 
 
 @app.command()

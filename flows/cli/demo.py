@@ -15,7 +15,7 @@ from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport
 from flows.sandbox import World, serve
 from flows.sandbox.generator.timeline import AS_OF
-from flows.source.variables import PREFIX
+from flows.source.setting_names import PREFIX
 from flows.sync import sync
 
 DEMO_DAYS = 7

@@ -11,7 +11,7 @@ from flows.common.console import plain_console
 from flows.common.errors import SettingsError
 from flows.common.project import project_path
 from flows.destinations.target import DEFAULT_DUCKDB, open_duckdb, resolve_target
-from flows.source.project_context import in_project
+from flows.source.dlt_run_context import in_project
 from flows.source.settings import DripSettings
 
 DEMO_DUCKDB = "data/demo.duckdb"

@@ -26,8 +26,8 @@ from flows.pipeline.changes import COLUMNS as CHANGES_COLUMNS
 from flows.pipeline.changes import SEEN_AT
 from flows.pipeline.changes import VIEW as CHANGES
 from flows.pipeline.views import SUBSCRIBER_TAGS
+from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
-from flows.source.project_context import in_project
 
 SCHEMA = "drip"
 """The dlt schema that the sync keeps in the dataset."""

@@ -12,8 +12,8 @@ from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, connection_of
 from flows.pipeline.sync_log import ListName
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
+from flows.source.list_landing import land
 from flows.source.paginator import ListOutcome
-from flows.source.resources import land
 
 
 class Extracted(msgspec.Struct):

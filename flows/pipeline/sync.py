@@ -23,8 +23,8 @@ from flows.pipeline.sync_mode import Mode, with_modes
 from flows.pipeline.threads import Submit, in_threads
 from flows.pipeline.time_limit import time_limit
 from flows.source.client import DripClient
+from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
-from flows.source.project_context import in_project
 from flows.source.settings import common_settings
 from flows.source.tables import known_columns
 

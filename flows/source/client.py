@@ -21,11 +21,11 @@ from urllib3.exceptions import HTTPError
 from flows.common.loopback import is_loopback
 from flows.common.scrubbing import scrub
 from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, round_retry_after
+from flows.source.environment_checks import certificates
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import RateLimit, Say
 from flows.source.settings import DripSettings
-from flows.source.surroundings import certificates
 
 RETRIED_STATUSES = (500, 502, 503, 504)
 """429 is retried too, unless it means that the budget is spent, which is waited for instead."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flows.source.keys import KeySet
+from flows.source.key_set import KeySet
 
 FULL_HUNDRED = 100
 """A list without `meta` that answers a multiple of this many rows may have been cut there."""

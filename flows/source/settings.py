@@ -20,9 +20,9 @@ from dlt.common.typing import TSecretStrValue
 from flows.common.errors import SettingsError, first_line, unknown
 from flows.common.scrubbing import remember
 from flows.source.endpoints import HISTORIC
+from flows.source.environment_checks import check_header
+from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_files import settings_folders, unreadable
-from flows.source.surroundings import check_header
-from flows.source.variables import SECTION, names_with_commas, refuse_unknown
 
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")

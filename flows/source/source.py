@@ -18,8 +18,8 @@ from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpo
 from flows.source.errors import Stopped
 from flows.source.landing.landed_list import UNOWNED, LandedList, landed_list_in
 from flows.source.landing.storage import folder_at
+from flows.source.list_landing import land
 from flows.source.quarantine import quarantine_resource
-from flows.source.resources import land
 from flows.source.schema import texts
 from flows.source.settings import load_settings
 from flows.source.tables import SCHEMA, Lists, SourceList, TableFormat, known_columns, table_resource, table_rows

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from flows.source import ENDPOINTS
 from flows.source.client import Reply
 from flows.source.decoding.decoder import Decoder
-from flows.source.keys import KeySet
+from flows.source.key_set import KeySet
 from flows.source.list_reader import ListReader, Page
 from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import RateLimit

@@ -28,9 +28,9 @@ from flows.orchestration import api_check as prefect_check
 from flows.orchestration.api_check import check_prefect
 from flows.sandbox import Server
 from flows.source.client import DripClient
+from flows.source.environment_checks import API_CERTIFICATES, CERTIFICATES, check_certificates, check_home
 from flows.source.errors import Unreachable
 from flows.source.settings import load_settings
-from flows.source.surroundings import API_CERTIFICATES, CERTIFICATES, check_certificates, check_home
 from tests.surroundings.conftest import Run, assert_one_line
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")

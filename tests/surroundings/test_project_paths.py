@@ -14,8 +14,8 @@ from flows.dataset import DatasetError, load
 from flows.destinations.catalogue import DestinationName
 from flows.destinations.target import resolve_target
 from flows.pipeline.preparation import prepare
+from flows.source.dlt_run_context import in_project
 from flows.source.landing.storage import folder_at
-from flows.source.project_context import in_project
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 from tests.surroundings.conftest import Run, assert_one_line

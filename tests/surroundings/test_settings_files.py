@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.common.errors import SettingsError
-from flows.source.project_context import in_project
+from flows.source.dlt_run_context import in_project
 from flows.source.settings import load_settings
 from tests.surroundings.conftest import Run, assert_one_line
 

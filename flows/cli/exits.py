@@ -65,8 +65,8 @@ def plain_errors(with_traceback: bool = False, in_project: bool = True) -> Itera
 def _enter_project(stack: ExitStack) -> None:
     """Have this process, and those that it starts, find the project; check what Prefect would trip over."""
     os.environ.setdefault(PROJECT_SETTING, str(project_root()))
-    from flows.source.project_context import in_project
-    from flows.source.surroundings import check_certificates, check_home
+    from flows.source.dlt_run_context import in_project
+    from flows.source.environment_checks import check_certificates, check_home
 
     check_home()
     check_certificates()
