@@ -14,7 +14,7 @@ from flows.common.output_guard import without_secrets
 from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.pipeline import extract as extraction
 from flows.pipeline import load as loading
-from flows.pipeline import report as reporting
+from flows.pipeline import reconcile as reconciliation
 from flows.pipeline.accounts import SeenAccounts
 from flows.pipeline.accounts import ask as ask_for_accounts
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
@@ -113,4 +113,4 @@ def report(
     shared: Sequence[str] = (),
 ) -> SyncReport:
     """Reconcile what landed with what is in the destination, and keep the result in `_syncs`."""
-    return reporting.report(runs, landed, failures, loaded, shared)
+    return reconciliation.report(runs, landed, failures, loaded, shared)

@@ -17,7 +17,8 @@ from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clea
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, without_refused
 from flows.pipeline.load import Loaded, load_patiently, pipeline_of
 from flows.pipeline.preparation import prepare
-from flows.pipeline.report import SyncReport, report, stopped_report
+from flows.pipeline.reconcile import report, stopped_report
+from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import ListName
 from flows.pipeline.sync_mode import Mode, with_modes
 from flows.pipeline.threads import Submit, in_threads

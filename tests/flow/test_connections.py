@@ -305,7 +305,7 @@ def test_freshness_tells_the_connections_apart(
         then.setenv("SOURCES__DRIP__API_KEY", KEYS[ACME])
         then.setenv("SOURCES__DRIP__BASE_URL", server[ACME].url)
         then.delitem(COLUMNS, "connection")
-        then.setattr("flows.pipeline.report.CONNECTION", "note")
+        then.setattr("flows.pipeline.reconcile.CONNECTION", "note")
         assert sync(resources=["accounts", "tags"]).exit_code == 0
     assert "connection" not in warehouse.columns("_syncs")
     assert check_freshness(Limits()).problems == []
