@@ -11,7 +11,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.sandbox import Server, World
-from tests.conftest import PROJECT, PostgresWarehouse
+from tests.command import drip_flows
+from tests.conftest import PREFECT_API_URL, PROJECT, PostgresWarehouse
 from tests.deployment.test_deploy import RUN_SECONDS, checkout, client, finish, start
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
@@ -38,6 +39,10 @@ def run(command: str, folder: Path) -> str:
     """What it printed; a secret that it asks for is the one in the environment."""
     words = shlex.split(INSTEAD.get(command, command))
     typed = os.environ[words[-1]] + "\n" if "secret" in words else ""
+    if Path(words[0]).name == "drip-flows":
+        result = drip_flows(*words[1:], folder=folder, typed=typed, PREFECT_API_URL=PREFECT_API_URL)
+        assert result.exit_code == 0, result.output
+        return result.output
     return finish(start(Path(words[0]).name, *words[1:], cwd=folder), RUN_SECONDS, typed)
 
 

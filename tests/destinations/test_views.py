@@ -13,6 +13,9 @@ from flows.pipeline.views import TAGS_OF
 from tests.conftest import PostgresWarehouse
 from tests.destinations.conftest import as_owner
 
+VIEWS = """
+    SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%' ORDER BY oid
+"""
 SCHEMAS = f'drip, "{staging_name("drip")}"'
 GRANTS = f"""
     GRANT ALL ON SCHEMA {SCHEMAS} TO limited;
@@ -76,9 +79,13 @@ def test_a_user_who_does_not_own_the_views_syncs(
     with monkeypatch.context() as patch:
         patch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
         assert sync(resources=["subscribers"]).exit_code == 0
-        objects = warehouse.rows("SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%'")
+        objects = warehouse.rows(
+            "SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%' ORDER BY oid"
+        )
         assert sync(resources=["subscribers"]).exit_code == 0
-        again = warehouse.rows("SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%'")
+        again = warehouse.rows(
+            "SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%' ORDER BY oid"
+        )
         assert objects == again, "a view that is as it should be is not replaced"
     as_owner(postgres, GRANTS)
     assert sync(resources=["subscribers"]).exit_code == 0

@@ -12,10 +12,14 @@ LISTS = [name for name in DEFAULT_RESOURCES if ENDPOINTS[name].per_account]
 FIRST, SECOND = "1000001", "1000002"
 
 
-@pytest.fixture(params=["sync", "sync_flow"])
+both_ways = pytest.mark.parametrize("sync", ["plain_sync", "sync_flow"], indirect=True)
+"""Without Prefect, and as a flow."""
+
+
+@pytest.fixture
 def sync(request: pytest.FixtureRequest) -> Any:
-    """Both ways of running a sync: without Prefect, and as a flow."""
-    return request.getfixturevalue("plain_sync" if request.param == "sync" else "sync_flow")
+    """One of the two ways of running a sync."""
+    return request.getfixturevalue(getattr(request, "param", "plain_sync"))
 
 
 def api_keys(world: World, resource: str) -> set[tuple[str, str]]:
@@ -45,6 +49,7 @@ def assert_mirrors(warehouse: Warehouse, world: World) -> None:
         assert set(rows) == api_keys(world, resource), resource
 
 
+@both_ways
 def test_every_list_of_every_account_arrives(sync: Any, warehouse: Warehouse, world: World, server: Server) -> None:
     report = sync()
     assert report.exit_code == 0
@@ -62,6 +67,7 @@ def test_a_second_sync_changes_nothing(sync: Any, warehouse: Warehouse, world: W
     assert before == {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in DEFAULT_RESOURCES}
 
 
+@both_ways
 @both_destinations
 def test_deleted_changed_and_added_rows(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync()
@@ -106,6 +112,7 @@ def test_an_account_that_vanished_keeps_its_rows(sync: Any, warehouse: Warehouse
     assert warehouse.value(f"SELECT count(*) FROM subscribers WHERE account_id = '{SECOND}'") == kept
 
 
+@both_ways
 def test_one_resource_leaves_the_other_tables_alone(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync(resources=["tags"])
     assert not warehouse.columns("subscribers")
@@ -130,6 +137,7 @@ def test_tags_of_subscribers_are_in_step(sync: Any, warehouse: Warehouse, world:
     assert set(rows) == expected
 
 
+@both_ways
 def test_what_a_sync_did_is_recorded(sync: Any, warehouse: Warehouse, world: World) -> None:
     report = sync()
     rows = warehouse.rows("SELECT account, resource, api_rows, landed_rows, loaded_rows, complete, mode FROM _syncs")
