@@ -21,7 +21,7 @@ ENVIRONMENT = PROJECT / ".venv-newest"
 PYTHON = ENVIRONMENT / "bin" / "python"
 UPPER = ("<", "<=", "==", "~=")
 MOST_REPEATED = 5
-"""Failing tests that are repeated for each package; one is enough to tell, a few in case one is unstable."""
+"""Failing tests that are repeated for each package."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -40,11 +40,14 @@ def main() -> int:
         say("all tests pass with the newest versions", *needless(changed))
         return 0
     say("these tests fail with the newest versions:", *failing)
-    blamed = [name for name in changed if passes_with(name, locked[name], newest[name], failing[:MOST_REPEATED])]
-    for name in blamed:
-        say(f"{name} {newest[name]} is to blame: {verdict(name)}")
-    if not blamed:
-        say("no single version is to blame: several together, or the tests are unstable")
+    unexplained = set(failing[:MOST_REPEATED])
+    for name in changed:
+        mended = mended_by(name, locked[name], newest[name], failing[:MOST_REPEATED])
+        unexplained -= mended
+        if mended:
+            say(f"{name} {newest[name]} breaks {', '.join(sorted(mended))}: {verdict(name)}")
+    if unexplained:
+        say("no single version breaks these: several together do, or the tests are unstable", *sorted(unexplained))
     return 1
 
 
@@ -105,12 +108,12 @@ def failing_tests(chosen: Iterable[str]) -> list[str]:
     return failing
 
 
-def passes_with(name: str, locked: str, newest: str, failing: list[str]) -> bool:
-    """Whether the failing tests pass once a package is back at its locked version; it is left at the newest."""
+def mended_by(name: str, locked: str, newest: str, failing: list[str]) -> set[str]:
+    """The failing tests that pass once a package is back at its locked version; it is left at the newest."""
     install([f"{name}=={locked}"])
     still = failing_tests(failing)
     install([f"{name}=={newest}"])
-    return not still
+    return set(failing) - set(still)
 
 
 def verdict(name: str) -> str:
