@@ -195,9 +195,7 @@ def sandbox(
 
 @app.command()
 def demo(
-    database: Annotated[
-        Path, typer.Option(help="The DuckDB file to fill; a relative path starts at the project.")
-    ] = Path("data/demo.duckdb"),
+    database: Annotated[Path, typer.Option(help=DATABASE_HELP)] = Path("data/demo.duckdb"),
 ) -> None:
     """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
 

@@ -23,9 +23,9 @@ def marked(text: str, *rest: str, style: str = "red") -> Text:
 
 def mute_dlt() -> None:
     """Keep dlt's log off the console: an error that ends a load is shown by itself, in one line."""
-    logging.getLogger("dlt").addFilter(nothing)
+    logging.getLogger("dlt").addFilter(reject_all)
 
 
-def nothing(record: logging.LogRecord) -> bool:
-    """A filter that no record passes."""
+def reject_all(record: logging.LogRecord) -> bool:
+    """A logging filter that lets no record pass."""
     return False

@@ -4,7 +4,7 @@ import logging
 
 from prefect.logging.handlers import PrefectConsoleHandler
 
-from flows.common.console import mute_dlt, nothing
+from flows.common.console import mute_dlt, reject_all
 from flows.orchestration.settings import quiet_server
 
 
@@ -14,4 +14,4 @@ def mute_console() -> None:
     mute_dlt()
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(nothing)
+            handler.addFilter(reject_all)

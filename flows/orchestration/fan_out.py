@@ -42,7 +42,7 @@ def fan_out(runs: SyncRun) -> AbstractContextManager[Submit]:
 
 @contextmanager
 def _threads(runs: SyncRun) -> Iterator[Submit]:
-    """The threads of the flow; of several connections each has its own, or one that waits for its budget held all."""
+    """The threads of the flow. With several connections each gets a pool, so that none blocks the others."""
     if len(runs.known) == 1:
         yield _in_a_thread
         return

@@ -25,7 +25,7 @@ from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import NO_ACCOUNT
 
 RETRIES = 1
-"""Above the client's own; a task that is tried again goes on from the pages that landed."""
+"""Above the client's own; a retried task resumes from the pages that landed."""
 
 
 def extract_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
@@ -35,7 +35,7 @@ def extract_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: St
 
 
 def load_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether the load failed for a reason that may pass within seconds."""
+    """Whether the load failed for a transient reason."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, LoadFailed) and error.transient
 

@@ -59,7 +59,7 @@ def worth_retrying(error: BaseException) -> bool:
 
 
 def own_error(raised: BaseException) -> BaseException:
-    """Our own error in `raised`, itself where there is none; dlt wraps it while it iterates a resource."""
+    """The first error of ours in the chain of causes of `raised`; `raised` itself if there is none."""
     error: BaseException | None = raised
     while error is not None and not isinstance(error, DripError):
         error = error.__cause__ or error.__context__
@@ -67,7 +67,7 @@ def own_error(raised: BaseException) -> BaseException:
 
 
 def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
-    """Read one list of one account into the landing zone, going on from the pages that are there.
+    """Read one list of one account into the landing zone, resuming from the pages that are there.
 
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
@@ -87,8 +87,8 @@ def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted
     return Extracted(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
 
 
-def extract_patiently(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
-    """As `extract`, tried once more after the settings' pause where that may help."""
+def extract_with_retry(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
+    """As `extract`, retried once after `SOURCES__DRIP__TASK_RETRY_DELAY` if that may help."""
     try:
         return extract(run, resource, account)
     except Exception as error:
@@ -100,7 +100,7 @@ def extract_patiently(run: ConnectionRun, resource: str, account: str | None) ->
 
 
 def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Extracted], list[ExtractFailure]]:
-    """Wait for all extractions. One that failed costs its own list only."""
+    """Wait for all extractions; a failed one does not affect the others."""
     landed: list[Extracted] = []
     failures: list[ExtractFailure] = []
     for (connection, resource, account), one in pending.items():

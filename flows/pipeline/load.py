@@ -25,7 +25,7 @@ SCHEMA = "drip"
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRY_SECONDS = 5.0
-"""Before a load that failed for a reason that may pass is tried once more."""
+"""Pause before the retry of a load."""
 logger = logging.getLogger(__name__)
 
 
@@ -41,8 +41,8 @@ class Loaded(msgspec.Struct):
     arrived: dict[str, int] = {}
 
 
-def load_patiently(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
-    """As `load`, tried once more after a failure that may pass within seconds."""
+def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
+    """As `load`, retried once after a transient failure."""
     try:
         return load(runs, landed)
     except LoadFailed as error:

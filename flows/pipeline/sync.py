@@ -15,7 +15,7 @@ from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, without_refused
-from flows.pipeline.load import Loaded, load_patiently, pipeline_of
+from flows.pipeline.load import Loaded, load_with_retry, pipeline_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.reconcile import report, stopped_report
 from flows.pipeline.report import SyncReport
@@ -47,7 +47,7 @@ class Runner:
     observe: Callable[[Sequence[DripClient]], AbstractContextManager[None]] = lambda clients: nullcontext()
     ask: Ask = ask
     fan_out: Callable[[SyncRun], AbstractContextManager[Submit]] = in_threads
-    load: Callable[[SyncRun, Sequence[Extracted]], Loaded] = load_patiently
+    load: Callable[[SyncRun, Sequence[Extracted]], Loaded] = load_with_retry
     report: Callable[[SyncRun, Sequence[Extracted], Sequence[ExtractFailure], Loaded, Sequence[str]], SyncReport] = (
         report
     )

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
-from flows.pipeline.extract import Pending, extract_patiently
+from flows.pipeline.extract import Pending, extract_with_retry
 
 LISTS_AT_ONCE = 8
 """Of a connection. How many requests are under way at once is a setting of the source."""
@@ -16,10 +16,10 @@ Submit = Callable[[ConnectionRun, str, str | None], Pending]
 
 @contextmanager
 def in_threads(runs: SyncRun) -> Iterator[Submit]:
-    """Each connection has threads of its own, or one that waits for its rate limit would hold up the others."""
+    """Each connection has its own threads, so that one that waits for its rate limit does not block the others."""
     pools = {run.connection: ThreadPoolExecutor(LISTS_AT_ONCE, f"drip-{run.connection}") for run in runs.known}
     try:
-        yield lambda run, resource, account: pools[run.connection].submit(extract_patiently, run, resource, account)
+        yield lambda run, resource, account: pools[run.connection].submit(extract_with_retry, run, resource, account)
     except BaseException:
         stop_clients(runs)  # the threads are waited for, and may wait for their rate limit
         raise
@@ -29,6 +29,6 @@ def in_threads(runs: SyncRun) -> Iterator[Submit]:
 
 
 def stop_clients(runs: SyncRun) -> None:
-    """Have every list that is being read end soon."""
+    """Stop reading: every list in progress ends with its current request."""
     for run in runs.known:
         connection_of(run).client.give_up("the run was interrupted")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.pipeline.load import Loaded, load_patiently
+from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.sync import Runner
 from flows.sandbox import Server, World, serve
@@ -31,7 +31,7 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     def load_while_read(*args: Any) -> Loaded:
         with holding(warehouse.path, read_only=True) as reader:
             readers.append(str(reader.pid))
-            return load_patiently(*args)
+            return load_with_retry(*args)
 
     report = sync(runner=Runner(load=load_while_read))
     assert report.exit_code == 2
