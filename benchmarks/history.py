@@ -77,6 +77,7 @@ def again_without_meaning(destination: str) -> None:
     """The history step alone, where every row's hash is another and nothing else has changed."""
     from flows.pipeline import load
     from flows.pipeline.context import clean_up
+    from flows.pipeline.dlt_pipeline import release_pipeline
     from flows.pipeline.preparation import prepare
 
     runs = prepare(["subscribers"], destination, "drip")  # type: ignore[arg-type]
@@ -86,6 +87,7 @@ def again_without_meaning(destination: str) -> None:
     with pipeline.sql_client() as client:
         client.execute_sql(MEANINGLESS.format(subscribers=client.make_qualified_table_name("subscribers")))
     load.keep_history(pipeline, run)
+    release_pipeline(run)
     clean_up(runs)
 
 

@@ -23,8 +23,9 @@ from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
 from flows.orchestration.deploy import description
 from flows.pipeline.context import ConnectionRun, SyncRun
+from flows.pipeline.dlt_pipeline import PIPELINE
 from flows.pipeline.extract import Extracted
-from flows.pipeline.load import PIPELINE, source_of
+from flows.pipeline.load import source_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.sync_log import LATEST, LISTS, RUNS
 from flows.pipeline.sync_mode import SEEN

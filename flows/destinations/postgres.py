@@ -104,10 +104,8 @@ def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
 
 
 def check(dataset: str) -> None:
-    """Make sure that the dataset can be written to, and that its lock was not lost. Raises SettingsError."""
+    """Make sure that the dataset can be written to. Raises SettingsError."""
     place = location(credentials())
-    if (place, dataset) in _held:
-        _check_lock(_held[place, dataset])
     with closing(connect()) as connection, connection.cursor() as cursor:
         _check_server(cursor, place)
         _try_dataset(connection, cursor, dataset)
@@ -247,12 +245,17 @@ def _lock_key(dataset: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"drip-flows {dataset}".encode(), digest_size=8).digest()) >> 1
 
 
-def _check_lock(connection: Any) -> None:
+def check_lock_is_held(dataset: str) -> None:
+    """Make sure that the lock of this process, if it took one, was not lost. Raises SettingsError."""
+    place = location(credentials())
+    connection = _held.get((place, dataset))
+    if connection is None:
+        return
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.Error:
         raise SettingsError(
-            f"the connection to {location(credentials())} that held this run's lock broke, so another run may be at "
+            f"the connection to {place} that held this run's lock broke, so another run may be at "
             "work; what landed is kept: run again"
         ) from None

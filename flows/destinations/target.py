@@ -91,6 +91,17 @@ class Target:
         else:
             _check_duckdb(self.path, self.dataset, settings.lock_wait)
 
+    def check_still_writable(self, wait: float) -> None:
+        """Make sure that the load can begin, after `check` and the lock.
+
+        Raises:
+            SettingsError: another process keeps the DuckDB file open for `wait` seconds, or the lock was lost.
+        """
+        if self.name == "postgres":
+            _postgres().check_lock_is_held(self.dataset)
+        elif self.path is not None and self.path.exists():
+            open_duckdb(self.path, wait).close()
+
     def contents(self, wait: float) -> tuple[Columns, set[str]]:
         """The columns of the tables and views in the dataset, and which of them are views. Raises SettingsError."""
         if self.name == "postgres":

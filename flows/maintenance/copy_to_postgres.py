@@ -20,12 +20,13 @@ from flows.dataset.files import lock_wait
 from flows.destinations import postgres, postgres_connection
 from flows.destinations.target import DUCKDB_SETTING, Target, open_duckdb, resolve_target
 from flows.pipeline.context import ConnectionRun
-from flows.pipeline.load import PIPELINE, SCHEMA
+from flows.pipeline.dlt_pipeline import PIPELINE
 from flows.pipeline.views import make_views
 from flows.source.landing.landed_list import BATCH_ROWS
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing
 from flows.source.settings import DripSettings
+from flows.source.tables import SCHEMA
 
 STAGED = "insert-from-staging"
 """How a table is replaced: nothing can be copied into `jsonb`, only inserted from a staging table."""

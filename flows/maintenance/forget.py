@@ -13,8 +13,8 @@ from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
 from flows.maintenance.compaction import rewrite_duckdb, vacuum
 from flows.pipeline.context import ConnectionRun, private_files
+from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.history import history_table
-from flows.pipeline.load import pipeline_of
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.storage import Folder, folder_at, local_copies, remove
 from flows.source.landing.zone import PART, Landing, part_for
@@ -72,16 +72,18 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     address = email.strip()
     if "@" not in address:
         raise SettingsError(f"{email!r} is no email address")
-    wait = common_settings().lock_wait
+    settings = common_settings()
     warehouse(destination).refuse(FORGETTING, BY_HAND)
     target = resolve_target(destination, dataset)
     if target.path is not None and not target.path.exists():
         raise SettingsError(f"no data in {target.path}: nobody to forget")
     run = ConnectionRun(target, (), _landing(target))
     try:
-        with private_files(), target.lock(wait):
+        with private_files(), target.lock(settings.lock_wait):
+            target.check(settings)
             return _forget(run, address)
     finally:
+        release_pipeline(run)
         run.landing.remove()
 
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import dlt
-from dlt.common.schema.utils import new_table
 
 from flows.pipeline.context import ConnectionRun
+from flows.pipeline.declared_tables import declare_table
 from flows.pipeline.sync_log import accounts_with_history
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS, ROW_HASH, Endpoint
 from flows.source.schema import MISFIT_SUFFIX, sql_list
@@ -37,10 +37,22 @@ def history_table(resource: str) -> str:
     return resource + SUFFIX
 
 
+def declare_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
+    """Declare the history tables that this run keeps, with all columns of the tables that they follow."""
+    schema = pipeline.default_schema
+    for resource in run.history:
+        columns: list[Any] = [
+            {"name": name, "data_type": column["data_type"], "nullable": column.get("nullable", True)}
+            for name, column in schema.get_table_columns(resource).items()
+        ]
+        file_format = schema.tables[resource].get("file_format")
+        declare_table(pipeline, history_table(resource), [*columns, *OWN_COLUMNS], file_format)
+
+
 def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
     """Bring the histories that this run keeps in step with their mirrors, and forget versions that are too old."""
     for resource in run.history:
-        columns = _declare(pipeline, resource)
+        columns: dict[str, Any] = dict(pipeline.default_schema.get_table_columns(resource))
         known = accounts_with_history(pipeline, resource)
         with pipeline.sql_client() as client:
             table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
@@ -50,22 +62,6 @@ def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
                     client.execute_sql(statement)
                 if days := common_settings().history_days:
                     client.execute_sql(step.forget(days))
-
-
-def _declare(pipeline: dlt.Pipeline, resource: str) -> dict[str, Any]:
-    """Have dlt make the table, or add what the mirror has more. The mirror's columns, by name."""
-    schema = pipeline.default_schema
-    mirror: dict[str, Any] = dict(schema.get_table_columns(resource))
-    columns: list[Any] = [
-        {"name": name, "data_type": column["data_type"], "nullable": column.get("nullable", True)}
-        for name, column in mirror.items()
-    ]
-    table = new_table(history_table(resource), write_disposition="append", columns=[*columns, *OWN_COLUMNS])
-    table["file_format"] = schema.tables[resource].get("file_format")  # JSON columns get their type by it
-    schema.update_table(table)
-    if schema.is_modified:
-        pipeline.sync_schema()
-    return mirror
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,18 @@ import msgspec
 
 from flows.common.errors import DripError
 from flows.pipeline.context import ConnectionRun, SyncRun
+from flows.pipeline.declared_tables import create_declared
+from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.pipeline.extract import Extracted
-from flows.pipeline.history import keep_history
+from flows.pipeline.history import declare_history, keep_history
 from flows.pipeline.load_errors import LoadFailed, load_failed
+from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
 from flows.pipeline.views import make_views
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
-from flows.source.settings import common_settings
 from flows.source.source import drip_source
 from flows.source.tables import LandedLists, SourceList, TableFormat
 
-PIPELINE = "drip_flows"
-SCHEMA = "drip"
-NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
-"""dlt's own setting, for this pipeline alone: a load leaves no second copy of personal data in the staging dataset."""
 LOAD_RETRY_SECONDS = 5.0
 """Pause before the retry of a load."""
 logger = logging.getLogger(__name__)
@@ -33,10 +31,12 @@ class Loaded(msgspec.Struct):
     """What the destination holds after a load.
 
     Attributes:
+        load_id: dlt's id of it.
         rows: by resource and account; by key in the tables whose rows no account owns.
         arrived: by account, how many of the subscribers that an incremental sync read are there.
     """
 
+    load_id: str
     rows: dict[str, dict[str | None, int]]
     arrived: dict[str, int] = {}
 
@@ -73,27 +73,13 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     run = runs.common
     pipeline = pipeline_of(run)
     with run.target.held_open(pipeline):
-        pipeline.run(source_of(runs, landed), loader_file_format="parquet")
+        loads = pipeline.run(source_of(runs, landed), loader_file_format="parquet").loads_ids
+        declare_history(pipeline, run)
+        declare_sync_log(pipeline, run.target.kind)
+        create_declared(pipeline)
         keep_history(pipeline, run)
         make_views(pipeline, run)
-        return Loaded(count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
-
-
-def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
-    """The dlt pipeline of this run, in a folder of its own: nothing pending from another run can be in it.
-
-    Raises:
-        SettingsError: the destination cannot be opened, for somebody reads it and does not end.
-    """
-    settings = common_settings()
-    run.target.check(settings)
-    dlt.config[NO_COPY_LEFT] = True
-    return dlt.pipeline(
-        PIPELINE,
-        pipelines_dir=str(run.pipeline_folder),
-        destination=run.target.destination(settings),
-        dataset_name=run.target.dataset,
-    )
+        return Loaded(loads[-1], count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:

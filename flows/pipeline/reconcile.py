@@ -5,14 +5,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import dlt
-
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
+from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.pipeline.extract import Extracted, ExtractFailure
-from flows.pipeline.load import Loaded, pipeline_of
+from flows.pipeline.load import Loaded
 from flows.pipeline.report import ListReport, Spent, SyncReport
-from flows.pipeline.sync_log import COLUMNS, SYNCS_TABLE, TOTAL_ROWS, LastTime, last_time, list_name
+from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, list_name
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
 
@@ -34,9 +33,10 @@ def report(
     result.shared = list(shared)
     pipeline = pipeline_of(runs.common)
     target = runs.common.target
-    with target.reader(pipeline) as client:
-        compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
-    _keep(pipeline, runs.common, result)
+    with target.held_open(pipeline):
+        with target.reader(pipeline) as client:
+            compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
+        append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
     for run in runs.each:
         _put_away(run, [line for line in result.lists if line.connection == run.connection])
     return result
@@ -139,10 +139,10 @@ def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
     )
 
 
-def _keep(pipeline: dlt.Pipeline, run: ConnectionRun, result: SyncReport) -> None:
-    """Append one row per list to `_syncs`."""
+def _rows(run: ConnectionRun, result: SyncReport) -> list[dict[str, Any]]:
+    """One row per list, with the columns of `_syncs`."""
     head = {"run": result.run, "started": result.started, "finished": result.finished}
-    rows = [
+    return [
         head
         | {
             "mode": line.mode,
@@ -160,14 +160,6 @@ def _keep(pipeline: dlt.Pipeline, run: ConnectionRun, result: SyncReport) -> Non
         }
         for line in result.lists
     ]
-    syncs = dlt.resource(
-        rows,
-        name=SYNCS_TABLE,
-        write_disposition="append",
-        columns=COLUMNS,
-        table_format=run.target.kind.table_format,
-    )
-    pipeline.run(syncs, loader_file_format="parquet")
 
 
 def _put_away(run: ConnectionRun, lists: Sequence[ListReport]) -> None:

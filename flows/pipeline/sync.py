@@ -14,8 +14,9 @@ from flows.common.events import ListsPlanned, emit, tell
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
+from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, without_refused
-from flows.pipeline.load import Loaded, load_with_retry, pipeline_of
+from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.preparation import prepare
 from flows.pipeline.reconcile import report, stopped_report
 from flows.pipeline.report import SyncReport
@@ -109,6 +110,7 @@ def _reported(
     except DripError as error:
         return stopped_report(runs, str(error))
     finally:
+        release_pipeline(runs.common)
         clean_up(runs)
 
 

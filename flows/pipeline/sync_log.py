@@ -9,11 +9,13 @@ from typing import Any
 
 import dlt
 import msgspec
+from dlt.common.utils import chunks, uniq_id
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
-from flows.destinations.catalogue import OURS
+from flows.destinations.catalogue import HISTORY, OURS, DestinationKind
 from flows.destinations.sql import written_for
+from flows.pipeline.declared_tables import declare_table
 from flows.source.endpoints import CONNECTION
 
 SYNCS_TABLE = "_syncs"
@@ -41,6 +43,12 @@ COLUMNS: Any = {
     "note": {"data_type": "text"},
 }
 
+DLT_COLUMNS: Any = {
+    "_dlt_load_id": {"data_type": "text", "nullable": False},
+    "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
+}
+ROWS_AT_ONCE = 500
+"""Rows per INSERT: databases limit the parameters of a statement."""
 NO_ACCOUNT = "the token"
 """Whose the lists are that no account has one of, where no connection is named."""
 ListName = tuple[str, str, str | None]
@@ -137,6 +145,37 @@ def latest_query(table: str, has_connections: bool, has_totals: bool, dialect: s
     connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
     total = TOTAL_ROWS if has_totals else "CAST(NULL AS BIGINT)"
     return written_for(dialect, LATEST, {"table": table}, connection=connection, total=total)
+
+
+def declare_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind) -> None:
+    """Declare `_syncs`, unless dlt has to write it; see `append_to_sync_log`."""
+    if HISTORY not in kind.without:
+        columns = COLUMNS | DLT_COLUMNS
+        declare_table(pipeline, SYNCS_TABLE, [{"name": name, **hints} for name, hints in columns.items()])
+
+
+def append_to_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, load_id: str, rows: list[dict[str, Any]]) -> None:
+    """Append rows to `_syncs`.
+
+    Args:
+        pipeline: of the run, after its load.
+        kind: of the destination. Where this project does not write SQL of its own, dlt loads the rows, which takes a
+            second pipeline run (0.7 s).
+        load_id: dlt's id of the run's load.
+        rows: by column; all columns of `COLUMNS`.
+    """
+    if HISTORY in kind.without:
+        columns, format = COLUMNS, kind.table_format
+        syncs = dlt.resource(rows, name=SYNCS_TABLE, write_disposition="append", columns=columns, table_format=format)
+        pipeline.run(syncs, loader_file_format="parquet")
+        return
+    names = [*COLUMNS, *DLT_COLUMNS]
+    with pipeline.sql_client() as client, client.begin_transaction():
+        table = client.make_qualified_table_name(SYNCS_TABLE)
+        for part in chunks(rows, ROWS_AT_ONCE):
+            places = ", ".join([f"({', '.join(['%s'] * len(names))})"] * len(part))
+            values = [value for row in part for value in (*(row[name] for name in COLUMNS), load_id, uniq_id())]
+            client.execute_sql(f"INSERT INTO {table} ({', '.join(names)}) VALUES {places}", *values)
 
 
 def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:

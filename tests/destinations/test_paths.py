@@ -11,7 +11,7 @@ from flows.common.errors import SettingsError
 from flows.destinations.duckdb import BoundCopyJob, BoundMotherDuck
 from flows.destinations.target import resolve_target
 from flows.pipeline.context import ConnectionRun
-from flows.pipeline.load import pipeline_of
+from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing
 
@@ -21,6 +21,7 @@ FOLDERS = ["O'Brien's", "it's; --", 'say "hi" [a]*', "100%", "Zoë {0}"]
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_load_from_and_into_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     place = tmp_path / name
+    place.mkdir()
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(place / "warehouse.duckdb"))
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     landing = Landing(folder_at(str(place / "landing")), "part")

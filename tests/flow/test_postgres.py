@@ -128,11 +128,11 @@ def test_what_a_killed_run_left_at_work_is_ended(postgres: str) -> None:
 
 def test_a_lost_lock_is_noticed_before_the_load(postgres: str) -> None:
     with module.exclusive("drip", 0):
-        module.check("drip")
+        module.check_lock_is_held("drip")
         with closing(psycopg2.connect(postgres)) as con:
             con.cursor().execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         with pytest.raises(SettingsError, match="held this run's lock broke"):
-            module.check("drip")
+            module.check_lock_is_held("drip")
 
 
 def test_memory_reaches_every_loading_connection(postgres: str) -> None:
