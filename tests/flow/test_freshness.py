@@ -57,6 +57,7 @@ def test_a_list_that_never_arrived(sync: Any, world: World) -> None:
     assert [name for name, _, _ in problems(Limits(), accounts=["1000009"])] == ["1000009"]
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync(resources=RESOURCES)
     people = world.account(FIRST).records["subscribers"]
