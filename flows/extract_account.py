@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.common.list_key import ListKey
 from flows.common.output_guard import without_secrets
 from flows.orchestration.fan_out import THREADS_PER_PROCESS
 from flows.orchestration.remote_accounts import Assignment, Verdict, run_of, verdict_of
@@ -14,8 +15,7 @@ from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.orchestration.secret_blocks import use_secret_blocks
 from flows.orchestration.tasks import extract_with_delay
 from flows.pipeline.context import connection_of, private_files
-from flows.pipeline.extract import gather
-from flows.pipeline.sync_log import ListName
+from flows.pipeline.extract import gather, submit_all
 from flows.source.dlt_run_context import in_project
 from flows.source.landing.storage import write_atomically
 
@@ -45,10 +45,8 @@ def _read(work: Assignment, account: str) -> Any:
     run = run_of(work, account)
     with private_files():
         task = extract_with_delay(connection_of(run, RemoteConnection).settings.task_retry_delay)
-        futures: dict[ListName, Any] = {
-            (run.connection, name, account): task.submit(run, name, account) for name in work.resources
-        }
-        landed, failures = gather(futures)
+        keys = [ListKey(run.connection, resource, account) for resource in work.resources]
+        landed, failures = gather(submit_all(keys, lambda key: task.submit(run, key)))
         write_atomically(verdict_of(run, account), msgspec.json.encode(Verdict(landed, failures)))
-    words = "; ".join(f"{failure.resource}: {failure.message}" for failure in failures)
+    words = "; ".join(f"{failure.key.resource}: {failure.message}" for failure in failures)
     return Failed(message=words) if failures else Completed(message=f"{len(landed)} lists")

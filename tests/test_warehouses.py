@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from sqlglot import exp
 
 from flows.common.errors import SettingsError
+from flows.common.list_key import ListKey
 from flows.destinations.catalogue import DESTINATIONS, HISTORY, REFUSED, TEXT, DestinationName, check_driver
 from flows.destinations.delta import DeltaReader
 from flows.destinations.sql import written_for
@@ -145,7 +146,9 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     target = resolve_target(name, "drip")
     run = ConnectionRun(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))
     landed = [
-        Extracted(one, FIRST, ListOutcome(True, 0, 0), 0.0) for one in DEFAULT_RESOURCES if ENDPOINTS[one].per_account
+        Extracted(ListKey("", one, FIRST), ListOutcome(True, 0, 0), 0.0)
+        for one in DEFAULT_RESOURCES
+        if ENDPOINTS[one].per_account
     ]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.common.events import Event, ListRead, ListsPlanned, PageLanded, Said
-from flows.pipeline.sync_log import ListName
+from flows.common.list_key import ListKey
 
 
 class ProgressLine:
@@ -12,7 +12,7 @@ class ProgressLine:
 
     def __init__(self, target: Console) -> None:
         self.console = target
-        self.rows: dict[ListName, int] = {}
+        self.rows: dict[ListKey, int] = {}
         self.lists = 0
         self.progress = Progress(
             SpinnerColumn(),
@@ -34,8 +34,8 @@ class ProgressLine:
                 self.lists = lists
                 self.progress.update(self.bar, total=lists)
                 self.progress.start()
-            case PageLanded(resource, account, rows, connection=connection):
-                self.rows[connection, resource, account] = rows
+            case PageLanded(key, rows):
+                self.rows[key] = rows
                 self.progress.update(self.bar, rows=sum(self.rows.values()))
             case ListRead():
                 self.progress.advance(self.bar)

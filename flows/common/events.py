@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 
 logger = logging.getLogger("flows")
@@ -14,11 +15,9 @@ logger = logging.getLogger("flows")
 class PageLanded(msgspec.Struct):
     """A page of a list has landed: `rows` of the list so far, of `of` rows if the API said."""
 
-    resource: str
-    account: str | None
+    key: ListKey
     rows: int
     of: int | None
-    connection: str = ""
 
 
 class ListsPlanned(msgspec.Struct):
@@ -31,10 +30,8 @@ class ListsPlanned(msgspec.Struct):
 class ListRead(msgspec.Struct):
     """A list has been read to its end, or failed."""
 
-    resource: str
-    account: str | None
+    key: ListKey
     failed: bool
-    connection: str = ""
 
 
 class Said(msgspec.Struct):

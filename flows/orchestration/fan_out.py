@@ -10,6 +10,7 @@ from typing import Any
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.common.errors import SettingsError
+from flows.common.list_key import ListKey
 from flows.orchestration.tasks import extract_with_delay
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.extract import Extracted
@@ -52,8 +53,8 @@ def _threads(runs: SyncRun) -> Iterator[Submit]:
             stack.enter_context(pool)
         stack.push(partial(_stop, runs))
 
-        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
-            return pools[run.connection].submit(_task(run), _parameters(run, resource, account))
+        def submit(run: ConnectionRun, key: ListKey) -> Any:
+            return pools[run.connection].submit(_task(run), {"run": run, "key": key})
 
         yield submit
 
@@ -69,12 +70,8 @@ def _task(run: ConnectionRun) -> Any:
     return extract_with_delay(connection_of(run).settings.task_retry_delay)
 
 
-def _in_a_thread(run: ConnectionRun, resource: str, account: str | None) -> Any:
-    return _task(run).submit(run, resource, account)
-
-
-def _parameters(run: ConnectionRun, resource: str, account: str | None) -> dict[str, Any]:
-    return {"run": run, "resource": resource, "account": account}
+def _in_a_thread(run: ConnectionRun, key: ListKey) -> Any:
+    return _task(run).submit(run, key)
 
 
 @contextmanager
@@ -83,8 +80,8 @@ def _dask(runs: SyncRun, how: str) -> Iterator[Submit]:
 
     with coordinating(runs.known) as url, _dask_runner(how) as runner:
 
-        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
-            return runner.submit(_task(run), _parameters(replace(run, coordinator=url), resource, account))
+        def submit(run: ConnectionRun, key: ListKey) -> Any:
+            return runner.submit(_task(run), {"run": replace(run, coordinator=url), "key": key})
 
         yield submit
 
@@ -115,15 +112,15 @@ def _deployment(runs: SyncRun) -> Iterator[Submit]:
     pool: Any = ThreadPoolTaskRunner(max_workers=ACCOUNTS_AT_ONCE)
     with coordinating(runs.known) as url, pool as runner:
 
-        def submit(run: ConnectionRun, resource: str, account: str | None) -> Any:
-            if account is None:
-                return _in_a_thread(run, resource, account)
-            name = (run.connection, account)
+        def submit(run: ConnectionRun, key: ListKey) -> Any:
+            if key.account_id is None:
+                return _in_a_thread(run, key)
+            name = (key.connection, key.account_id)
             if name not in started:
                 lists = [one for one in run.resources if ENDPOINTS[one].per_account]
-                parameters = {"run": replace(run, coordinator=url), "account": account, "resources": lists}
+                parameters = {"run": replace(run, coordinator=url), "account": key.account_id, "resources": lists}
                 started[name] = runner.submit(extract_elsewhere, parameters)
-            return ListOfAccount(started[name], resource)
+            return ListOfAccount(started[name], key.resource)
 
         yield submit
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.common.events import Event, ListRead, ListsPlanned, PageLanded, Said, listening
+from flows.common.list_key import ListKey
 from flows.orchestration.artifacts import FAILURES
-from flows.pipeline.sync_log import ListName
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ class Progress:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._parts: dict[ListName, float] = {}
-        self._rows: dict[ListName, int] = {}
+        self._parts: dict[ListKey, float] = {}
+        self._rows: dict[ListKey, int] = {}
         self._planned = 0
         self._said = ""
 
@@ -41,12 +41,12 @@ class Progress:
                     self._planned = lists
                     self._parts.clear()  # of the accounts, which are read before and are not among the planned lists
                     self._rows.clear()
-                case PageLanded(resource, account, rows, of, connection):
-                    self._rows[connection, resource, account] = rows
-                    # Without pages: all of it.
-                    self._parts[connection, resource, account] = min(rows / of, 1.0) if of else 1.0
-                case ListRead(resource, account, connection=connection):
-                    self._parts[connection, resource, account] = 1.0
+                case PageLanded(key, rows, of):
+                    self._rows[key] = rows
+                    # A list without pages is read with one request.
+                    self._parts[key] = min(rows / of, 1.0) if of else 1.0
+                case ListRead(key):
+                    self._parts[key] = 1.0
                 case Said(text):
                     self._said = text
 

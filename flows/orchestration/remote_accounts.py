@@ -101,8 +101,8 @@ def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) ->
         raise Stopped(f"the flow run {ended.name!r} that should have read {account} ended as {ended.state.name}")
     found = msgspec.json.decode(verdict.read_bytes(), type=Verdict)
     remove(verdict.parent)
-    lists: dict[str, Extracted | FailedElsewhere] = {one.resource: one for one in found.landed}
-    return lists | {one.resource: FailedElsewhere(one) for one in found.failures}
+    lists: dict[str, Extracted | FailedElsewhere] = {one.key.resource: one for one in found.landed}
+    return lists | {one.key.resource: FailedElsewhere(one) for one in found.failures}
 
 
 def run_of(work: Assignment, account: str) -> ConnectionRun:

@@ -10,6 +10,7 @@ from prefect.context import TaskRunContext
 from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
+from flows.common.list_key import ListKey
 from flows.common.output_guard import without_secrets
 from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.pipeline import extract as extraction
@@ -42,8 +43,8 @@ def load_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State
 
 def _extract_name() -> str:
     parameters = task_run_runtime.parameters
-    owner = parameters["account"] or parameters["run"].connection or NO_ACCOUNT
-    return f"extract {parameters['resource']} of {owner}"
+    key = parameters["key"]
+    return f"extract {key.resource} of {key.account_id or key.connection or NO_ACCOUNT}"
 
 
 def _tag(**names: str | None) -> None:
@@ -72,16 +73,16 @@ def ask(run: ConnectionRun) -> SeenAccounts:
     persist_result=False,
 )
 @without_secrets
-def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
+def extract(run: ConnectionRun, key: ListKey) -> Extracted:
     """Read one list of one account into the landing zone, resuming from the pages that are there.
 
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    _tag(resource=resource, account=account, connection=run.connection)
+    _tag(resource=key.resource, account=key.account_id, connection=key.connection)
     if run.coordinator:
         connection_of(run, RemoteConnection)
-    return extraction.extract(run, resource, account)
+    return extraction.extract(run, key)
 
 
 @functools.cache

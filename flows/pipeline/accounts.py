@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.common.error_message import explain
 from flows.common.errors import SettingsError
+from flows.common.list_key import ListKey
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.extract import Extracted, ExtractFailure, failure_of, own_error
 from flows.source.endpoints import ACCOUNTS
@@ -87,12 +88,13 @@ def discover(runs: SyncRun, asking: Ask = ask) -> Discovery:
 
 
 def _land(run: ConnectionRun, seen: SeenAccounts) -> Extracted:
-    unit = run.unit(ACCOUNTS.resource, None)
+    key = run.key(ACCOUNTS.resource, None)
+    unit = run.landed_list(key)
     unit.clear()
     for page in seen.pages:
         unit.write(page)
     unit.finish(seen.outcome)
-    return Extracted(ACCOUNTS.resource, None, seen.outcome, seen.seconds, connection=run.connection)
+    return Extracted(key, seen.outcome, seen.seconds)
 
 
 def with_accounts(runs: SyncRun, found: Discovery, wanted: Sequence[str] | None) -> SyncRun:
@@ -136,7 +138,8 @@ def _judged(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
             raise next(iter(errors.values()))
         reasons = [f"{name}: {explain(error)}" for name, error in errors.items()]
         raise SettingsError("; ".join(["no connection can be used", *reasons]))
-    return Discovery(seen, [failure_of(ACCOUNTS.resource, None, error, name) for name, error in errors.items()])
+    failures = [failure_of(ListKey(name, ACCOUNTS.resource, None), error) for name, error in errors.items()]
+    return Discovery(seen, failures)
 
 
 def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequence[ExtractFailure]) -> list[str]:
@@ -145,5 +148,5 @@ def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequenc
     try:
         return chosen_accounts(seen, there if failures and there else wanted)
     except SettingsError as error:
-        reasons = [f"{failure.connection}: {failure.message}" for failure in failures]
+        reasons = [f"{failure.key.connection}: {failure.message}" for failure in failures]
         raise SettingsError("; ".join([str(error), *reasons])) from None

@@ -15,6 +15,7 @@ from functools import partial
 import pyarrow as pa
 
 from flows.common.events import EventListener, emit, tell
+from flows.common.list_key import ListKey
 from flows.destinations.target import Target
 from flows.pipeline.sync_log import FULL
 from flows.source.client import DripClient
@@ -84,13 +85,17 @@ class ConnectionRun:
     accounts: tuple[str, ...] | None = None
     coordinator: str = ""
 
-    def unit(self, resource: str, account_id: str | None) -> LandedList:
-        """Where the list of one account lands."""
-        return self.landing.unit(ENDPOINTS[resource], account_id, self.choice(resource, account_id).since)
+    def key(self, resource: str, account_id: str | None) -> ListKey:
+        """A list that this connection reads."""
+        return ListKey(self.connection, resource, account_id)
 
-    def choice(self, resource: str, account_id: str | None) -> ReadMode:
-        """How the list of one account is read."""
-        return self.choices.get(account_id or "", FULL_READ) if ENDPOINTS[resource].freezable else FULL_READ
+    def landed_list(self, key: ListKey) -> LandedList:
+        """The pages of a list in the landing zone."""
+        return self.landing.unit(ENDPOINTS[key.resource], key.account_id, self.read_mode(key).since)
+
+    def read_mode(self, key: ListKey) -> ReadMode:
+        """Whether a list is read in full or in part."""
+        return self.choices.get(key.account_id or "", FULL_READ) if ENDPOINTS[key.resource].freezable else FULL_READ
 
     @property
     def pipeline_folder(self) -> Folder:
@@ -120,6 +125,10 @@ class SyncRun:
     def of(self, connection: str) -> ConnectionRun:
         """The run of one connection."""
         return next(run for run in self.each if run.connection == connection)
+
+    def landed_list(self, key: ListKey) -> LandedList:
+        """The pages of a list in the landing zone."""
+        return self.of(key.connection).landed_list(key)
 
     def with_columns(self, columns: dict[str, dict[str, str]]) -> "SyncRun":
         """The same, with the columns that the destination has."""

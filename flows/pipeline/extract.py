@@ -1,16 +1,18 @@
 """Extraction: one list of one account, from the API into the landing zone."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
 
 from flows.common.errors import DripError, SettingsError
 from flows.common.events import ListRead, PageLanded, emit
+from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, connection_of
-from flows.pipeline.sync_log import ListName
+from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
 from flows.source.list_landing import land
 from flows.source.paginator import ListOutcome
@@ -19,13 +21,11 @@ from flows.source.paginator import ListOutcome
 class Extracted(msgspec.Struct):
     """A list that has been read, or the `part` of it that was asked for, and lies in the landing zone."""
 
-    resource: str
-    account: str | None
+    key: ListKey
     outcome: ListOutcome
     seconds: float
     resumed_pages: int = 0
     part: bool = False
-    connection: str = ""
 
     @property
     def whole(self) -> bool:
@@ -36,11 +36,9 @@ class Extracted(msgspec.Struct):
 class ExtractFailure(msgspec.Struct):
     """A list that could not be read, and why."""
 
-    resource: str
-    account: str | None
+    key: ListKey
     message: str
     status: int | None = None
-    connection: str = ""
 
 
 class Pending(Protocol):
@@ -66,58 +64,73 @@ def own_error(raised: BaseException) -> BaseException:
     return error or raised
 
 
-def extract(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
+def extract(run: ConnectionRun, key: ListKey) -> Extracted:
     """Read one list of one account into the landing zone, resuming from the pages that are there.
 
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    started, tools, unit = time.monotonic(), connection_of(run), run.unit(resource, account)
-    part = bool(run.choice(resource, account).since)
+    started, tools, unit = time.monotonic(), connection_of(run), run.landed_list(key)
+    part = bool(run.read_mode(key).since)
     if unit.age() > tools.settings.resume_max_age or not unit.is_sound() or unit.is_unproven():
         unit.clear()
     if (outcome := unit.outcome()) is not None:
-        return Extracted(resource, account, outcome, 0.0, len(unit.files()), part, run.connection)
+        return Extracted(key, outcome, 0.0, len(unit.files()), part)
     resumed = len(unit.files())
     for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
-        tools.emit(PageLanded(resource, account, *progress, run.connection))
+        tools.emit(PageLanded(key, *progress))
     outcome = unit.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")
-    return Extracted(resource, account, outcome, time.monotonic() - started, resumed, part, run.connection)
+    return Extracted(key, outcome, time.monotonic() - started, resumed, part)
 
 
-def extract_with_retry(run: ConnectionRun, resource: str, account: str | None) -> Extracted:
+def extract_with_retry(run: ConnectionRun, key: ListKey) -> Extracted:
     """As `extract`, retried once after `SOURCES__DRIP__TASK_RETRY_DELAY` if that may help."""
     try:
-        return extract(run, resource, account)
+        return extract(run, key)
     except Exception as error:
         if not worth_retrying(error):
             raise
     tools = connection_of(run)
     tools.client.stop.wait(tools.settings.task_retry_delay)
-    return extract(run, resource, account)
+    return extract(run, key)
 
 
-def gather(pending: Mapping[ListName, Pending]) -> tuple[list[Extracted], list[ExtractFailure]]:
+def submit_all(keys: Sequence[ListKey], submit: Callable[[ListKey], Pending]) -> dict[ListKey, Pending]:
+    """Start the extraction of all lists.
+
+    Dependent lists start after the lists of their parents have been read, if those are among the keys, and copy them.
+    """
+    pending = {key: submit(key) for key in keys if not ENDPOINTS[key.resource].parent}
+    for key in keys:
+        if parent := ENDPOINTS[key.resource].parent:
+            parents = pending.get(ListKey(key.connection, parent, key.account_id))
+            with suppress(Exception):  # which `gather` reports
+                _ = parents and parents.result()
+            pending[key] = submit(key)
+    return pending
+
+
+def gather(pending: Mapping[ListKey, Pending]) -> tuple[list[Extracted], list[ExtractFailure]]:
     """Wait for all extractions; a failed one does not affect the others."""
     landed: list[Extracted] = []
     failures: list[ExtractFailure] = []
-    for (connection, resource, account), one in pending.items():
+    for key, one in pending.items():
         failed = False
         try:
             landed.append(one.result())
         except Exception as error:
             failed = True
-            failures.append(failure_of(resource, account, own_error(error), connection))
-        emit(ListRead(resource, account, failed, connection))
+            failures.append(failure_of(key, own_error(error)))
+        emit(ListRead(key, failed))
     return landed, failures
 
 
-def failure_of(resource: str, account: str | None, error: BaseException, connection: str) -> ExtractFailure:
+def failure_of(key: ListKey, error: BaseException) -> ExtractFailure:
     """A list that could not be read, with the error in a line."""
     message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
-    return ExtractFailure(resource, account, scrub(message), getattr(error, "status", None), connection)
+    return ExtractFailure(key, scrub(message), getattr(error, "status", None))
 
 
 def without_refused(
@@ -134,15 +147,11 @@ def without_refused(
         SettingsError: none of them is left.
     """
     words = "the API key was refused in mid-run: {}; what landed is kept"
-    refused = {one.connection: words.format(one.message) for one in failures if one.status == 401}
+    refused = {one.key.connection: words.format(one.message) for one in failures if one.status == 401}
     if refused and refused.keys() >= set(connections):
         raise SettingsError("; ".join(refused.values()))
-    kept = [one for one in landed if one.connection not in refused]
-    rest = [one for one in failures if one.connection not in refused]
+    kept = [one for one in landed if one.key.connection not in refused]
+    rest = [one for one in failures if one.key.connection not in refused]
     lists: list[Extracted | ExtractFailure] = [*landed, *failures]
-    lost = [
-        ExtractFailure(one.resource, one.account, refused[one.connection], 401, one.connection)
-        for one in lists
-        if one.connection in refused
-    ]
+    lost = [ExtractFailure(one.key, refused[one.key.connection], 401) for one in lists if one.key.connection in refused]
     return kept, [*rest, *lost]

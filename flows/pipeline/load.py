@@ -86,7 +86,7 @@ def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
     """The dlt source over the lists that landed, of all connections."""
     run, kind = runs.common, runs.common.target.kind
     lists = LandedLists(
-        [_source_list(runs.of(one.connection), one) for one in landed],
+        [_source_list(runs.of(one.key.connection), one) for one in landed],
         run.columns,
         TableFormat(kind.json, kind.is_files, kind.table_format),
         run.started,
@@ -96,7 +96,7 @@ def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
 
 
 def _source_list(run: ConnectionRun, one: Extracted) -> SourceList:
-    return SourceList(run.unit(one.resource, one.account), one.outcome, one.whole, run.accounts or ())
+    return SourceList(run.landed_list(one.key), one.outcome, one.whole, run.accounts or ())
 
 
 def count_rows(pipeline: dlt.Pipeline, run: ConnectionRun) -> dict[str, dict[str | None, int]]:

@@ -1,23 +1,24 @@
-"""What the API has, what landed and what is in the destination now, compared list by list and kept in `_syncs`."""
+"""The report of a run: rows of each list by the API, received and in the destination, compared and kept in `_syncs`."""
 
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import Loaded
 from flows.pipeline.report import ListReport, Spent, SyncReport
-from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, list_name
+from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, stable_key
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
 
 
 def stopped_report(runs: SyncRun, reason: str) -> SyncReport:
-    """The report of a run that could not do its work."""
+    """The report of a run that failed as a whole."""
     return _empty_report(runs, stopped=scrub(reason))
 
 
@@ -28,7 +29,7 @@ def report(
     loaded: Loaded,
     shared: Sequence[str] = (),
 ) -> SyncReport:
-    """Reconcile, compare with the last time, keep the result in `_syncs`, put away what is safely loaded."""
+    """Reconcile, compare with the last sync, append to `_syncs`, and delete the landed pages of complete lists."""
     result = reconcile(runs, landed, failures, loaded)
     result.shared = list(shared)
     pipeline = pipeline_of(runs.common)
@@ -38,90 +39,92 @@ def report(
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
     for run in runs.each:
-        _put_away(run, [line for line in result.lists if line.connection == run.connection])
+        _delete_landed(run, [line for line in result.lists if line.connection == run.connection])
     return result
 
 
 def reconcile(
     runs: SyncRun, landed: Sequence[Extracted], failures: Sequence[ExtractFailure], loaded: Loaded
 ) -> SyncReport:
-    """Compare, list by list, what the API said with what came and with what the destination holds now."""
+    """Compare the rows of each list: by the API, received, and in the destination now."""
     resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
-    lists = [_line(runs.of(one.connection), one, loaded) for one in landed if one.resource in runs.common.resources]
-    lists += [_failed_line(runs.of(failure.connection), failure, loaded) for failure in failures]
+    synced = [one for one in landed if one.key.resource in runs.common.resources]
+    lists = [_line(runs.of(one.key.connection), one, loaded) for one in synced]
+    lists += [_failed_line(runs.of(failure.key.connection), failure, loaded) for failure in failures]
     lists.sort(key=lambda one: (connections.index(one.connection), one.account or "", resources.index(one.resource)))
     return _empty_report(runs, lists=lists)
 
 
 def _failed_line(run: ConnectionRun, failure: ExtractFailure, loaded: Loaded) -> ListReport:
     return ListReport(
-        failure.account,
-        failure.resource,
-        total=_total(failure.resource, failure.account, loaded),
+        failure.key.account_id,
+        failure.key.resource,
+        total=_total(failure.key, loaded),
         note=failure.message,
-        mode=run.choice(failure.resource, failure.account).mode,
-        connection=run.connection,
+        mode=run.read_mode(failure.key).mode,
+        connection=failure.key.connection,
     )
 
 
-def _total(resource: str, account: str | None, loaded: Loaded) -> int | None:
-    """Rows in the destination of an account's list; None for a list that each token has one of."""
-    return loaded.rows[resource].get(account, 0) if account else None
+def _total(key: ListKey, loaded: Loaded) -> int | None:
+    """Rows in the destination of an account's list; None for a list that belongs to the token."""
+    return loaded.rows[key.resource].get(key.account_id, 0) if key.account_id else None
 
 
 def _line(run: ConnectionRun, one: Extracted, loaded: Loaded) -> ListReport:
-    outcome, choice = one.outcome, run.choice(one.resource, one.account)
-    expected = len(run.accounts or ()) if one.resource == ACCOUNTS.resource else outcome.rows
+    key, outcome, read = one.key, one.outcome, run.read_mode(one.key)
+    expected = len(run.accounts or ()) if key.resource == ACCOUNTS.resource else outcome.rows
     count = _count(run, one, loaded)
     differs = count != expected
     note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
     return ListReport(
-        account=one.account,
-        resource=one.resource,
+        account=key.account_id,
+        resource=key.resource,
         api_rows=outcome.api_rows,
         landed=expected,
         loaded=count,
-        total=_total(one.resource, one.account, loaded) if one.account else count,
+        total=_total(key, loaded) if key.account_id else count,
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,
         seconds=round(one.seconds, 2),
         complete=outcome.complete and not differs,
         note=note,
-        mode=choice.mode,
-        why=choice.why,
+        mode=read.mode,
+        why=read.why,
         saved=_saved(run, one, loaded) if one.part else 0,
-        connection=run.connection,
+        connection=key.connection,
     )
 
 
 def compare(result: SyncReport, last: LastTime) -> None:
-    """Note beside the result what was there the last time."""
+    """Add the rows and seconds of the last sync to the report."""
     result.seconds_before = last.seconds
     for line in result.lists:
-        line.before = last.rows.get(list_name(line.connection, line.resource, line.account))
+        line.before = last.rows.get(stable_key(line.connection, line.resource, line.account))
 
 
 def _count(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
-    """Rows in the destination that can be compared with those that came."""
-    rows = loaded.rows[one.resource]
+    """Rows in the destination to compare with the received rows."""
+    key, rows = one.key, loaded.rows[one.key.resource]
     if one.part:
-        return loaded.arrived.get(one.account or "", 0)
-    if ENDPOINTS[one.resource].per_account:
-        return rows.get(one.account, 0)
-    return sum(rows.get(key, 0) for key in _keys(run, one.resource))
+        return loaded.arrived.get(key.account_id or "", 0)
+    if ENDPOINTS[key.resource].per_account:
+        return rows.get(key.account_id, 0)
+    return sum(rows.get(row, 0) for row in _row_keys(run, key))
 
 
-def _keys(run: ConnectionRun, resource: str) -> Iterable[str]:
-    """The rows that a run has of a list that each token has one of: another token may have put its own beside them."""
-    if resource == ACCOUNTS.resource:
+def _row_keys(run: ConnectionRun, key: ListKey) -> Iterable[str]:
+    """The keys of the rows that this token has in a table that several tokens share."""
+    if key.resource == ACCOUNTS.resource:
         return run.accounts or ()
-    return {key for table in run.unit(resource, None).tables() for key in texts(table, ENDPOINTS[resource].key)}
+    column = ENDPOINTS[key.resource].key
+    return {one for table in run.landed_list(key).tables() for one in texts(table, column)}
 
 
 def _saved(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
-    """Requests that the whole list would have cost more than the part that was read."""
-    pages = len(run.unit(one.resource, one.account).files())
-    whole = loaded.rows[one.resource].get(one.account, 0) / (ENDPOINTS[one.resource].per_page or 1)
+    """Requests saved by reading only a part of the list."""
+    pages = len(run.landed_list(one.key).files())
+    whole = loaded.rows[one.key.resource].get(one.key.account_id, 0) / (ENDPOINTS[one.key.resource].per_page or 1)
     return max(0, math.ceil(whole) - pages)
 
 
@@ -162,12 +165,12 @@ def _rows(run: ConnectionRun, result: SyncReport) -> list[dict[str, Any]]:
     ]
 
 
-def _put_away(run: ConnectionRun, lists: Sequence[ListReport]) -> None:
-    """What is reconciled is removed, or kept where no later run takes it for its own; the rest is gone on from."""
+def _delete_landed(run: ConnectionRun, lists: Sequence[ListReport]) -> None:
+    """Delete the landed pages of complete lists, or archive them if set. A later run resumes the other lists."""
     keep = connection_of(run).settings.keep_landing
     for line in lists:
         if line.complete:
-            unit = run.unit(line.resource, line.account)
+            unit = run.landed_list(run.key(line.resource, line.account))
             run.landing.keep(unit, run.id) if keep else unit.clear()
     if not keep and all(line.complete for line in lists):
         run.landing.remove()

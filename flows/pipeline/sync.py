@@ -7,20 +7,21 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from flows.common.error_message import nothing_started
 from flows.common.errors import DripError
 from flows.common.events import ListsPlanned, emit, tell
+from flows.common.list_key import ListKey
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
-from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, without_refused
+from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.preparation import prepare
 from flows.pipeline.reconcile import report, stopped_report
 from flows.pipeline.report import SyncReport
-from flows.pipeline.sync_log import ListName
 from flows.pipeline.sync_mode import Mode, with_modes
 from flows.pipeline.threads import Submit, in_threads
 from flows.pipeline.time_limit import time_limit
@@ -128,26 +129,27 @@ def _stages(runs: SyncRun, found: Discovery, mode: Mode, runner: Runner) -> Sync
     return runner.report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs, found))
 
 
-def _submitted(runs: SyncRun, submit: Submit) -> dict[ListName, Pending]:
-    """Each list that is to be read, under way."""
-    pending = {
-        (run.connection, resource, account): submit(run, resource, account) for run, resource, account in plan(runs)
-    }
-    emit(ListsPlanned(len(pending), sum(len(run.accounts or ()) for run in runs.known)))
-    return pending
+def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:
+    """Start the extraction of every list."""
+    keys = plan(runs)
+    emit(ListsPlanned(len(keys), sum(len(run.accounts or ()) for run in runs.known)))
+    return submit_all(keys, lambda key: submit(runs.of(key.connection), key))
 
 
-def plan(runs: SyncRun) -> list[tuple[ConnectionRun, str, str | None]]:
-    """The lists to read, by run, resource and account: the longest kinds first, so that none is left over at the end.
+def plan(runs: SyncRun) -> list[ListKey]:
+    """The lists to read: first those that others depend on, then paginated ones, which take longest.
 
-    Within a kind the connections take turns, since each has a rate limit of its own.
+    Within a resource the connections take turns, since each has a rate limit of its own.
     """
-    names: list[tuple[ConnectionRun, str, str | None]] = []
-    for resource in sorted(runs.common.resources, key=lambda name: not ENDPOINTS[name].paginated):
+    keys: list[ListKey] = []
+    parents = {ENDPOINTS[name].parent for name in runs.common.resources}
+    for resource in sorted(
+        runs.common.resources, key=lambda name: (name not in parents, not ENDPOINTS[name].paginated)
+    ):
         if resource != ACCOUNTS.resource:
-            turns = [(turn, run, a) for run in runs.known for turn, a in enumerate(_owners(run, resource))]
-            names += [(run, resource, a) for _, run, a in sorted(turns, key=lambda one: one[0])]
-    return names
+            by_run = [[run.key(resource, owner) for owner in _owners(run, resource)] for run in runs.known]
+            keys += [key for turn in zip_longest(*by_run) for key in turn if key]
+    return keys
 
 
 def _owners(run: ConnectionRun, resource: str) -> Sequence[str | None]:

@@ -13,6 +13,7 @@ from dlt.common.utils import chunks, uniq_id
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from flows.common.list_key import ListKey
 from flows.destinations.catalogue import HISTORY, OURS, DestinationKind
 from flows.destinations.sql import written_for
 from flows.pipeline.declared_tables import declare_table
@@ -51,8 +52,6 @@ ROWS_AT_ONCE = 500
 """Rows per INSERT: databases limit the parameters of a statement."""
 NO_ACCOUNT = "the token"
 """Whose the lists are that no account has one of, where no connection is named."""
-ListName = tuple[str, str, str | None]
-"""A connection, empty where none is named; a resource; an account, None for a list that the token has one of."""
 LOOK_BACK_DAYS = 7
 """Days before the newest sync. A list that was last tried earlier is given up: its account or resource is gone."""
 
@@ -125,13 +124,13 @@ class LastTime(msgspec.Struct):
         seconds: that the last sync of as many lists took; None where there was none.
     """
 
-    rows: dict[ListName, int] = {}
+    rows: dict[ListKey, int] = {}
     seconds: float | None = None
 
 
-def list_name(connection: str | None, resource: str, account: str | None) -> ListName:
-    """A list by its name, without the connection where it is an account's: that is the same whoever reads it."""
-    return ("" if account else connection or "", resource, account)
+def stable_key(connection: str | None, resource: str, account: str | None) -> ListKey:
+    """The key of a list across runs: without the connection if it belongs to an account, which several may read."""
+    return ListKey("" if account else connection or "", resource, account)
 
 
 def lists_query(table: str, has_connections: bool, dialect: str = OURS[0]) -> str:
@@ -188,7 +187,7 @@ def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, 
     except DatabaseUndefinedRelation:
         return LastTime()
     seconds = [(finished - started).total_seconds() for started, finished in runs]
-    rows = {list_name(connection, resource, account): total for connection, account, resource, total in known}
+    rows = {stable_key(connection, resource, account): total for connection, account, resource, total in known}
     return LastTime(rows, seconds[0] if seconds else None)
 
 

@@ -74,12 +74,12 @@ def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extrac
     counts: dict[str, int] = {}
     with runs.common.target.reader(pipeline) as client:
         for one in landed:
-            if one.part and one.account:
-                table = client.make_qualified_table_name(one.resource)
-                unit = runs.of(one.connection).unit(one.resource, one.account)
+            if one.part and one.key.account_id:
+                table = client.make_qualified_table_name(one.key.resource)
+                unit = runs.landed_list(one.key)
                 keys = {key for page in unit.tables() for key in texts(page, unit.endpoint.key)}
                 found = (_count(client, table, unit, some) for some in chunks(keys, AT_ONCE))
-                counts[one.account] = sum(found)
+                counts[one.key.account_id] = sum(found)
     return counts
 
 

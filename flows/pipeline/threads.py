@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from flows.common.list_key import ListKey
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.extract import Pending, extract_with_retry
 
 LISTS_AT_ONCE = 8
 """Of a connection. How many requests are under way at once is a setting of the source."""
 
-Submit = Callable[[ConnectionRun, str, str | None], Pending]
-"""Has a list of a run read: of a resource and an account."""
+Submit = Callable[[ConnectionRun, ListKey], Pending]
+"""Starts the extraction of a list of a run."""
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def in_threads(runs: SyncRun) -> Iterator[Submit]:
     """Each connection has its own threads, so that one that waits for its rate limit does not block the others."""
     pools = {run.connection: ThreadPoolExecutor(LISTS_AT_ONCE, f"drip-{run.connection}") for run in runs.known}
     try:
-        yield lambda run, resource, account: pools[run.connection].submit(extract_with_retry, run, resource, account)
+        yield lambda run, key: pools[run.connection].submit(extract_with_retry, run, key)
     except BaseException:
         stop_clients(runs)  # the threads are waited for, and may wait for their rate limit
         raise

@@ -87,7 +87,7 @@ def test_twenty_accounts_in_two_processes_are_as_from_threads_within_one_budget(
         assert most_in_a_window(server) <= LIMIT
         assert report.requests == len(server.log)
     assert sum(isinstance(event, ListRead) for event in events) == len(ACCOUNTS) * 4 + 1
-    assert {event.account for event in events if isinstance(event, PageLanded)} >= set(ACCOUNTS)
+    assert {event.key.account_id for event in events if isinstance(event, PageLanded)} >= set(ACCOUNTS)
     monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "threads")
     generous = World(seed=7, sizes=dict.fromkeys(ACCOUNTS, 30))
     with serve(generous) as server:

@@ -13,10 +13,11 @@ import pytest
 
 from flows.cli import console as terminal
 from flows.common.events import ListRead, ListsPlanned, PageLanded
+from flows.common.list_key import ListKey
 from flows.orchestration.artifacts import LISTS_KEY, SUMMARY_KEY
 from flows.orchestration.progress_artifact import Progress
 from flows.pipeline.report import SyncReport
-from flows.pipeline.sync_log import ListName, latest_query
+from flows.pipeline.sync_log import latest_query
 from flows.reporting.summary import facts
 from flows.sandbox import World
 from flows.source.endpoints import ACCOUNTS
@@ -137,23 +138,23 @@ def test_a_command_that_waits_for_the_database(
     assert seconds(took)[0] >= seconds(took)[1] >= HELD_SECONDS - 0.5
 
 
-def read(lists: Sequence[ListName], planned: int, accounts: Sequence[str] = ("",)) -> str:
+def read(lists: Sequence[ListKey], planned: int, accounts: Sequence[str] = ("",)) -> str:
     """What is said once the accounts, and then all planned lists, have been read."""
     progress = Progress()
     for connection in accounts:
-        progress.on(PageLanded(ACCOUNTS.resource, None, 2, None, connection))
+        progress.on(PageLanded(ListKey(connection, ACCOUNTS.resource, None), 2, None))
     progress.on(ListsPlanned(planned, 2))
-    for connection, resource, account in lists:
-        progress.on(PageLanded(resource, account, 10, 10, connection))
-        progress.on(ListRead(resource, account, False, connection))
+    for key in lists:
+        progress.on(PageLanded(key, 10, 10))
+        progress.on(ListRead(key, False))
     return progress.sentence()
 
 
 def test_progress_counts_the_lists_that_it_has_planned() -> None:
-    tags: list[ListName] = [("", "tags", FIRST), ("", "tags", SECOND)]
+    tags = [ListKey("", "tags", FIRST), ListKey("", "tags", SECOND)]
     assert read(tags, 2) == "2 of 2 lists read, 20 rows"
     assert read(tags[:1], 2) == "1 of 2 lists read, 10 rows"
-    both: list[ListName] = [("acme", "tags", FIRST), ("zenith", "users", None)]
+    both = [ListKey("acme", "tags", FIRST), ListKey("zenith", "users", None)]
     assert read(both, 2, ["acme", "zenith"]) == "2 of 2 lists read, 20 rows"
 
 
