@@ -19,6 +19,7 @@ from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.landing.landed_list import LandedList, landed_list_in
+from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
@@ -82,7 +83,7 @@ def recorded(name: str) -> list[dict[str, Any]]:
 
 def read(endpoint: Endpoint, account: str | None, folder: Path) -> LandedList:
     """One list, or all lists of a family, landed."""
-    unit = landed_list_in(folder / (account or "one"), endpoint, account)
+    unit = landed_list_in(folder_at(str(folder)), endpoint, account)
     for _ in land(DripClient(load_settings()), unit, lambda name: Decoder(ENDPOINTS[name])):
         pass
     return unit

@@ -89,11 +89,15 @@ def _land_family(client: DripClient, family: DependentLists, decoder_of: Decoder
 
 
 def _land_parents(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> None:
-    if family.parents.outcome() is None:
-        decoder = decoder_of(family.endpoint.parent)
-        reader = ListReader(client, family.parents.endpoint, family.account_id, decoder)
-        for _ in _land_list(reader, family.parents, reader.pages()):
-            pass
+    """Copy the list of parents, or read it from the API if it has not landed."""
+    if family.parents.outcome() is None and not family.copy_parents(client.settings.resume_max_age):
+        _read_parents(client, family, decoder_of)
+
+
+def _read_parents(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> None:
+    reader = ListReader(client, family.parents.endpoint, family.account_id, decoder_of(family.endpoint.parent))
+    for _ in _land_list(reader, family.parents, reader.pages()):
+        pass
 
 
 def _vanished(
@@ -107,7 +111,7 @@ def _vanished(
     if member is None or error.status != GONE:
         return False
     family.parents.clear()
-    _land_parents(client, family, decoder_of)
+    _read_parents(client, family, decoder_of)
     return member.parent_id not in family.parent_ids()
 
 

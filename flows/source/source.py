@@ -16,7 +16,7 @@ from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import Stopped
-from flows.source.landing.landed_list import UNOWNED, LandedList, landed_list_in
+from flows.source.landing.landed_list import LandedList, landed_list_in
 from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
 from flows.source.quarantine import quarantine_resource
@@ -113,8 +113,9 @@ class LiveLists:
 
     def _list(self, endpoint: Endpoint, account_id: str | None) -> SourceList:
         """Read one list to its end, and tell what is wrong with it."""
-        folder = folder_at(f"{self._folder.name}/{endpoint.resource}-{account_id or UNOWNED}")
-        unit = landed_list_in(folder, endpoint.of(self.client.settings.connection), account_id)
+        if endpoint.parent:
+            self.of(endpoint.parent)
+        unit = landed_list_in(folder_at(self._folder.name), endpoint.of(self.client.settings.connection), account_id)
         for _ in land(self.client, unit, self._decoder):
             pass
         outcome = unit.outcome()

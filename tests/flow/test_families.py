@@ -80,6 +80,26 @@ def test_complete_mirrors_day_after_day(load: Any, warehouse: Warehouse, world: 
     assert moved & {row[:2] + row[3:] for row in warehouse.rows(MEMBERS)}, "nobody changed status between the days"
 
 
+@pytest.mark.parametrize("resources", [["campaigns", "campaign_subscribers"], ["workflow_triggers", "workflows"]])
+def test_parents_are_asked_for_once(
+    load: Any, server: Server, warehouse: Warehouse, world: World, resources: list[str]
+) -> None:
+    parents = min(resources, key=len)
+    load(resources=resources, accounts=[FIRST])
+    assert len([one for one in server.log if one.path.endswith(f"{FIRST}/{parents}")]) == 1
+    expected = members(world, FIRST) if parents == "campaigns" else triggers(world, FIRST)
+    assert set(warehouse.rows(MEMBERS if parents == "campaigns" else TRIGGERS)) == expected
+
+
+def test_parents_that_failed_are_asked_for_again(sync: Any, server: Server, warehouse: Warehouse, world: World) -> None:
+    world.faults = [
+        {"match": {"path": "1/campaigns$"}, "when": {"times": 1}, "action": {"kind": "status", "status": 403}}
+    ]
+    (failure,) = sync(resources=["campaigns", "campaign_subscribers"], accounts=[FIRST]).failures
+    assert failure.resource == "campaigns"
+    assert set(warehouse.rows(MEMBERS)) == members(world, FIRST)
+
+
 def test_one_list_that_is_not_whole_keeps_all_rows_of_its_account(
     load: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

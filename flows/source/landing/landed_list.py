@@ -150,14 +150,33 @@ class DependentList(NamedTuple):
 
 
 class DependentLists(LandedList):
-    """What landed of all lists that the records of another list have one of: a folder for each, one for the parents.
+    """The landed pages of all lists that each record of another list, their parent, has one of.
 
-    It reads like the one list that the table is made of. Pages are written to its members.
+    Each list has a folder, and so has the list of parents. It reads like a single list.
+
+    Args:
+        folder: of all these lists.
+        endpoint: whose list.
+        account_id: of which account.
+        landed_parents: where the list of parents lands if it is extracted as a resource of its own.
     """
 
-    def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
+    def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None, landed_parents: Folder) -> None:
         super().__init__(folder, endpoint, account_id)
         self.parents = LandedList(folder / PARENTS, ENDPOINTS[endpoint.parent], account_id)
+        self._landed_parents = LandedList(landed_parents, self.parents.endpoint, account_id)
+
+    def copy_parents(self, max_age: float) -> bool:
+        """Take the parents from their own list if all of it has landed, `max_age` seconds ago at most."""
+        landed = self._landed_parents
+        outcome = landed.outcome() if landed.age() <= max_age and landed.is_sound() else None
+        if outcome is None or not outcome.complete:
+            return False
+        self.parents.clear()
+        for path in landed.folder.glob("a*"):
+            write_atomically(self.parents.folder / path.name, path.read_bytes())
+        self.parents.finish(outcome)
+        return True
 
     def parent_ids(self) -> list[str]:
         """The ids of the parents that landed."""
@@ -220,9 +239,20 @@ class DependentLists(LandedList):
         )
 
 
-def landed_list_in(folder: Folder, endpoint: Endpoint, account_id: str | None) -> LandedList:
-    """What landed of one endpoint for one account, in `folder`."""
-    return (DependentLists if endpoint.parent else LandedList)(folder, endpoint, account_id)
+def landed_list_in(root: Folder, endpoint: Endpoint, account_id: str | None, name: str = "") -> LandedList:
+    """The landed pages of one endpoint for one account.
+
+    Args:
+        root: holds a folder for each resource, which holds one for each account.
+        endpoint: whose list.
+        account_id: None for a list that belongs to the token.
+        name: of the folder; made of `account_id` by default.
+    """
+    name = name or account_id or UNOWNED
+    folder = root / endpoint.resource / name
+    if endpoint.parent:
+        return DependentLists(folder, endpoint, account_id, root / endpoint.parent / name)
+    return LandedList(folder, endpoint, account_id)
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:

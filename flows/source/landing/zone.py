@@ -10,7 +10,7 @@ import re
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from flows.source.endpoints import Endpoint
-from flows.source.landing.landed_list import UNOWNED, LandedList, landed_list_in
+from flows.source.landing.landed_list import LandedList, landed_list_in
 from flows.source.landing.storage import Folder, folder_at, is_local, make_private, move, remove, write_atomically
 
 PART = re.compile(r"[0-9a-f]{20}")
@@ -68,10 +68,10 @@ class Landing:
 
         `account_id` has been checked to be digits, `since` is ISO 8601 in UTC.
         """
-        name = account_id or UNOWNED
-        if since:
-            name, endpoint = f"{name}-since-{re.sub('[^0-9]', '', since)}", endpoint.since(since)
-        return landed_list_in(self.folder / endpoint.resource / name, endpoint, account_id)
+        if not since:
+            return landed_list_in(self.folder, endpoint, account_id)
+        name = f"{account_id}-since-{re.sub('[^0-9]', '', since)}"
+        return landed_list_in(self.folder, endpoint.since(since), account_id, name)
 
 
 def part_for(*purpose: str) -> str:
