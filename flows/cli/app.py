@@ -1,6 +1,5 @@
 """The command line. Imports wait until a command needs them, so that `--help` answers at once."""
 
-import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,10 @@ import typer
 from flows.cli import exits
 from flows.cli.encoding import accept_any_text
 from flows.cli.exits import Failed, fail, leave, plain_errors
+from flows.cli.startup import begin_process, hide_pandas
 from flows.common.output_guard import scrub_logs, scrub_output
 from flows.orchestration.settings import api_is_configured, apply_prefect_settings
 
-COLLECT_AFTER = 100_000
-"""Objects made until the garbage collector looks for circles; after every 700, a short sync spent 0.7 s there."""
 RESOURCE_HELP = "A resource; may be repeated. Default: all but the optional ones; see docs/tables.md."
 DESTINATION_HELP = "duckdb, postgres or another of docs/destinations.md, configured as dlt documents it."
 DATASET_HELP = "The schema that the tables are in."
@@ -57,11 +55,13 @@ def sync(
     Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Exit codes: 0 everything
     arrived; 1 some lists did not, and are named; 2 nothing could start.
     """
+    with_prefect = api_is_configured() if prefect is None else prefect
+    if not with_prefect:
+        hide_pandas()
     with plain_errors(verbose):
         apply_prefect_settings()
         from flows.cli.console import run_sync
 
-        with_prefect = api_is_configured() if prefect is None else prefect
         raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose, with_prefect))
 
 
@@ -210,7 +210,7 @@ def demo(
 
 def main() -> None:
     """Entry point of the `drip-flows` command, and of `python -m flows`."""
-    gc.set_threshold(COLLECT_AFTER)
+    begin_process()
     accept_any_text(sys.stdout, sys.stderr)
     scrub_output()
     scrub_logs()

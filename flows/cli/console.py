@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -21,13 +21,15 @@ from flows.pipeline.preparation import prepare
 from flows.pipeline.report import ListReport, SyncReport
 from flows.pipeline.sync_log import FULL
 from flows.pipeline.sync_mode import MODES
-from flows.reporting.freshness import FreshnessReport, Limits, check_freshness
 from flows.reporting.summary import again, change, facts, number, signed, title
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
 from flows.source.list_reader import ListReader
 from flows.source.settings import DripSettings, common_settings, every_settings
+
+if TYPE_CHECKING:
+    from flows.reporting.freshness import FreshnessReport, Limits  # imports pandas
 
 CRASHED = 1
 STARTING = "starting Prefect (half a minute on the first run)"
@@ -217,9 +219,11 @@ def _show_crash(error: BaseException) -> int:
 
 
 def show_freshness(
-    limits: Limits, accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
+    limits: "Limits", accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
 ) -> int:
     """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
+    from flows.reporting.freshness import check_freshness
+
     common_settings()  # refuses what is unknown or wrong, as the flow does
     name = checked_destination(destination, accounts)
     report = check_freshness(limits, accounts, resources, name, dataset)
@@ -227,7 +231,7 @@ def show_freshness(
     return 1 if report.problems else 0
 
 
-def show_report(report: FreshnessReport) -> None:
+def show_report(report: "FreshnessReport") -> None:
     """Every problem in a line, or that there is none."""
     for problem in report.problems:
         console.print(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"), soft_wrap=True)

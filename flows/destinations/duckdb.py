@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import dlt
+from dlt.common.configuration import configspec
 from dlt.common.destination.client import FollowupJobRequest, LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.motherduck.motherduck import MotherDuckClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
@@ -73,8 +75,18 @@ class ReplacingClient(BoundPaths):
         return [ReplacingMergeJob.from_table_chain(table_chain, self.sql_client)]
 
 
+@configspec(init=False)
+class FileConfiguration(DuckDbClientConfiguration):
+    """dlt's configuration, which dlt prints after each load; its own way to do so imports SQLAlchemy (0.5 s)."""
+
+    def __str__(self) -> str:
+        return f"duckdb:///{self.credentials.database}"
+
+
 class ReplacingDuckDb(dlt.destinations.duckdb):
     """dlt's destination, whose merges replace."""
+
+    spec = FileConfiguration
 
     @property
     def client_class(self) -> type[ReplacingClient]:

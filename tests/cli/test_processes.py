@@ -23,6 +23,15 @@ def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> Non
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
 
 
+def test_a_sync_imports_nothing_that_it_does_not_use(server: Server, warehouse: Warehouse) -> None:
+    """Each of these takes about as long to import as dlt."""
+    result = command("sync", PYTHONPROFILEIMPORTTIME="1")
+    assert result.returncode == 0, result.stdout
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "import time:" in line}
+    assert {"dlt", "duckdb", "pyarrow"} <= imported
+    assert not {"pandas", "prefect", "sqlalchemy"} & imported
+
+
 def test_two_syncs_at_once(server: Server, world: World, warehouse: Warehouse) -> None:
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda _: command("sync", SOURCES__DRIP__LOCK_WAIT="60"), range(2)))

@@ -3,16 +3,19 @@
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-import pandas  # noqa: F401 - pyarrow imports it with its first array: too late, where threads look at it meanwhile
 import pyarrow as pa
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
 from flows.source.records import Int, Json
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, field_types, link_column
+
+with suppress(ImportError):
+    import pandas  # noqa: F401 - pyarrow imports it with its first array: too late if several threads make theirs
 
 Columns = dict[str, Any]
 """Values of a column, one per row, or an Arrow array of them."""
