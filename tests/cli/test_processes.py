@@ -28,8 +28,9 @@ def test_a_sync_imports_nothing_that_it_does_not_use(server: Server, warehouse: 
     result = command("sync", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0, result.stdout
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "import time:" in line}
-    assert {"dlt", "duckdb", "pyarrow"} <= imported
-    assert not {"pandas", "prefect", "sqlalchemy"} & imported
+    packages = {name.split(".")[0] for name in imported if "." in name}  # a package alone may not have been found
+    assert {"dlt", "duckdb", "pyarrow"} <= packages
+    assert {"pandas", "prefect", "sqlalchemy"} & packages == set()
 
 
 def test_two_syncs_at_once(server: Server, world: World, warehouse: Warehouse) -> None:
