@@ -1,8 +1,10 @@
 """The command line in this process: what it printed and its exit code, without a start of Python for each command."""
 
+import io
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,27 @@ def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **setti
         if folder:
             patch.chdir(folder)
         return CliRunner().invoke(app, words, input=typed, env=NO_PREFECT | settings, prog_name="drip-flows")
+
+
+def prefect(*words: str, folder: Path) -> str:
+    """What a `prefect` command prints that neither serves nor deploys; it has to succeed."""
+    from prefect.cli import app as prefect_app  # not before the settings of the tests are in the environment
+
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["prefect", *words])
+        code = _exit_code(prefect_app)
+    assert not code, output.getvalue()
+    return output.getvalue()
+
+
+def _exit_code(run: Callable[[], object]) -> object:
+    try:
+        run()
+    except SystemExit as ended:
+        return ended.code
+    return 0
 
 
 def assert_plain_error(result: Result, *words: str) -> None:

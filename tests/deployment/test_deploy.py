@@ -31,7 +31,8 @@ from prefect.utilities.templating import apply_values
 
 from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
-from tests.conftest import PROJECT, Warehouse
+from tests.command import drip_flows as run_command
+from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
 from tests.flow.conftest import refused, serve_limited
 from tests.flow.test_mirror import assert_mirrors
 from tests.postgres import PASSWORD
@@ -43,7 +44,10 @@ CHECK, CHECKED_AT = "drip-freshness/freshness", [("47 * * * *", True)]
 CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
 WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
 AUTOMATIONS = PROJECT / "docs" / "automations.yaml"
-SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
+SECRET_VALUES = {
+    "SOURCES__DRIP__API_KEY": "nobody-may-read-this",
+    "DESTINATION__POSTGRES__CREDENTIALS": "postgresql://me:nobody-may-read-this@db/drip",
+}
 COMMAND_SECONDS, RUN_SECONDS = 120, 180
 BLOCK_TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 SOONEST = 10
@@ -89,9 +93,9 @@ def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str
     return finish(start("prefect", *arguments, cwd=cwd), timeout)
 
 
-def drip_flows(*arguments: str, cwd: Path, typed: str = "") -> str:
-    """What a `drip-flows` command printed, which was given `typed`."""
-    return finish(start("drip-flows", *arguments, cwd=cwd), typed=typed)
+def drip_flows(*arguments: str, cwd: Path) -> str:
+    """What a `drip-flows` command printed."""
+    return finish(start("drip-flows", *arguments, cwd=cwd))
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +116,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def deployments(client: SyncPrefectClient, checkout: Path) -> Iterator[dict[str, DeploymentResponse]]:
+def printed() -> list[str]:
+    """What the commands of `deployments` printed."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def deployments(
+    client: SyncPrefectClient, checkout: Path, printed: list[str]
+) -> Iterator[dict[str, DeploymentResponse]]:
     """All of them by name: with the pool, as docs/operations.md says, and then once more, over what is there."""
-    drip_flows("deploy", cwd=checkout)
-    queue = client.read_work_queue_by_name(QUEUE, work_pool_name=POOL)
-    client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` alone sets it too
-    prefect("--no-prompt", "deploy", "--all", cwd=checkout)
+    with pytest.MonkeyPatch.context() as patch:
+        for setting, value in SECRET_VALUES.items():
+            patch.setenv(setting, value)
+        printed.append(drip_flows("deploy", cwd=checkout))
+        queue = client.read_work_queue_by_name(QUEUE, work_pool_name=POOL)
+        client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` alone sets it too
+        printed.append(prefect("--no-prompt", "deploy", "--all", cwd=checkout))
     deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
     deployed |= {name: client.read_deployment_by_name(name) for name in (CHECK, EXTRACTION)}
     yield deployed
@@ -206,15 +221,11 @@ def test_it_runs_wherever_the_project_is_installed(deployment: DeploymentRespons
         assert f'"{of_this_machine}"' not in stored
 
 
-def test_no_secret_is_deployed(
-    client: SyncPrefectClient, checkout: Path, deployment: DeploymentResponse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCES__DRIP__API_KEY", "nobody-may-read-this")
-    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", "postgresql://me:nobody-may-read-this@db/drip")
-    output = prefect("--no-prompt", "deploy", "--all", cwd=checkout)
-    stored = client.read_deployment_by_name(NAME).model_dump_json()
-    assert "nobody-may-read-this" not in stored + output
-    assert deployment.job_variables == {}
+def test_no_secret_is_deployed(deployments: dict[str, DeploymentResponse], printed: list[str]) -> None:
+    stored = [one.model_dump_json() for one in deployments.values()]
+    assert "nobody-may-read-this" not in "".join(stored + printed)
+    assert "drip-sync" in "".join(printed)
+    assert all(one.job_variables == {} for one in deployments.values())
 
 
 @pytest.fixture
@@ -247,10 +258,12 @@ def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for setting in SECRETS:
+    for setting in SECRET_VALUES:
         value = os.environ[setting]
         monkeypatch.delenv(setting)
-        assert value not in drip_flows("secret", setting, cwd=tmp_path, typed=f"{value}\n")
+        result = run_command("secret", setting, folder=tmp_path, typed=f"{value}\n", PREFECT_API_URL=PREFECT_API_URL)
+        assert result.exit_code == 0, result.output
+        assert value not in result.output
     run = client.create_flow_run_from_deployment(deployment.id, parameters={"destination": "postgres"})
     output = prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
     assert_synced(client, run.id, warehouse, world)
@@ -345,25 +358,17 @@ def test_a_run_whose_worker_is_killed_with_it_has_crashed_and_the_next_is_exact(
     assert_mirrors(warehouse, world)
 
 
-def test_a_run_that_a_worker_took_and_never_began_has_crashed(
-    client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]
-) -> None:
-    with ended_soon(client, "prefect.flow-run.Pending"):
-        run = client.create_flow_run_from_deployment(deployments["sync-account"].id)
-        client.set_flow_run_state(run.id, Pending())
-        assert_found_gone(client, run.id)
-
-
-def test_a_run_that_does_not_end_is_cancelled(
-    client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]
-) -> None:
-    """Its worker ends it then; here is none."""
-    with ended_soon(client, "prefect.flow-run.Running"):
-        run = client.create_flow_run_from_deployment(deployments["sync-account"].id)
-        for state in (Pending(), Running()):
-            client.set_flow_run_state(run.id, state)
-        assert reached(client, run.id, StateType.CANCELLING)
-    client.set_flow_run_state(run.id, Cancelled(), force=True)
+def test_runs_that_do_not_begin_or_end(client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]) -> None:
+    """One that a worker took and never began has crashed; one that does not end is cancelled, by its worker if any."""
+    with ended_soon(client, "prefect.flow-run.Pending"), ended_soon(client, "prefect.flow-run.Running"):
+        never_began, endless = (
+            client.create_flow_run_from_deployment(deployments[name].id) for name in ("sync-account", "full-refresh")
+        )
+        client.set_flow_run_state(never_began.id, Pending())
+        client.set_flow_run_state(endless.id, Running(), force=True)
+        assert_found_gone(client, never_began.id)
+        assert reached(client, endless.id, StateType.CANCELLING)
+    client.set_flow_run_state(endless.id, Cancelled(), force=True)
 
 
 def test_a_file_in_a_container_is_refused(

@@ -11,17 +11,14 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.sandbox import Server, World
-from tests.command import drip_flows
+from tests.command import drip_flows, prefect
 from tests.conftest import PREFECT_API_URL, PROJECT, PostgresWarehouse
 from tests.deployment.test_deploy import RUN_SECONDS, checkout, client, finish, start
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
-COMMANDS = [
-    line.strip()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = list(dict.fromkeys(line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()))
+"""Each of the page's commands once."""
 INSTEAD = {
     # The tests have a server, whose address is in the environment; nothing is installed anew.
     ".venv/bin/prefect server start": ".venv/bin/prefect server start --help",
@@ -39,6 +36,8 @@ def run(command: str, folder: Path) -> str:
     """What it printed; a secret that it asks for is the one in the environment."""
     words = shlex.split(INSTEAD.get(command, command))
     typed = os.environ[words[-1]] + "\n" if "secret" in words else ""
+    if Path(words[0]).name == "prefect" and words[1] in ("deployment", "flow-run"):
+        return prefect(*words[1:], folder=folder)
     if Path(words[0]).name == "drip-flows":
         result = drip_flows(*words[1:], folder=folder, typed=typed, PREFECT_API_URL=PREFECT_API_URL)
         assert result.exit_code == 0, result.output

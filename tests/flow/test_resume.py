@@ -14,7 +14,7 @@ from tests.conftest import Warehouse
 from tests.flow.conftest import refused, serve_limited
 
 ACCOUNT = "1000001"
-PAGES = 40
+PAGES = 20
 FIXED = 11 + 4
 """Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
 PARALLEL = 2
@@ -69,7 +69,7 @@ def assert_exact(warehouse: Warehouse, world: World) -> None:
 def test_killed_again_and_again_it_pays_for_no_page_twice(
     command: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    kills = (25, 40, 52)  # so late that to begin anew each time would cost more than what a kill may
+    kills = (15, 28, 38)  # so late that to begin anew each time would cost more than what a kill may
     for count in kills:
         process = command()
         wait_for_requests(slow_server, process, count)
@@ -131,7 +131,7 @@ def test_what_landed_too_long_ago_is_read_again(
 
 
 def test_a_spent_budget_is_waited_for(
-    prefect_server: None, warehouse: Warehouse, sync: Any, world: World, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, sync: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = World(seed=5, sizes={ACCOUNT: PAGES * 1_000}, rate_limit=10, rate_window=2.0)
     with serve_limited(limited, monkeypatch, 10, 2) as server:
