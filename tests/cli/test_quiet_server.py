@@ -1,10 +1,15 @@
-"""The log of the server that Prefect starts for a command does not reach the console."""
+"""Prefect's own log and warnings do not reach the console of a command."""
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from prefect.logging.configuration import setup_logging
+from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
 from tests.conftest import PROJECT
 
@@ -34,3 +39,15 @@ def test_what_the_server_logs(tmp_path: Path, prefect_template: Path) -> None:
     )
     assert result.stdout.split() == ["500", "500"], result.stderr
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["flows.source.client", "flows.orchestration.coordinator"])
+@pytest.mark.parametrize("setting", ["warn", None])
+def test_records_that_belong_to_no_run(name: str, setting: str | None, recwarn: pytest.WarningsRecorder) -> None:
+    """Prefect warns of each by default. The project's settings turn that off."""
+    setup_logging()
+    updates = {PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: setting} if setting else {}
+    with temporary_settings(updates):
+        logging.getLogger(name).warning("waiting")
+    warned = [one for one in recwarn if "without a flow run id" in str(one.message)]
+    assert bool(warned) == (setting == "warn")

@@ -42,6 +42,7 @@ def test_a_sync_that_is_called_without_its_state_raises(world: World) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_check_that_failed_raises_its_report(sync: Any, warehouse: Warehouse) -> None:
     sync(resources=["tags"])
     warehouse.execute(f"UPDATE drip._syncs SET started = started - INTERVAL '{timedelta(hours=9)}'")
