@@ -1,6 +1,6 @@
-"""The destinations there are: what each needs, how it was checked, and what does not work there.
+"""The supported destinations: what each needs, how it was tested, and which features it lacks.
 
-Whoever is told a destination by name finds it here, and is refused here where dlt cannot mirror into it.
+Destination names are looked up here. Destinations that dlt cannot mirror into are rejected here.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ DestinationName = Literal["duckdb", "postgres", "motherduck", "snowflake", "bigq
 Feature = Literal["history", "views", "forgetting", "freshness and notebooks"]
 HISTORY, VIEWS, FORGETTING, READING = get_args(Feature)
 OURS = ("duckdb", "postgres")
-"""The dialects of SQL that this project's own statements are written for; others are made of the first."""
+"""SQL dialects that this project writes itself; statements for other dialects are translated from the first one."""
 RUN, GENERATED = "run", "constructed, SQL generated"
 JSON, TEXT = "json", "text"
 
@@ -24,16 +24,16 @@ class DestinationKind:
     """A kind of destination.
 
     Attributes:
-        title: its name for people.
-        setting: what says where it is.
-        dialect: of its SQL, by sqlglot's name.
-        extra: of this project, that brings its driver; none where it is always there.
-        driver: a module of that.
-        checked: RUN, where syncs of the tests fill it; GENERATED, where it was only made and its SQL written.
-        without: what does not work there, or was never seen to.
-        json: dlt's type of the columns that hold JSON. TEXT where there is none, or dlt copies none from Parquet.
-        table_format: dlt's, of tables in a bucket.
-        place: names it by its resolved configuration, without secrets.
+        title: the display name.
+        setting: the setting that holds its credentials or URL.
+        dialect: sqlglot's name of its SQL dialect.
+        extra: the extra of this project that installs its driver; empty if no extra is needed.
+        driver: a module of the driver, to check that it is installed.
+        checked: RUN if the tests run syncs into it; GENERATED if it was only constructed and its SQL generated.
+        without: features that do not work or are untested.
+        json: dlt's data type for JSON columns. TEXT if it has no JSON type, or dlt cannot load JSON from Parquet.
+        table_format: dlt's table format, for tables stored as files.
+        place: returns the location for a resolved configuration, without secrets.
     """
 
     title: str
@@ -49,13 +49,13 @@ class DestinationKind:
 
     @property
     def is_files(self) -> bool:
-        """Whether dlt merges files rather than have a database do it."""
+        """Whether tables are files that dlt merges itself, rather than a database."""
         return self.table_format is not None
 
     def refuse(self, feature: Feature, advice: str) -> None:
-        """Refuse what does not work there. Raises SettingsError with what to do instead."""
+        """Check that a feature is supported. Raises SettingsError, with `advice`, if it is not."""
         if feature in self.without:
-            raise SettingsError(f"{self.title} is without {feature}: {advice}")
+            raise SettingsError(f"{self.title} does not support {feature}: {advice}")
 
 
 DESTINATIONS: dict[str, DestinationKind] = {
@@ -67,7 +67,7 @@ DESTINATIONS: dict[str, DestinationKind] = {
         "MotherDuck",
         "DESTINATION__MOTHERDUCK__CREDENTIALS",
         "duckdb",
-        # dlt 1.31 asks DuckDB for Arrow by a name that DuckDB 2 dropped.
+        # dlt 1.31 reads Arrow tables from DuckDB with a method that DuckDB 2 removed.
         without=frozenset({READING}),
         place=lambda config: f"md:{config.credentials.database}",
     ),
@@ -94,7 +94,7 @@ DESTINATIONS: dict[str, DestinationKind] = {
     "delta": DestinationKind(
         "Delta tables in a folder or bucket",
         "DESTINATION__FILESYSTEM__BUCKET_URL",
-        "duckdb",  # that of its reader
+        "duckdb",  # which reads the tables
         "delta",
         "deltalake",
         RUN,
@@ -105,23 +105,23 @@ DESTINATIONS: dict[str, DestinationKind] = {
     ),
 }
 REFUSED = {
-    "clickhouse": "dlt cannot remove there what is gone upstream (it has no merge strategy `cdc` for ClickHouse)",
-    "iceberg": "dlt cannot remove there what is gone upstream (pyiceberg's merge deletes nothing)",
+    "clickhouse": "rows deleted upstream cannot be deleted there (dlt has no `cdc` merge strategy for ClickHouse)",
+    "iceberg": "rows deleted upstream cannot be deleted there (pyiceberg's merge does not delete)",
 }
-"""Destinations that are often asked for, and why there is no mirror there."""
+"""Unsupported destinations that users often ask for, with the reason."""
 
 
 def warehouse(name: str) -> DestinationKind:
-    """The destination of that name. Raises SettingsError where there is none."""
+    """The destination kind with this name. Raises SettingsError if it is unknown or not supported."""
     if name in REFUSED:
-        raise SettingsError(f"no sync into {name}: {REFUSED[name]}; choose one of {', '.join(DESTINATIONS)}")
+        raise SettingsError(f"cannot sync into {name}: {REFUSED[name]}; choose one of {', '.join(DESTINATIONS)}")
     if name not in DESTINATIONS:
         raise unknown("destination", name, DESTINATIONS)
     return DESTINATIONS[name]
 
 
 def check_driver(name: str) -> None:
-    """Make sure that what a destination needs is installed. Raises SettingsError with the extra that it is in."""
+    """Check that a destination's driver is installed. Raises SettingsError naming the extra to install."""
     found = warehouse(name)
     if found.driver and not _installed(found.driver):
         raise SettingsError(f"{found.title} needs the extra: pip install 'drip-flows[{found.extra}]'")
@@ -130,5 +130,5 @@ def check_driver(name: str) -> None:
 def _installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package that it would be in
+    except ModuleNotFoundError:  # its parent package is missing too
         return False

@@ -1,6 +1,6 @@
-"""Destinations that dlt's configuration alone describes: MotherDuck, Snowflake, BigQuery, Delta tables.
+"""Destinations that need nothing beyond dlt's configuration: MotherDuck, Snowflake, BigQuery, Delta tables.
 
-Each is found by the name that `flows.destinations.catalogue` has for it. They have no lock that other machines see.
+Functions take the name from `flows.destinations.catalogue`. The lock only excludes other runs on the same machine.
 """
 
 import getpass
@@ -22,11 +22,11 @@ from flows.destinations.schemas import DLT_LOADS, DLT_VERSION, check_staging, st
 from flows.source.endpoints import ENDPOINTS
 
 SECRETS = ("password", "token", "private_key", "private_key_passphrase", "aws_secret_access_key")
-"""Attributes of dlt's credentials."""
+"""Attributes of dlt's credentials that hold secrets."""
 
 
 def destination(name: str, dataset: str) -> Any:
-    """The dlt destination that a dataset is loaded with. Files are merged without staging."""
+    """The dlt destination to load a dataset with. Only databases have a staging dataset."""
     if DESTINATIONS[name].is_files:
         return dlt.destinations.filesystem()
     made = BoundMotherDuck if name == "motherduck" else getattr(dlt.destinations, name)
@@ -34,12 +34,12 @@ def destination(name: str, dataset: str) -> Any:
 
 
 def location(name: str) -> str:
-    """Where it is, without secrets. Raises SettingsError where dlt is not told."""
+    """The location, without secrets. Raises SettingsError if the destination is not configured."""
     return DESTINATIONS[name].place(_configuration(name, "drip"))
 
 
 def check(name: str, dataset: str) -> None:
-    """Reach it once, before a request is spent. Raises SettingsError, in its own words without secrets."""
+    """Connect once, before any API request. Raises SettingsError with the driver's message, secrets removed."""
     config = _configuration(name, dataset)
     try:
         client = destination(name, dataset).client(Schema(dataset), config)
@@ -51,13 +51,13 @@ def check(name: str, dataset: str) -> None:
     except SettingsError:
         raise
     except Exception as error:
-        # Each driver has errors of its own, and some of them no common base.
+        # Each driver raises its own errors, some without a common base class.
         place, setting = DESTINATIONS[name].place(config), DESTINATIONS[name].setting
         raise SettingsError(f"cannot reach {place}: {scrub(first_line(error))}; check {setting}") from None
 
 
 def _make_schemas(client: Any, dataset: str) -> None:
-    """Make the schemas where they are not there, and look at what is staged in. Raises SettingsError."""
+    """Create the schemas if they are missing, and check the staging schema. Raises SettingsError."""
     tables = [DLT_VERSION, DLT_LOADS, *ENDPOINTS]
     if not client.sql_client.has_dataset():
         client.sql_client.create_dataset()
@@ -74,17 +74,17 @@ def _make_schemas(client: Any, dataset: str) -> None:
 
 
 def lock_file(place: str, dataset: str) -> Path:
-    """What a run locks, so that no other run of this user on this machine writes beside it."""
+    """The lock file, which excludes other runs of this user on this machine."""
     named = f"{_user()}\0{place}\0{dataset}"
     digest = hashlib.blake2b(named.encode(), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"drip-flows-{digest}.sync-lock"
 
 
 def _user() -> str:
-    """The user's name, or the number where the system has no name for it, as in many containers."""
+    """The user name, or the user id if it has no name, as in many containers."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # the latter from Python 3.13 on
+    except (KeyError, OSError):  # OSError since Python 3.13
         return str(os.getuid())
 
 
@@ -95,6 +95,6 @@ def _configuration(name: str, dataset: str) -> Any:
         remember(*(str(value) for secret in SECRETS if (value := getattr(config.credentials, secret, None))))
         return config
     except (ConfigurationException, ValueError):
-        # Their words may repeat what they could not read.
+        # The message is left out, since it may contain the value that could not be parsed.
         kind = DESTINATIONS[name]
-        raise SettingsError(f"{kind.title} is not configured: set {kind.setting}, as dlt's page on it says") from None
+        raise SettingsError(f"{kind.title} is not configured: set {kind.setting} as dlt documents it") from None

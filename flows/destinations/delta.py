@@ -1,6 +1,6 @@
-"""Delta tables, read by DuckDB: this project's own SELECTs are answered as a database would answer them.
+"""Reading Delta tables with DuckDB, so that this project's SELECTs work as on a database.
 
-dlt's way needs an extension of DuckDB that is downloaded when it is first used; `deltalake` is there anyway.
+dlt would use a DuckDB extension, which is downloaded on first use; `deltalake` is already installed.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ import duckdb
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 SETTINGS = "SET TimeZone = 'UTC'; SET disabled_optimizers = 'filter_pushdown'"
-"""Arrow would filter, and cannot compare texts in the form that `deltalake` writes them in after a merge."""
+"""Filters are not pushed down to Arrow, which cannot compare the string type that `deltalake` writes after a merge."""
 
 
 class DeltaReader:
-    """Answers SELECTs over the tables of a dataset, with the two methods of dlt's SQL client that we use."""
+    """Runs SELECTs over the tables of a dataset, with the two methods of dlt's SQL client that this project uses."""
 
     def __init__(self, tables: dict[str, Any], con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
@@ -25,11 +25,11 @@ class DeltaReader:
             con.register(name, table.to_pyarrow_dataset())
 
     def make_qualified_table_name(self, name: str) -> str:
-        """The name in SQL."""
+        """The quoted table name."""
         return f'"{name}"'
 
     def execute_sql(self, sql: str, *values: Any) -> list[Any]:
-        """The rows. Raises DatabaseUndefinedRelation where a table is not there yet."""
+        """The rows of a query. Raises DatabaseUndefinedRelation if a table does not exist yet."""
         try:
             return self.con.execute(sql.replace("%s", "?"), values).fetchall()
         except duckdb.CatalogException as error:
@@ -38,8 +38,8 @@ class DeltaReader:
 
 @contextmanager
 def delta_reader(pipeline: dlt.Pipeline) -> Iterator[DeltaReader]:
-    """A reader of the newest version of each table."""
-    from dlt.common.libs.deltalake import get_delta_tables  # an extra
+    """A reader over the latest version of each table."""
+    from dlt.common.libs.deltalake import get_delta_tables  # needs the extra `delta`
 
     tables: dict[str, Any] = get_delta_tables(pipeline) if pipeline.default_schema_name else {}
     with duckdb.connect() as con:

@@ -1,8 +1,7 @@
-"""DuckDB as the destination: files are found whatever their path, and rows that changed are replaced.
+"""The DuckDB destination: loads files from any path, and merges by deleting and inserting changed rows.
 
-Replaced, not updated in place: DuckDB stores columns, so an update rewrites, for every column, each row group that it
-touches. The load of 1,000,000 subscribers, 10,000 of them changed, takes 8.3 s instead of the 10.7 s with dlt's MERGE
-(`benchmarks/history.py`).
+An UPDATE would be slower: DuckDB stores columns, so it rewrites each affected row group of every column. Loading
+1,000,000 subscribers, 10,000 of them changed, takes 8.3 s, against 10.7 s with dlt's MERGE (`benchmarks/history.py`).
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
 
 class BoundCopyJob(DuckDbCopyJob):
-    """dlt's load of a Parquet file, whose path is a parameter. dlt's own statement breaks at an apostrophe in it."""
+    """Loads a Parquet file, passing its path as a parameter. dlt's own statement fails if it contains an apostrophe."""
 
     def run(self) -> None:
         """Insert the rows of the file."""
@@ -30,12 +29,12 @@ class BoundCopyJob(DuckDbCopyJob):
 
 
 class BoundPaths(DuckDbClient):
-    """dlt's client, which loads Parquet files from any path."""
+    """dlt's client, able to load Parquet files from any path."""
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        """The job that loads a file."""
+        """The job that loads `file_path`."""
         job = super().create_load_job(table, file_path, load_id, restore)
         if isinstance(job, DuckDbCopyJob) and file_path.endswith(".parquet"):
             return BoundCopyJob(file_path)
@@ -43,7 +42,7 @@ class BoundPaths(DuckDbClient):
 
 
 class ReplacingMergeJob(SqlMergeFollowupJob):
-    """dlt's merge by primary key, in one transaction, with other statements."""
+    """dlt's merge by primary key, in one transaction, with DELETE and INSERT instead of MERGE."""
 
     @classmethod
     def gen_upsert_merge_sql(  # type: ignore[override]  # dlt names the conditions
@@ -56,20 +55,20 @@ class ReplacingMergeJob(SqlMergeFollowupJob):
         deleted_cond: str | None,
         **conditions: Any,
     ) -> list[str]:
-        """The statements that delete the rows which changed, and insert what is not there."""
+        """The statements: delete changed rows, then insert all staged rows that the table does not have."""
         same = " AND ".join(f"d.{key} = s.{key}" for key in primary_keys)
-        came = f"(SELECT * FROM {staging_root_table_name} WHERE {conditions['source_filter'] or 'true'}) s"
+        staged = f"(SELECT * FROM {staging_root_table_name} WHERE {conditions['source_filter'] or 'true'}) s"
         changed = conditions["changed_cond"] or "true"
         columns = ", ".join(root_table_column_names)
         return [
-            f"DELETE FROM {root_table_name} d USING {came} WHERE {same} AND ({changed})",
-            f"INSERT INTO {root_table_name} ({columns}) SELECT {columns} FROM {came}"
+            f"DELETE FROM {root_table_name} d USING {staged} WHERE {same} AND ({changed})",
+            f"INSERT INTO {root_table_name} ({columns}) SELECT {columns} FROM {staged}"
             f" WHERE NOT EXISTS (SELECT 1 FROM {root_table_name} d WHERE {same})",
         ]
 
 
 class ReplacingClient(BoundPaths):
-    """dlt's client, whose merges replace."""
+    """dlt's client, merging with `ReplacingMergeJob`."""
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         return [ReplacingMergeJob.from_table_chain(table_chain, self.sql_client)]
@@ -77,31 +76,31 @@ class ReplacingClient(BoundPaths):
 
 @configspec(init=False)
 class FileConfiguration(DuckDbClientConfiguration):
-    """dlt's configuration, which dlt prints after each load; its own way to do so imports SQLAlchemy (0.5 s)."""
+    """dlt's configuration. Its string form is printed after each load; dlt's own one imports SQLAlchemy (0.5 s)."""
 
     def __str__(self) -> str:
         return f"duckdb:///{self.credentials.database}"
 
 
 class ReplacingDuckDb(dlt.destinations.duckdb):
-    """dlt's destination, whose merges replace."""
+    """dlt's destination, merging with `ReplacingMergeJob`."""
 
     spec = FileConfiguration
 
     @property
     def client_class(self) -> type[ReplacingClient]:
-        """What loads the tables."""
+        """The client that loads the tables."""
         return ReplacingClient
 
 
 class BoundMotherDuckClient(BoundPaths, MotherDuckClient):
-    """dlt's client for MotherDuck, which loads Parquet files from any path."""
+    """dlt's MotherDuck client, able to load Parquet files from any path."""
 
 
 class BoundMotherDuck(dlt.destinations.motherduck):
-    """dlt's destination, which loads Parquet files from any path."""
+    """dlt's MotherDuck destination, able to load Parquet files from any path."""
 
     @property
     def client_class(self) -> type[BoundMotherDuckClient]:
-        """What loads the tables."""
+        """The client that loads the tables."""
         return BoundMotherDuckClient

@@ -1,4 +1,4 @@
-"""PostgreSQL as the destination: its lock, its checks, and JSON as `jsonb`. Needs the extra `postgres`."""
+"""The PostgreSQL destination: lock, checks, and JSON columns as `jsonb`. Needs the extra `postgres`."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ from flows.source.schema import MISFIT_SUFFIX
 
 POLL_SECONDS = 0.5
 OLDEST = 15
-"""The major version from which on PostgreSQL knows MERGE."""
+"""Oldest supported major version: the first with MERGE."""
 MEMORY = re.compile(r"(\d+(kB|MB|GB))?")
 WITHOUT_DELAY = """
     SELECT set_config(name, setting, false)
@@ -34,7 +34,7 @@ WITHOUT_DELAY = """
                  ('tcp_keepalives_count', '3')) AS wanted (name, setting)
     WHERE name IN (SELECT name FROM pg_settings)
 """
-"""The lock is held by an idle session for as long as a run takes, and has to go soon if the run's machine does."""
+"""The session that holds the lock is idle during the run. It must not time out, and must end soon if its host dies."""
 HOLDER = """
     SELECT coalesce(host(client_addr), 'the server itself'), to_char(backend_start AT TIME ZONE 'UTC', 'HH24:MI')
     FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -62,18 +62,18 @@ LACKING = """
         AND NOT has_table_privilege(pg_class.oid, needed)
     GROUP BY needed ORDER BY needed
 """
-"""By right, the tables of a sync that the user lacks it on."""
+"""The tables, by privilege, on which the user lacks that privilege."""
 
 
 _held: dict[tuple[str, str], Any] = {}
-"""By database and dataset, the connections of this process that hold its lock."""
+"""This process's connections that hold a lock, by (location, dataset)."""
 
 
 class JsonbClient(PostgresClient):
-    """Makes JSON columns `jsonb` where dlt would make them `json`, since its fast path cannot copy into `jsonb`.
+    """Creates JSON columns as `jsonb`. dlt creates them as `json`, because ADBC cannot copy Parquet into `jsonb`.
 
-    The staging tables that it copies into stay `json`, and the merge casts. So do misfits: what `jsonb` cannot hold
-    is kept there as it came.
+    Staging tables keep `json`, and the merge casts. `__v_json` columns keep `json` too: they hold values that
+    `jsonb` cannot represent.
     """
 
     def _get_column_def_sql(self, c: Any, table: Any = None) -> str:
@@ -83,18 +83,18 @@ class JsonbClient(PostgresClient):
 
 
 class JsonbPostgres(dlt.destinations.postgres):
-    """dlt's destination, with JSON as `jsonb`."""
+    """dlt's destination, with JSON columns as `jsonb`."""
 
     @property
     def client_class(self) -> type[JsonbClient]:
-        """What creates the tables."""
+        """The client that creates the tables."""
         return JsonbClient
 
 
 def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
-    """The dlt destination that a dataset is loaded with, and with what else dlt can set there. Raises SettingsError."""
+    """The dlt destination to load a dataset with; `settings` are passed on to dlt. Raises SettingsError."""
     if not MEMORY.fullmatch(work_mem):
-        raise SettingsError(f"SOURCES__DRIP__WORK_MEM is no amount of memory such as 256MB: {work_mem!r}")
+        raise SettingsError(f"SOURCES__DRIP__WORK_MEM must be an amount of memory such as 256MB, not {work_mem!r}")
     return JsonbPostgres(
         credentials=credentials(dataset, work_mem),
         destination_name="postgres",
@@ -104,7 +104,7 @@ def destination(dataset: str, work_mem: str, **settings: Any) -> Any:
 
 
 def check(dataset: str) -> None:
-    """Make sure that the dataset can be written to. Raises SettingsError."""
+    """Check that the dataset can be written to. Raises SettingsError."""
     place = location(credentials())
     with closing(connect()) as connection, connection.cursor() as cursor:
         _check_server(cursor, place)
@@ -116,7 +116,7 @@ def check(dataset: str) -> None:
 
 
 def contents(dataset: str) -> tuple[Columns, set[str]]:
-    """The columns of the tables and views in a dataset, and which of them are views. Raises SettingsError."""
+    """The columns of a dataset's tables and views, and the names of its views. Raises SettingsError."""
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(COLUMNS, (dataset,))
         columns = columns_by_table(cursor.fetchall())
@@ -125,7 +125,7 @@ def contents(dataset: str) -> tuple[Columns, set[str]]:
 
 
 def owner_of_view(ask: Callable[[str], Any], dataset: str, view: str) -> str:
-    """Who owns a view, if this user may not replace it; nothing where it may, or the view is not there."""
+    """The owner of a view that this user may not replace; empty if it may, or the view does not exist."""
     found = ask(
         "SELECT pg_get_userbyid(relowner) FROM pg_class "
         f"WHERE oid = to_regclass('{quoted(dataset, view)}') AND NOT pg_has_role(relowner, 'USAGE')"
@@ -134,20 +134,20 @@ def owner_of_view(ask: Callable[[str], Any], dataset: str, view: str) -> str:
 
 
 def _check_server(cursor: Any, place: str) -> None:
-    """Refuse a server that no dataset could be kept on. Raises SettingsError."""
+    """Check the server's version, encoding and write access. Raises SettingsError."""
     cursor.execute(SERVER)
     version, encoding, read_only = cursor.fetchone()
     problems = {
-        f"is PostgreSQL {version}, and {OLDEST} is the oldest that knows MERGE": version < OLDEST,
-        f"has the encoding {encoding}, and only UTF8 holds every text": encoding != "UTF8",
-        "takes no writes (a replica, perhaps)": read_only,
+        f"is PostgreSQL {version}, but version {OLDEST} or later is needed, for MERGE": version < OLDEST,
+        f"has the encoding {encoding}, but only UTF8 can store every text": encoding != "UTF8",
+        "is read-only (possibly a replica)": read_only,
     }
     for problem in (text for text, is_so in problems.items() if is_so):
         raise SettingsError(f"the database {place} {problem}: change {SETTING}")
 
 
 def _try_dataset(connection: Any, cursor: Any, dataset: str) -> None:
-    """Have PostgreSQL say whether this user may do what a sync of the dataset does. Raises SettingsError."""
+    """Check that this user is allowed to do what a sync of the dataset does. Raises SettingsError."""
     try:
         try:
             _try_schemas(connection, cursor, dataset)
@@ -156,8 +156,8 @@ def _try_dataset(connection: Any, cursor: Any, dataset: str) -> None:
     except psycopg2.Error as error:
         schemas = " and ".join((dataset, staging_name(dataset)))
         raise SettingsError(
-            f"the database {location(credentials())} does not let this user fill the schemas {schemas} "
-            f"({first_line(error)}): change {SETTING}, what the user may do, or --dataset"
+            f"the database {location(credentials())} does not let this user write to the schemas {schemas} "
+            f"({first_line(error)}): change {SETTING}, the user's privileges, or --dataset"
         ) from None
 
 
@@ -173,29 +173,29 @@ def _try_schemas(connection: Any, cursor: Any, dataset: str) -> None:
 
 
 def _check_rights(cursor: Any, dataset: str) -> None:
-    """Refuse tables of earlier syncs that this user could not write to. Raises SettingsError."""
+    """Check that this user may write to the tables of earlier syncs. Raises SettingsError."""
     cursor.execute(LACKING, {"dataset": dataset, "staging": staging_name(dataset), "mark": ROW_HASH})
     if lacking := cursor.fetchall():
         right, tables = lacking[0]
         raise SettingsError(
             f"the database {location(credentials())} does not let this user {right} in {tables}: "
-            f"change {SETTING}, or what the user may do"
+            f"change {SETTING}, or the user's privileges"
         )
 
 
 @contextmanager
 def exclusive(dataset: str, wait: float) -> Iterator[None]:
-    """Keep other runs out of a dataset, on whatever machine they are, for as long as the block lasts.
+    """Lock a dataset against other runs, on any machine, while the block runs.
 
-    The lock is an advisory one, which the server frees when the connection ends, however it does. What a killed run
-    left at work on the server is ended first: it must not write beside this run.
+    The lock is an advisory lock, which the server releases when the connection ends for any reason. Sessions that a
+    killed run left active on the server are terminated first, so that they cannot write concurrently.
 
     Args:
-        dataset: what is locked, in the database of the credentials.
-        wait: seconds to wait for the other run.
+        dataset: the dataset to lock, in the database of the credentials.
+        wait: seconds to wait for another run.
 
     Raises:
-        SettingsError: another run is at it for longer.
+        SettingsError: another run holds the lock for longer, or its sessions cannot be terminated.
     """
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(WITHOUT_DELAY)
@@ -221,7 +221,7 @@ def _acquire(cursor: Any, dataset: str, wait: float) -> None:
     cursor.execute(HOLDER, (key,))
     address, since = cursor.fetchone() or ("a run that has just ended", "now")
     raise SettingsError(
-        f"another sync is writing to {location(credentials())}, dataset {dataset}, for longer than "
+        f"another sync is still writing to {location(credentials())}, dataset {dataset}, after "
         f"SOURCES__DRIP__LOCK_WAIT ({wait:.0f} s): connected from {address} since {since} UTC; "
         "wait for it to end, or stop it"
     )
@@ -235,18 +235,18 @@ def _end_left_over(cursor: Any, dataset: str) -> None:
         ended = False
     if ended is False:
         raise SettingsError(
-            f"a load that was killed is still at work in {location(credentials())} and could not be ended: end the "
-            f"sessions there whose application_name is {loading_name(dataset)!r}"
+            f"a load whose run was killed is still active in {location(credentials())} and could not be terminated: "
+            f"terminate the sessions there whose application_name is {loading_name(dataset)!r}"
         )
 
 
 def _lock_key(dataset: str) -> int:
-    """A number that only this dataset's lock has; locks are of one database each. Positive, in 63 bits."""
+    """The key of the dataset's advisory lock, unique within a database: a positive 63-bit number."""
     return int.from_bytes(hashlib.blake2b(f"drip-flows {dataset}".encode(), digest_size=8).digest()) >> 1
 
 
 def check_lock_is_held(dataset: str) -> None:
-    """Make sure that the lock of this process, if it took one, was not lost. Raises SettingsError."""
+    """Check that the lock, if this process took it, is still held. Raises SettingsError."""
     place = location(credentials())
     connection = _held.get((place, dataset))
     if connection is None:
@@ -256,6 +256,6 @@ def check_lock_is_held(dataset: str) -> None:
             cursor.execute("SELECT 1")
     except psycopg2.Error:
         raise SettingsError(
-            f"the connection to {place} that held this run's lock broke, so another run may be at "
-            "work; what landed is kept: run again"
+            f"the connection to {place} that held this run's lock was lost, so another run may have started; "
+            "the landed pages are kept: run again"
         ) from None

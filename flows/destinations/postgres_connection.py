@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL. The credentials are dlt's: `DESTINATION__POSTGRES__CREDENTIALS`."""
+"""Connections to PostgreSQL, with dlt's setting `DESTINATION__POSTGRES__CREDENTIALS`."""
 
 import hashlib
 import os
@@ -19,12 +19,12 @@ SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
 
 @configspec(init=False)
 class UrlCredentials(PostgresCredentials):
-    """dlt's credentials, as a URL that every driver reads alike.
+    """dlt's credentials, written as a URL that all drivers parse the same way.
 
-    SQLAlchemy, which dlt has write the URL, leaves spaces in the password and the database and turns those of options
-    into `+`. psycopg2 takes some of that; the libpq within ADBC's driver takes none of it.
+    dlt formats the URL with SQLAlchemy, which does not encode spaces in the password and database name and encodes
+    those in options as `+`. psycopg2 accepts some of that; the libpq in ADBC's driver accepts none of it.
 
-    User, password and host are optional: libpq finds them by itself (`PGUSER`, `PGPASSWORD`, `PGPASSFILE`, a socket).
+    User, password and host are optional: libpq has defaults for them (`PGUSER`, `PGPASSWORD`, `PGPASSFILE`, a socket).
     """
 
     username: str | None = None  # type: ignore[assignment]
@@ -32,13 +32,13 @@ class UrlCredentials(PostgresCredentials):
     host: str | None = None  # type: ignore[assignment]
 
     def parse_native_representation(self, native_value: Any) -> None:
-        """Take the URL without the white space around it."""
+        """Parse the URL, ignoring surrounding white space."""
         remember_credentials(str(native_value))
         super().parse_native_representation(native_value.strip() if isinstance(native_value, str) else native_value)
         remember(self.password)
 
     def to_native_representation(self) -> str:
-        """The URL, with everything but its separators encoded where it has to be."""
+        """The URL, with every part percent-encoded."""
         url = self.to_url()
         user = quote(url.username or "", safe="")
         password = f":{quote(str(url.password), safe='')}" if url.password else ""
@@ -50,20 +50,21 @@ class UrlCredentials(PostgresCredentials):
 
 
 def credentials(dataset: str = "", work_mem: str = "") -> UrlCredentials:
-    """The credentials as dlt finds them; with a dataset, marked as the loading connections of it.
+    """The credentials as dlt resolves them.
 
     Args:
-        dataset: whose load it is for. Whoever takes the dataset's lock ends connections so marked.
-        work_mem: memory of one sort or hash of the load, as PostgreSQL writes it; empty leaves the server's own.
+        dataset: the dataset to load, if any; sets `application_name`. The next run that takes the dataset's lock
+            ends connections with that name.
+        work_mem: memory for each sort or hash of the load, in PostgreSQL's notation; empty for the server's setting.
 
     Raises:
-        SettingsError: they are missing or no URL; the message holds none of them.
+        SettingsError: they are missing or not a URL; the message contains no part of them.
     """
     try:
         found = resolve_configuration(UrlCredentials(), sections=("destination", "postgres", "credentials"))
     except (ConfigurationException, ValueError):
         raise SettingsError(f"set {SETTING} to a URL, postgresql://user:password@host:5432/database") from None
-    if not found.host:  # dlt needs one; libpq prefers that of the query, where an empty one is its default socket
+    if not found.host:  # dlt requires a host; libpq prefers the one in the query, where empty is the default socket
         found.host, found.query = "localhost", {"host": os.environ.get("PGHOST", ""), **(found.query or {})}
     if dataset:
         own = found.query or {}
@@ -74,18 +75,18 @@ def credentials(dataset: str = "", work_mem: str = "") -> UrlCredentials:
 
 
 def loading_name(dataset: str) -> str:
-    """The `application_name` of the connections that load a dataset, in letters that a URL carries unchanged."""
+    """The `application_name` of connections that load a dataset; it needs no URL encoding."""
     return f"drip-flows-load-{hashlib.blake2b(dataset.encode(), digest_size=6).hexdigest()}"
 
 
 def location(found: PostgresCredentials) -> str:
-    """Where it is, without secrets."""
+    """The database's location, without secrets."""
     query = found.query or {}
     return f"{query.get('host') or found.host}:{query.get('port', found.port)}/{found.database}"
 
 
 def try_loading_driver(dataset: str) -> None:
-    """Connect once as the load will, with ADBC's driver and everything that the load sets. Raises SettingsError."""
+    """Connect once like the load, with ADBC's driver and the load's settings. Raises SettingsError."""
     try:
         from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
     except ImportError:
@@ -98,13 +99,13 @@ def try_loading_driver(dataset: str) -> None:
 
 
 def _cannot_connect(found: PostgresCredentials, error: Exception) -> SettingsError:
-    """The server's or driver's own words, without secrets."""
+    """An error with the server's or driver's message, secrets removed."""
     words = " ".join(scrub(str(error)).split())
     return SettingsError(f"cannot connect to {location(found)}: {words}; check {SETTING}")
 
 
 def connect() -> Any:
-    """A connection in autocommit. Raises SettingsError, in the server's own words."""
+    """A connection in autocommit mode. Raises SettingsError with the server's message."""
     found = credentials()
     try:
         connection = psycopg2.connect(found.to_native_representation())

@@ -1,7 +1,7 @@
-"""The schemas of a dataset: the one that is named, and the one beside it that dlt stages rows in.
+"""The schemas of a dataset: its own, and the staging schema.
 
-dlt empties the tables that it stages rows in. Its own name for that schema, `<dataset>_staging`, is one that people
-choose too, for a dataset or for a dbt layer, so ours begins with an underscore, which no dataset may.
+dlt truncates the tables of the staging schema. Its default name, `<dataset>_staging`, may already be in use, for a
+dataset or a dbt layer. This project's name begins with an underscore, which dataset names may not.
 """
 
 import hashlib
@@ -13,18 +13,18 @@ from flows.source.endpoints import ROW_HASH
 
 STAGING_PREFIX = "_drip_flows_staging_"
 OLD_STAGING_SUFFIX = "_staging"
-"""How earlier versions, and dlt by default, name the schema."""
+"""Suffix of the staging schema in earlier versions, and dlt's default."""
 LONGEST_NAME = 63
-"""Bytes of a name in PostgreSQL, which cuts off the rest without an error."""
+"""Maximum length, in bytes, of a name in PostgreSQL, which silently truncates longer ones."""
 TRIAL = "_drip_flows_trial"
 DLT_VERSION, DLT_LOADS = "_dlt_version", "_dlt_loads"
-"""Tables of dlt. A schema for staging has the first; only a dataset has the second as well."""
+"""Tables of dlt. A staging schema has only the first, a dataset has both."""
 Columns = Mapping[str, set[str]]
-"""The columns of each table and view in a schema."""
+"""Column names by table or view of a schema."""
 
 
 def staging_name(dataset: str) -> str:
-    """The schema that the rows of a dataset are staged in."""
+    """The staging schema of a dataset."""
     name = STAGING_PREFIX + dataset
     if len(name) <= LONGEST_NAME:
         return name
@@ -33,12 +33,12 @@ def staging_name(dataset: str) -> str:
 
 
 def quoted(*names: str) -> str:
-    """A qualified name in SQL."""
+    """A quoted, qualified SQL name."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def columns_by_table(rows: Iterable[tuple[str, str]]) -> Columns:
-    """The columns of each table, from pairs of a table and a column."""
+    """Group (table, column) pairs by table."""
     found: dict[str, set[str]] = {}
     for table, column in rows:
         found.setdefault(table, set()).add(column)
@@ -46,11 +46,11 @@ def columns_by_table(rows: Iterable[tuple[str, str]]) -> Columns:
 
 
 def trial_statements(schemas: Iterable[str], missing: Iterable[str]) -> list[str]:
-    """What a sync does in each schema, for a transaction that is rolled back.
+    """Statements that try what a sync does in each schema, for a transaction that is rolled back.
 
     Args:
-        schemas: their names.
-        missing: those of them that have to be created.
+        schemas: the schema names.
+        missing: the schemas that have to be created.
     """
     missing = set(missing)
     statements = [f"CREATE TEMPORARY TABLE {quoted(TRIAL + '_moved')} (one BIGINT)"]
@@ -67,32 +67,32 @@ def trial_statements(schemas: Iterable[str], missing: Iterable[str]) -> list[str
 
 
 def try_schemas(execute: Callable[[str], Any], dataset: str, existing: Iterable[str]) -> None:
-    """Try in an open transaction what a sync will do. The database's own error is raised where it refuses."""
+    """Try, in an open transaction, what a sync does. Raises the database's error if it is not allowed."""
     schemas = (dataset, staging_name(dataset))
     for statement in trial_statements(schemas, set(schemas) - set(existing)):
         execute(statement)
 
 
 def is_staging(tables: Columns) -> bool:
-    """Whether a schema is one that this project stages rows in: dlt made it, and has only our tables in it."""
-    return DLT_VERSION in tables and DLT_LOADS not in tables and not _strange(tables)
+    """Whether a schema is a staging schema of this project: created by dlt, with no foreign tables in it."""
+    return DLT_VERSION in tables and DLT_LOADS not in tables and not _foreign(tables)
 
 
 def check_staging(dataset: str, tables: Columns) -> None:
-    """Refuse to stage rows among tables that this project did not make. Raises SettingsError.
+    """Check that the staging schema holds no foreign tables. Raises SettingsError.
 
     Args:
-        dataset: whose rows are staged.
-        tables: what there is in the schema for staging.
+        dataset: the dataset whose staging schema it is.
+        tables: the tables in the staging schema.
     """
     if tables and not is_staging(tables):
-        names = ", ".join(sorted(_strange(tables) or tables))
+        names = ", ".join(sorted(_foreign(tables) or tables))
         raise SettingsError(
-            f"the schema {staging_name(dataset)} is where rows of the dataset {dataset} are staged, and it has tables "
-            f"that drip-flows did not make ({names}): move them to another schema, or choose another --dataset"
+            f"the schema {staging_name(dataset)}, needed to stage rows of the dataset {dataset}, contains tables "
+            f"that drip-flows did not create ({names}): move them to another schema, or choose another --dataset"
         )
 
 
-def _strange(tables: Columns) -> set[str]:
-    """The tables that are none of ours: those have a hash in each row, but for the bookkeeping."""
+def _foreign(tables: Columns) -> set[str]:
+    """The tables that this project did not create. Its own have a row hash, except for internal tables (`_...`)."""
     return {name for name, columns in tables.items() if not (name.startswith("_") or ROW_HASH in columns)}

@@ -1,4 +1,4 @@
-"""This project's own statements in the SQL of other destinations, by sqlglot."""
+"""Translation of this project's SQL into other dialects, with sqlglot."""
 
 from collections.abc import Mapping
 
@@ -6,20 +6,20 @@ from flows.destinations.catalogue import OURS
 
 
 def written_for(dialect: str, statement: str, tables: Mapping[str, str], **values: object) -> str:
-    """A statement in a dialect of SQL.
+    """Fill in a statement, translated into a dialect of SQL.
 
     Args:
-        dialect: sqlglot's name of it.
-        statement: in SQL that DuckDB and PostgreSQL both take as it is, with tables and values in braces.
-        tables: by the name in braces, the qualified names of tables, in that dialect.
-        values: what else stands in braces.
+        dialect: sqlglot's name of the dialect.
+        statement: SQL that both DuckDB and PostgreSQL accept, with placeholders in braces.
+        tables: qualified table names in that dialect, by placeholder.
+        values: values of the other placeholders.
 
     Raises:
-        UnsupportedError: the dialect has no words for it.
+        UnsupportedError: the statement cannot be expressed in the dialect.
     """
     if dialect in OURS:
         return statement.format(**tables, **values)
-    import sqlglot  # takes a while
+    import sqlglot  # slow to import
 
     parsed = sqlglot.parse_one(statement.format(**{name: name for name in tables}, **values), read=OURS[0])
     for table in list(parsed.find_all(sqlglot.exp.Table)):

@@ -1,4 +1,4 @@
-"""Where the data goes: the destination as dlt is configured for it, checked before a request is spent."""
+"""The target of a sync: a destination as configured in dlt, and a dataset in it."""
 
 import os
 import re
@@ -28,11 +28,11 @@ from flows.source.settings import DripSettings
 
 DEFAULT_DUCKDB = "data/warehouse.duckdb"
 DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
-MOTHERDUCK = "; MotherDuck is a destination of its own, motherduck"
+MOTHERDUCK = "; for MotherDuck, use --destination motherduck"
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 POLL_SECONDS = 0.5
 MISREAD = "?\\"
-"""Characters in a path that DuckDB, which takes the first for the start of a query, and dlt turn into another path."""
+"""Characters in a path that DuckDB or dlt misread: DuckDB takes `?` for the start of a query string."""
 SCHEMAS = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
 COLUMNS = """
     SELECT table_name, column_name FROM duckdb_columns()
@@ -46,10 +46,10 @@ class Target:
     """A destination and a dataset in it.
 
     Attributes:
-        name: of the dlt destination.
+        name: name of the destination.
         dataset: the schema that the tables are in.
-        path: of a DuckDB file; None for all else.
-        location: names the place, without secrets: what is locked, landed for and shown.
+        path: the DuckDB file; None for other destinations.
+        location: the location without secrets, for locks, the landing zone and messages.
     """
 
     name: DestinationName
@@ -59,23 +59,23 @@ class Target:
 
     @property
     def kind(self) -> DestinationKind:
-        """What there is to know of its kind."""
+        """The kind of destination."""
         return DESTINATIONS[self.name]
 
     @property
     def is_local(self) -> bool:
-        """Whether it is files of the machine that the sync runs on."""
+        """Whether the data is in files on the machine that runs the sync."""
         return bool(self.path or self.kind.is_files) and urlsplit(self.location).scheme in ("", "file")
 
     def destination(self, settings: DripSettings) -> Any:
-        """The dlt destination, credentials resolved by dlt."""
+        """The dlt destination, with credentials from dlt's configuration."""
         if self.name == "postgres":
             return _postgres().destination(self.dataset, settings.work_mem)
         if self.path is None:
             return configured.destination(self.name, self.dataset)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
         credentials = DuckDbCredentials(global_config=limits)
-        credentials.database = str(self.path)  # given as an argument it would be parsed as a URL
+        credentials.database = str(self.path)  # as an argument, it would be parsed as a URL
         return ReplacingDuckDb(
             credentials=credentials,
             destination_name="duckdb",
@@ -83,7 +83,7 @@ class Target:
         )
 
     def check(self, settings: DripSettings) -> None:
-        """Make sure that it can be written to. Raises SettingsError."""
+        """Check that it can be written to. Raises SettingsError."""
         if self.name == "postgres":
             _postgres().check(self.dataset)
         elif self.path is None:
@@ -92,10 +92,10 @@ class Target:
             _check_duckdb(self.path, self.dataset, settings.lock_wait)
 
     def check_still_writable(self, wait: float) -> None:
-        """Make sure that the load can begin, after `check` and the lock.
+        """Check before the load that the target, checked and locked earlier, can still be written to.
 
         Raises:
-            SettingsError: another process keeps the DuckDB file open for `wait` seconds, or the lock was lost.
+            SettingsError: another process has the DuckDB file open for `wait` seconds, or the lock was lost.
         """
         if self.name == "postgres":
             _postgres().check_lock_is_held(self.dataset)
@@ -103,7 +103,7 @@ class Target:
             open_duckdb(self.path, wait).close()
 
     def contents(self, wait: float) -> tuple[Columns, set[str]]:
-        """The columns of the tables and views in the dataset, and which of them are views. Raises SettingsError."""
+        """The columns of the dataset's tables and views, and the names of its views. Raises SettingsError."""
         if self.name == "postgres":
             columns, views = _postgres().contents(self.dataset)
             return columns, views
@@ -114,16 +114,16 @@ class Target:
             return columns, {name for (name,) in con.execute(VIEWS, [self.dataset]).fetchall()}
 
     def reader(self, pipeline: dlt.Pipeline) -> Any:
-        """A context manager with what answers SELECTs, as dlt's SQL client does."""
+        """A context manager whose value runs SELECTs like dlt's SQL client."""
         return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
 
     def held_open(self, pipeline: dlt.Pipeline) -> Any:
-        """A context manager: a DuckDB file stays open between dlt's jobs; closing it writes everything in its place."""
+        """A context manager that keeps a DuckDB file open between dlt's jobs; each close would run a checkpoint."""
         return pipeline.sql_client() if self.path else nullcontext()
 
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:
-        """Keep other runs out, however this one ends. Raises SettingsError where one is at it for `wait` seconds."""
+        """Lock the dataset against other runs. Raises SettingsError if another run holds it for `wait` seconds."""
         if self.name == "postgres":
             with _postgres().exclusive(self.dataset, wait):
                 yield
@@ -135,15 +135,15 @@ class Target:
                 yield
         except Timeout:
             raise SettingsError(
-                f"another sync is writing to {self.location}, for longer than SOURCES__DRIP__LOCK_WAIT "
+                f"another sync is still writing to {self.location} after SOURCES__DRIP__LOCK_WAIT "
                 f"({wait:.0f} s); wait for it to end, or stop it"
             ) from None
 
 
 def resolve_target(name: DestinationName, dataset: str) -> Target:
-    """The destination `name` as dlt is configured for it. Raises SettingsError."""
+    """The target for a destination, from dlt's configuration. Raises SettingsError."""
     if not DATASET_NAME.fullmatch(dataset):
-        raise SettingsError(f"dataset {dataset!r} is no name for a schema: use lower-case letters, digits and _")
+        raise SettingsError(f"dataset {dataset!r} is not a valid name: use lower-case letters, digits and _")
     if (stored := NAMING.normalize_table_identifier(dataset)) != dataset:
         raise SettingsError(f"the dataset {dataset!r} would be stored as {stored!r}: change --dataset")
     check_driver(name)
@@ -158,7 +158,7 @@ def resolve_target(name: DestinationName, dataset: str) -> Target:
 
 
 def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection, once no other process holds the file. Raises SettingsError after `wait` seconds."""
+    """Connect, waiting up to `wait` seconds while another process has the file open. Raises SettingsError."""
     deadline = time.monotonic() + wait
     while True:
         try:
@@ -171,41 +171,39 @@ def open_duckdb(path: Path, wait: float, read_only: bool = False) -> duckdb.Duck
 
 
 def _duckdb_path() -> Path:
-    """The configured file, in the project where its path is relative; dlt would take the working directory."""
+    """The configured file. A relative path starts at the project folder; dlt would use the working directory."""
     key = "destination.duckdb.credentials"
-    configured: Any = dlt.secrets.get(key) or dlt.config.get(key) or DEFAULT_DUCKDB  # a path may be in either file
+    configured: Any = dlt.secrets.get(key) or dlt.config.get(key) or DEFAULT_DUCKDB  # it may be in either file
     if isinstance(configured, str):
         database = DuckDbCredentials(configured).database if "://" in configured else configured
     else:
         database = configured["database"]
     if not database or database.startswith((":", "md:")):
-        raise SettingsError(f"{DUCKDB_SETTING} has to be the path of a file, not {database!r}{MOTHERDUCK}")
+        raise SettingsError(f"{DUCKDB_SETTING} must be the path of a file, not {database!r}{MOTHERDUCK}")
     if os.sep == "/" and (odd := {*MISREAD} & {*database}):
         raise SettingsError(
-            f"a DuckDB file cannot have {' or '.join(sorted(odd))} in its path: change {DUCKDB_SETTING}"
+            f"the path of a DuckDB file cannot contain {' or '.join(sorted(odd))}: change {DUCKDB_SETTING}"
         )
     return project_path(database)
 
 
 def _postgres() -> Any:
-    """The module that knows PostgreSQL, whose driver is an extra."""
+    """The PostgreSQL module, imported late because its driver is an extra."""
     from flows.destinations import postgres
 
     return postgres
 
 
 def _lock_beside(path: Path) -> Path:
-    """The file that is locked while a sync writes to a DuckDB file, the same whatever link leads to that."""
+    """The lock file of a DuckDB file, the same for every symbolic link to it."""
     real = path.resolve()
     return real.with_name(f".{real.name}.sync-lock")
 
 
 def _check_lock_file(file: Path) -> None:
-    """Refuse to lock, and so to empty, a file that is somebody else's. Raises SettingsError."""
+    """Check that the lock file is missing or empty, since locking truncates it. Raises SettingsError."""
     if file.is_symlink() or (file.exists() and not (file.is_file() and file.stat().st_size == 0)):
-        raise SettingsError(
-            f"{file} is where a sync keeps its lock, an empty file, and something else is there: move it away"
-        )
+        raise SettingsError(f"{file} is needed as a lock file, but is not an empty file: move it away")
 
 
 def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
@@ -223,7 +221,7 @@ def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
 
 @contextmanager
 def _file_to_try(path: Path) -> Iterator[Path]:
-    """The file itself, or one of the same name elsewhere: a sync that cannot start leaves no empty database."""
+    """The file, or if missing, a temporary one of that name, so that a sync that cannot start creates no database."""
     if path.exists():
         yield path
         return
@@ -232,7 +230,7 @@ def _file_to_try(path: Path) -> Iterator[Path]:
 
 
 def _try_duckdb(con: duckdb.DuckDBPyConnection, path: Path, dataset: str) -> None:
-    """Have DuckDB say whether it takes a dataset of this name in this file. Raises SettingsError."""
+    """Check that the file can hold a dataset of this name. Raises SettingsError."""
     con.begin()
     try:
         try_schemas(con.execute, dataset, [name for (name,) in con.execute(SCHEMAS).fetchall()])
@@ -244,8 +242,8 @@ def _try_duckdb(con: duckdb.DuckDBPyConnection, path: Path, dataset: str) -> Non
 
 
 def _why_not(path: Path, error: duckdb.Error, wait: float | None) -> str:
-    """DuckDB's words, which name the process that holds the file, in one line."""
+    """DuckDB's message on one line; it names the process that has the file open."""
     words = str(error).split("See also")[0].splitlines()[0].strip()
     if wait is None:
         return f"cannot open {path}: {words}; change {DUCKDB_SETTING}"
-    return f"cannot open {path} after {wait:.0f} s: {words} Close what holds it, or change {DUCKDB_SETTING}."
+    return f"cannot open {path} after {wait:.0f} s: {words} Close what has it open, or change {DUCKDB_SETTING}."

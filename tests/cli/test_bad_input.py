@@ -103,14 +103,14 @@ def test_a_database_that_cannot_be_written(cli: Run, tmp_path: Path) -> None:
 
 def test_a_database_that_another_process_holds(cli: Run, warehouse: Warehouse) -> None:
     with holding(warehouse.path) as process:
-        assert_plain(cli("sync"), str(warehouse.path), str(process.pid), "Close what holds it")
+        assert_plain(cli("sync"), str(warehouse.path), str(process.pid), "Close what has it open")
 
 
 def test_a_database_that_is_none(cli: Run, warehouse: Warehouse) -> None:
     warehouse.path.write_text("not a database " * 1000)
     result = cli("sync")
     assert_plain(result, str(warehouse.path), "DESTINATION__DUCKDB__CREDENTIALS")
-    assert "Close what holds it" not in result.stderr
+    assert "Close what has it open" not in result.stderr
 
 
 def test_a_database_that_another_sync_writes_to(cli: Run, warehouse: Warehouse, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_schema_for_staging_is_no_dataset(warehouse: Warehouse, dataset: str
     name = config.normalize_staging_dataset_name(_schema(destination))
     assert name == staging_name(dataset) == NAMING.normalize_table_identifier(name)
     assert len(name) <= LONGEST_NAME
-    with pytest.raises(SettingsError, match="no name for a schema"):
+    with pytest.raises(SettingsError, match="not a valid name"):
         resolve_target("duckdb", name)
 
 
@@ -106,9 +106,9 @@ def test_a_lock_file_that_is_something_else(warehouse: Warehouse, what: str) -> 
         what
     ]()
     target = resolve_target("duckdb", "drip")
-    with pytest.raises(SettingsError, match=r"sync-lock.*something else"):
+    with pytest.raises(SettingsError, match=r"sync-lock.*not an empty file"):
         check("duckdb")
-    with pytest.raises(SettingsError, match="something else"), target.lock(0):
+    with pytest.raises(SettingsError, match="not an empty file"), target.lock(0):
         pass
     assert what == "folder" or lock.read_text() == "keep me"
 
@@ -152,7 +152,7 @@ def test_a_dataset_that_duckdb_refuses(
 
 @pytest.mark.parametrize("dataset", ["pg_mine", "pg_catalog", "pg_temp"])
 def test_a_dataset_that_postgres_refuses(warehouse: Warehouse, postgres: str, dataset: str) -> None:
-    with pytest.raises(SettingsError, match=f"fill the schemas {dataset} .*change.*--dataset"):
+    with pytest.raises(SettingsError, match=f"write to the schemas {dataset} .*change.*--dataset"):
         check("postgres", dataset)
 
 

@@ -38,7 +38,7 @@ def test_a_path_that_would_be_read_as_another_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / name / "warehouse.duckdb"))
-    with pytest.raises(SettingsError, match="in its path: change DESTINATION__DUCKDB__CREDENTIALS"):
+    with pytest.raises(SettingsError, match=r"cannot contain .*: change DESTINATION__DUCKDB__CREDENTIALS"):
         resolve_target("duckdb", "drip")
 
 

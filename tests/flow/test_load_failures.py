@@ -35,7 +35,7 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
 
     report = sync(runner=Runner(load=load_while_read))
     assert report.exit_code == 2
-    assert "Close what holds it" in report.stopped
+    assert "Close what has it open" in report.stopped
     assert readers[0] in report.stopped
     assert warehouse.value("SELECT count(*) FROM tags WHERE tag = 'Fresh'") == 0
     server.log.clear()

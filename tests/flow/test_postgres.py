@@ -131,7 +131,7 @@ def test_a_lost_lock_is_noticed_before_the_load(postgres: str) -> None:
         module.check_lock_is_held("drip")
         with closing(psycopg2.connect(postgres)) as con:
             con.cursor().execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with pytest.raises(SettingsError, match="held this run's lock broke"):
+        with pytest.raises(SettingsError, match="held this run's lock was lost"):
             module.check_lock_is_held("drip")
 
 
@@ -152,7 +152,7 @@ def test_memory_reaches_every_loading_connection(postgres: str) -> None:
         (f"postgresql://postgres:x{PASSWORD}@HERE", 'password authentication failed for user "postgres"'),
         (
             f"postgresql://reader:{PASSWORD}@HERE",
-            "fill the schemas drip and _drip_flows_staging_drip.*permission denied",
+            "write to the schemas drip and _drip_flows_staging_drip.*permission denied",
         ),
     ],
     ids=["none", "no URL", "no port", "nobody there", "wrong password", "no right"],

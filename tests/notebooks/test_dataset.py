@@ -120,7 +120,7 @@ def test_a_query(sync: Any, warehouse: Warehouse) -> None:
         (lambda: load("tag"), "did you mean 'tags'"),
         (lambda: load("tags", columns=["tga"]), "did you mean 'tag'"),
         (lambda: load("tags", dataset="other"), "no dataset other"),
-        (lambda: load("tags", dataset="Other; --"), "no name for a schema"),
+        (lambda: load("tags", dataset="Other; --"), "not a valid name"),
         (lambda: load("_dlt_version", FIRST), "belong to no account"),
         (lambda: query("SELECT nothing FROM tags"), "nothing"),
         (lambda: query("SELECT tag::INT FROM tags"), "convert"),
