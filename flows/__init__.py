@@ -1,1 +1,1 @@
-"""Drip, complete and right, in your database: a dlt source, a Prefect flow around it, a command line."""
+"""Sync Drip accounts into a database: a dlt source, Prefect flows and a command line."""

@@ -1,4 +1,4 @@
-"""The flow that reads the lists of one account, for a sync that waits for it; the sync starts it by itself."""
+"""The Prefect flow that reads the lists of one account, started by a sync that waits for it."""
 
 from typing import Any
 
@@ -28,11 +28,11 @@ from flows.source.landing.storage import write_atomically
 )
 @without_secrets
 def extract_account(account: str, assignment: dict[str, Any]) -> Any:
-    """Read the lists of one account into the landing zone, for a sync that waits for them; it starts this by itself.
+    """Read the lists of one account into the landing zone. Started by a sync, not by hand.
 
     Args:
-        account: its id.
-        assignment: as the sync wrote it.
+        account: the account's id.
+        assignment: the sync's `Assignment`, as JSON.
     """
     work = msgspec.convert(assignment, Assignment)
     with in_project():
@@ -40,7 +40,7 @@ def extract_account(account: str, assignment: dict[str, Any]) -> Any:
 
 
 def _read(work: Assignment, account: str) -> Any:
-    """As `extract_account`, in the project."""
+    """Read the account's lists, with the project folder as dlt's run context."""
     use_secret_blocks("")
     run = run_of(work, account)
     with private_files():

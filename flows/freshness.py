@@ -1,4 +1,4 @@
-"""The freshness check as a Prefect flow; what it checks is in `flows.reporting.freshness`."""
+"""The freshness check as a Prefect flow; the check itself is in `flows.reporting.freshness`."""
 
 from typing import Annotated, Any
 
@@ -19,11 +19,11 @@ from flows.source.dlt_run_context import in_project
 
 ARTIFACT_KEY = "drip-freshness"
 TIMEOUT = 900
-"""Seconds of the whole check, which waits for a sync that writes, and reads one small table."""
+"""Time limit of the check, in seconds. It may wait for a sync, then reads one small table."""
 
 
 class NotFresh(FreshnessReport, Exception):
-    """The report of a check that found problems. Prefect raises what a failed state holds."""
+    """The report of a check that found problems. An exception, because Prefect raises a failed state's data."""
 
     def __str__(self) -> str:
         return self.summary()
@@ -37,17 +37,19 @@ class NotFresh(FreshnessReport, Exception):
 )
 @without_secrets
 def freshness(
-    hours: Annotated[float, Field(description="Hours that a list may be old.", gt=0)] = HOURS,
-    shrink: Annotated[float, Field(description="Share of its rows that a list may lose at once.", ge=0, le=1)] = SHRINK,
-    accounts: Annotated[list[str] | None, Field(description="Ids of accounts. All where empty.")] = None,
-    resources: Annotated[list[str] | None, Field(description="Resources. Those of every sync where empty.")] = None,
+    hours: Annotated[float, Field(description="Maximum age of a list, in hours.", gt=0)] = HOURS,
+    shrink: Annotated[
+        float, Field(description="Maximum share of its rows that a list may lose in one sync.", ge=0, le=1)
+    ] = SHRINK,
+    accounts: Annotated[list[str] | None, Field(description="Account ids. Empty: all.")] = None,
+    resources: Annotated[list[str] | None, Field(description="Resources. Empty: those synced by default.")] = None,
     destination: Annotated[DestinationName, Field(description="The dlt destination.")] = "duckdb",
     dataset: Annotated[str, Field(description="The schema that the tables are in.")] = DEFAULT_DATASET,
 ) -> Any:
-    """Fail, naming account and resource, where data is older than `hours` or a list lost more than `shrink`.
+    """Fail if a list is older than `hours` or lost more than the share `shrink` of its rows, naming each.
 
     Returns:
-        A state with a `FreshnessReport` in it.
+        A state whose data is a `FreshnessReport`.
     """
     try:
         with nothing_started(), in_project():

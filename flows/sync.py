@@ -1,4 +1,4 @@
-"""The sync as a Prefect flow; what it does is in `flows.pipeline`, and each stage is a task."""
+"""The sync as a Prefect flow, with one task per stage; the stages are in `flows.pipeline`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,33 +29,33 @@ from flows.source.endpoints import DEFAULT_RESOURCES, ENDPOINTS, HISTORIC
 
 AccountIds = Annotated[
     list[Annotated[str, Field(pattern=r"^\d+$")]] | None,
-    Field(description="Ids of the accounts to sync. All that the API keys see where empty."),
+    Field(description="Ids of the accounts to sync. Empty: all that the API keys have access to."),
 ]
 Resources = Annotated[
     list[str] | None,
-    Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. The first {len(DEFAULT_RESOURCES)} where empty."),
+    Field(description=f"Resources to sync, of {', '.join(ENDPOINTS)}. Empty: the first {len(DEFAULT_RESOURCES)}."),
 ]
-Destination = Annotated[DestinationName, Field(description="The dlt destination; its credentials are settings.")]
+Destination = Annotated[DestinationName, Field(description="The destination; its credentials are settings.")]
 History = Annotated[
     bool | list[str] | None,
-    Field(description=f"Resources whose history is kept, of {', '.join(HISTORIC)}. As the settings say where empty."),
+    Field(description=f"Resources whose history is kept, of {', '.join(HISTORIC)}. Empty: those in the settings."),
 ]
 SyncMode = Annotated[
     Mode,
     Field(
-        description="full: every list whole. incremental: of the subscribers only those who came since the newest "
-        "loaded one. auto: incremental for accounts whose subscribers were read whole lately."
+        description="full: read every list completely. incremental: read only subscribers created since the newest "
+        "loaded one. auto: incremental where the last complete read is newer than SOURCES__DRIP__FULL_EVERY."
     ),
 ]
 MaxHours = Annotated[
     float | None,
-    Field(description="Hours after which a run ends with what has arrived until then. No limit where empty.", gt=0),
+    Field(description="Hours after which a run loads what has arrived and ends. Empty: no limit.", gt=0),
 ]
 Dataset = Annotated[str, Field(description="The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class SyncFailed(SyncReport, Exception):
-    """The report of a run that failed. Prefect raises what a failed state holds, so it has to be an exception."""
+    """The report of a failed run. An exception, because Prefect raises a failed state's data."""
 
     def __str__(self) -> str:
         return state_message(self)
@@ -63,7 +63,7 @@ class SyncFailed(SyncReport, Exception):
 
 @contextmanager
 def observed(clients: Sequence[DripClient]) -> Iterator[None]:
-    """Share the rate limits with other processes and show the progress, in Prefect."""
+    """Share the rate limits through Prefect and show the progress there."""
     with budgets_in_prefect(clients), progress_shown():
         yield
 
@@ -87,12 +87,12 @@ def sync(
     mode: SyncMode = "full",
     max_hours: MaxHours = None,
 ) -> Any:
-    """Mirror every account that the API key sees, or the keys of all connections see, into the destination.
+    """Mirror all accounts that the API keys have access to into the destination.
 
-    The flow run fails, naming each, where a list did not arrive whole; everything else has arrived then.
+    The flow run fails if a list is incomplete, and names each such list; all other lists are loaded.
 
     Returns:
-        A state with a `SyncReport` in it.
+        A state whose data is a `SyncReport`.
     """
     try:
         with failures_published():

@@ -1,4 +1,4 @@
-"""Whether Prefect can be used, found out before a flow is run: it would try for minutes, and say so in tracebacks."""
+"""Check that Prefect is usable before a flow is run. Prefect itself would retry for minutes and print tracebacks."""
 
 import tempfile
 from pathlib import Path
@@ -14,14 +14,14 @@ from flows.common.error_message import innermost
 from flows.common.errors import SettingsError
 
 ANSWER_SECONDS = 5.0
-"""For Prefect's API to answer the check of it; it does in milliseconds, or through a slow network in a second."""
+"""Time allowed for Prefect's API to answer. It takes milliseconds, or about a second on a slow network."""
 
 
 def check_prefect() -> None:
-    """Make sure that a flow can be run: Prefect's API answers, or its files can be written where it runs its own.
+    """Check that Prefect's API answers or, if none is configured, that Prefect's home folder is writable.
 
     Raises:
-        SettingsError: naming the setting to change.
+        SettingsError: the check failed; names the setting to change.
     """
     if url := PREFECT_API_URL.value():
         _check_answers(url)
@@ -47,7 +47,7 @@ def _reason(error: Exception) -> str:
 
 
 def _ask() -> None:
-    """Ask Prefect's API for its version; Prefect Cloud, which has none, whether it is well."""
+    """Request the version of Prefect's API; on Prefect Cloud, which has none, its health check."""
     settings: dict[str, Any] = {"timeout": ANSWER_SECONDS}
     with get_client(httpx_settings=settings, sync_client=True) as client:
         if client.server_type == ServerType.CLOUD:
@@ -64,5 +64,5 @@ def _check_writable(home: Path) -> None:
             return
     except OSError as error:
         raise SettingsError(
-            f"Prefect keeps files in {home}, which cannot be written to ({error.strerror}): change PREFECT_HOME"
+            f"Prefect's home folder {home} is not writable ({error.strerror}): change PREFECT_HOME"
         ) from None

@@ -1,4 +1,4 @@
-"""What an operator finds in Prefect of a run, however it ended: a summary, a table of its lists, a link to them."""
+"""The Prefect artifacts of a run, whether it succeeded or failed: a summary, a table of its lists, a link."""
 
 import logging
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 SUMMARY_KEY, LISTS_KEY, LINK_KEY = "drip-sync", "drip-sync-lists", "drip-sync-link"
 PAGE = "/artifacts/artifact/"
-"""Of an artifact, in Prefect's user interface."""
+"""Path of an artifact's page in Prefect's UI."""
 FAILURES = (httpx.HTTPError, PrefectException)
 
 
 def publish(report: SyncReport) -> None:
-    """Show a run that came to its end; one whose artifacts Prefect does not take has synced all the same."""
-    with _worth_a_warning():
+    """Publish a report. If Prefect rejects an artifact, this is only logged: the data is loaded."""
+    with _failure_logged():
         if report.lists:
             create_table_artifact(key=LISTS_KEY, table=[_row(line) for line in report.lists], description=PER_LIST)
         _publish_summary(summary_markdown(report), report.summary())
@@ -35,19 +35,19 @@ def publish(report: SyncReport) -> None:
 
 @contextmanager
 def failures_published() -> Iterator[None]:
-    """Show what nobody foresaw as well, and let it pass on."""
+    """Publish an exception of the block as the run's summary, then raise it again."""
     try:
         yield
     except Exception as error:
         reason = str(error) if isinstance(error, DripError | LoadFailed) else f"{type(error).__name__}: {error}"
-        with _worth_a_warning():
+        with _failure_logged():
             _publish_summary(stopped_markdown(reason), reason)
         raise
 
 
 PER_LIST = (
-    "Each list of each account: rows by the API, landed and loaded, which in an incremental sync are those of the part "
-    "that it asked for; rows of the whole list in the destination now"
+    "One row per list and account. The API, landed and loaded counts cover what was requested, which in an incremental "
+    "sync is part of the list; `rows now` counts the whole list in the destination."
 )
 
 
@@ -56,12 +56,12 @@ def _publish_summary(text: str, description: str) -> None:
     artifact: Any = create_markdown_artifact(text, key=SUMMARY_KEY, description=description)
     if server := PREFECT_UI_URL.value():
         link = f"{server}{PAGE}{artifact}"
-        create_link_artifact(link, "The report of this run", key=LINK_KEY, description=description)
-        logger.info("the report of this run: %s", link)
+        create_link_artifact(link, "Report of this run", key=LINK_KEY, description=description)
+        logger.info("report of this run: %s", link)
 
 
 def _row(line: ListReport) -> dict[str, Any]:
-    """A line of the table. Nothing in it is NaN, and no text is taken for Markdown: Prefect shows neither as it is."""
+    """A row of the table. It contains no NaN, which breaks the artifact, and text is escaped, so it is not Markdown."""
     return ({CONNECTION: line.connection} if line.connection else {}) | {
         "account": line.account or "",
         "resource": line.resource,
@@ -78,8 +78,8 @@ def _row(line: ListReport) -> dict[str, Any]:
 
 
 @contextmanager
-def _worth_a_warning() -> Iterator[None]:
+def _failure_logged() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        logger.warning("Prefect did not take the report of this run: %s", error)
+        logger.warning("the report of this run could not be stored in Prefect: %s", error)

@@ -1,4 +1,4 @@
-"""Keeping the logs of Prefect and dlt off the console."""
+"""Muting the logs of Prefect and dlt on the console."""
 
 import logging
 
@@ -9,7 +9,7 @@ from flows.orchestration.settings import quiet_server
 
 
 def mute_console() -> None:
-    """Keep the logs of Prefect and dlt, tracebacks included, off the console; Prefect's API still gets its own."""
+    """Mute the logs of Prefect and dlt, tracebacks included, on the console. Prefect's API still receives its logs."""
     quiet_server()
     mute_dlt()
     for handler in logging.getLogger().handlers:

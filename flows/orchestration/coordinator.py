@@ -1,7 +1,7 @@
-"""The flow as the one place that counts requests, for extractions that run in other processes or on other machines.
+"""The HTTP server in the flow that counts requests for extractions in other processes or on other machines.
 
-Each of them asks here, over HTTP, before it sends a request, and tells here what the API answered of the budget and
-how far its list is. So a token has one budget, one count and one progress, however many processes use it.
+Each extraction asks it for permission before a request, and reports the rate limit headers of the response and the
+progress of its list. A token therefore has one rate limit, one counter and one progress, however many processes use it.
 """
 
 import hmac
@@ -27,21 +27,21 @@ from flows.source.rate_limit import RateLimit
 from flows.source.settings import common_settings, variable
 
 OPERATIONS = {name for name in vars(RemoteRateLimit).keys() & vars(RateLimit).keys() if not name.startswith("_")}
-"""Of a budget, that are asked for from away."""
+"""Methods of `RateLimit` that can be called remotely."""
 
 
 @dataclass
 class Coordinator:
-    """Answers for the budgets of a sync.
+    """Serves the rate limits of a sync.
 
     Args:
-        budgets: by the key that the extractions of a connection show.
+        budgets: the rate limits, by the key that a connection's extractions authenticate with.
     """
 
     budgets: Mapping[str, RateLimit]
 
     async def answer(self, request: Request) -> Response:
-        """Call one of a budget's operations, or pass on that a page has landed."""
+        """Call a method of a rate limit, or emit the event that a page has landed."""
         budget, what = self._budget(request.headers.get("Authorization", "")), request.path_params["what"]
         if budget is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
@@ -61,10 +61,10 @@ class Coordinator:
 
 @contextmanager
 def coordinating(runs: Sequence[ConnectionRun]) -> Iterator[str]:
-    """Answer the extractions of these runs while the block lasts; the URL at which.
+    """Serve the extractions of these runs while the block runs. Yields the server's URL.
 
     Raises:
-        SettingsError: the address in the settings cannot be listened on.
+        SettingsError: the server cannot listen on the configured address.
     """
     budgets = {key_of(connection_of(run).settings, run.id): connection_of(run).client.budget for run in runs}
     application = Starlette(routes=[Route("/{what}", Coordinator(budgets).answer, methods=["POST"])])
@@ -73,5 +73,5 @@ def coordinating(runs: Sequence[ConnectionRun]) -> Iterator[str]:
         try:
             url = stack.enter_context(serving(application, "coordinator", host, int(port or 0)))
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{variable('coordinator')} is no address to listen on here: {error}") from None
+            raise SettingsError(f"cannot listen on the address in {variable('coordinator')}: {error}") from None
         yield url

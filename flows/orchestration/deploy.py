@@ -1,4 +1,4 @@
-"""Deploying: the work pool that the runs take place in, its queue, and what `prefect.yaml` describes."""
+"""Deployment: the work pool, its queue, and the deployments described in `prefect.yaml`."""
 
 import subprocess
 import sys
@@ -20,31 +20,31 @@ QUEUE = "sync"
 ONE_RUN = 1
 QUEUE_STEP = "flows.orchestration.deploy.one_run_at_a_time"
 FRESHNESS = "freshness"
-"""The deployment that reads the destination."""
+"""The deployment that only reads the destination."""
 FILE = "prefect.yaml"
 JOB_VARIABLES: dict[str, dict[str, Any]] = {
     "process": {},
     "docker": {"image_pull_policy": "IfNotPresent", "auto_remove": True},
     "kubernetes": {"image_pull_policy": "IfNotPresent", "finished_job_ttl": 86_400},
 }
-"""By type of work pool, what its jobs are started with, beside the image. Never a secret: Prefect shows them."""
+"""Job variables by work pool type, without the image. They must not contain secrets, since Prefect displays them."""
 
 
 def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> int:
-    """Deploy all that `prefect.yaml` in `folder` describes, to a work pool that is made if it is not there.
+    """Deploy everything in `prefect.yaml` to a work pool, which is created if missing.
 
     Args:
-        folder: of the project.
-        pool: the name of the work pool.
-        kind: its type.
-        image: with the project installed, for the types whose runs take place in containers.
-        destination: that the deployments sync to; as the file says where empty.
+        folder: the project folder.
+        pool: name of the work pool.
+        kind: type of the work pool.
+        image: container image with the project installed, for types that run in containers.
+        destination: destination of the deployments; empty for the one in the file.
 
     Returns:
         The exit code of `prefect deploy`.
 
     Raises:
-        SettingsError: there is no such type, destination or file, an image is missing, or the pool is of another type.
+        SettingsError: unknown type or destination, no `prefect.yaml`, no image, or a pool of another type.
     """
     if destination:
         warehouse(destination)
@@ -64,10 +64,10 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> 
 
 
 def description(folder: Path, pool: str, kind: str, image: str, destination: str = "") -> dict[str, Any]:
-    """What `prefect.yaml` says, for this work pool and destination. Raises SettingsError where there is no file."""
+    """The contents of `prefect.yaml`, adapted to this pool and destination. Raises SettingsError if it is missing."""
     path = folder / FILE
     if not path.is_file():
-        raise SettingsError(f"no {FILE} in {folder}: deploy from the folder of the project")
+        raise SettingsError(f"no {FILE} in {folder}: deploy from the project folder")
     described: dict[str, Any] = yaml.safe_load(path.read_text())
     described["build"] = [{QUEUE_STEP: {"pool": pool, "queue": QUEUE}}]
     if destination and READING in warehouse(destination).without:
@@ -91,7 +91,7 @@ def _make_pool(client: SyncPrefectClient, name: str, kind: str) -> None:
 
 
 def one_run_at_a_time(pool: str, queue: str) -> None:
-    """A build step: the queue of the syncs, made if it is not there, gives its worker one run at a time."""
+    """A build step that limits the sync queue, which is created if missing, to one run at a time."""
     with get_client(sync_client=True) as client:
         try:
             found = client.read_work_queue_by_name(queue, work_pool_name=pool)

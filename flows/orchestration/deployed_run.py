@@ -1,4 +1,4 @@
-"""What a deployed run has to see to before it begins: its secrets, and a place for its data that outlives it."""
+"""Preparation of a deployed run: its secrets, and a check that its data outlives the container."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from flows.pipeline.context import SyncRun
 from flows.pipeline.preparation import prepare
 from flows.source.settings import common_settings
 
-LASTING = "process"
-"""The type of work pool whose runs share the file system of their worker. Those of others end with their container."""
+PROCESS = "process"
+"""The work pool type whose runs use the worker's file system. Runs of other types lose theirs with the container."""
 
 
 def prepare_in_prefect(
@@ -22,16 +22,16 @@ def prepare_in_prefect(
     dataset: str,
     history: bool | Sequence[str] | None = None,
 ) -> SyncRun:
-    """As `prepare`, in a flow run: secrets may stand in Prefect's blocks, and a file must not vanish with the run.
+    """Call `prepare` in a flow run, with secrets from Prefect's blocks; check that a local file outlives the run.
 
     Raises:
-        SettingsError: naming the setting to change.
+        SettingsError: names the setting to change.
     """
     use_secret_blocks(destination)
     runs = prepare(resources, destination, dataset, history)
     target = runs.common.target
-    kind = _pool_type() if target.is_local and not common_settings().file_lasts else LASTING
-    if kind != LASTING:
+    kind = _pool_type() if target.is_local and not common_settings().file_lasts else PROCESS
+    if kind != PROCESS:
         raise SettingsError(
             f"a work pool of type {kind} runs the sync in a container, and {target.location} would be lost with "
             "it: sync to PostgreSQL (destination: postgres), or mount a volume there and set SOURCES__DRIP__FILE_LASTS"
@@ -40,10 +40,10 @@ def prepare_in_prefect(
 
 
 def _pool_type() -> str:
-    """The type of the work pool that this flow run comes from; `process` where it comes from none."""
+    """The type of this flow run's work pool; `process` if it has none."""
     context = FlowRunContext.get()
     name = context.flow_run.work_pool_name if context and context.flow_run else None
     if not name:
-        return LASTING
+        return PROCESS
     with get_client(sync_client=True) as client:
         return str(client.read_work_pool(name).type)

@@ -1,4 +1,4 @@
-"""Where the lists of a sync are read: in threads of the run, by Dask, or in flow runs of their own."""
+"""Where lists are read: in threads of the run, on Dask, or in separate flow runs."""
 
 import os
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
 SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
 THREADS_PER_PROCESS = 4
 ACCOUNTS_AT_ONCE = 64
-"""Flow runs of accounts that are waited for at once; the limit of their work pool says how many run."""
+"""Maximum number of account flow runs waited for at once; the work pool's limit determines how many run."""
 
 
 def fan_out(runs: SyncRun) -> AbstractContextManager[Submit]:
-    """A way to have lists read, as the settings say, for as long as the block lasts.
+    """A context manager that yields the function to submit a list with, as configured.
 
     Raises:
-        SettingsError: the setting is wrong, the extra is missing, or nobody is at the address.
+        SettingsError: the setting is invalid, the extra is not installed, or no scheduler answers at the address.
     """
     how = common_settings().fan_out
     if how == THREADS:
@@ -43,7 +43,7 @@ def fan_out(runs: SyncRun) -> AbstractContextManager[Submit]:
 
 @contextmanager
 def _threads(runs: SyncRun) -> Iterator[Submit]:
-    """The threads of the flow. With several connections each gets a pool, so that none blocks the others."""
+    """Submit to the flow's threads. With several connections, each has its own pool, so that none blocks the others."""
     if len(runs.known) == 1:
         yield _in_a_thread
         return
@@ -60,13 +60,13 @@ def _threads(runs: SyncRun) -> Iterator[Submit]:
 
 
 def _stop(runs: SyncRun, kind: type[BaseException] | None, *_: object) -> None:
-    """Have the threads end where the run is interrupted: they are waited for, and may wait for their rate limit."""
+    """End the threads if the run is interrupted. They are joined, and may be waiting for their rate limit."""
     if kind:
         stop_clients(runs)
 
 
 def _task(run: ConnectionRun) -> Any:
-    """The extraction, with the settings' pause before it is tried once more."""
+    """The extraction task, with the configured delay before its retry."""
     return extract_with_delay(connection_of(run).settings.task_retry_delay)
 
 
@@ -104,7 +104,7 @@ def _dask_runner(how: str) -> Iterator[Any]:
 
 @contextmanager
 def _deployment(runs: SyncRun) -> Iterator[Submit]:
-    """A flow run for each account, on a work pool; lists that belong to none are read in this run."""
+    """Submit to one flow run per account, on a work pool. Lists that belong to no account are read in this run."""
     from flows.orchestration.coordinator import coordinating
     from flows.orchestration.remote_accounts import extract_elsewhere
 
@@ -127,13 +127,13 @@ def _deployment(runs: SyncRun) -> Iterator[Submit]:
 
 @dataclass
 class ListOfAccount:
-    """One list of an account whose lists are all read in one flow run."""
+    """The future of one list; all lists of its account are read in one flow run."""
 
     account: Any
     resource: str
 
     def result(self) -> Extracted:
-        """Wait for the flow run. Raises why the list, or all of the account, could not be read."""
+        """Wait for the flow run. Raises the error of the list, or of the flow run."""
         result = self.account.result()[self.resource]
         if isinstance(result, Exception):
             raise result

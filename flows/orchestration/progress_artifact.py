@@ -1,4 +1,4 @@
-"""Progress of a run in Prefect, while it runs."""
+"""A Prefect progress artifact, updated during the run."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_KEY = "drip-sync-progress"
 SECONDS = 2.0
-"""Between two updates, each of which costs 20 to 30 ms, most of them in Prefect's server."""
+"""Interval between updates. An update takes 20 to 30 ms, mostly in Prefect's server."""
 READING = 90.0
-"""Percent that are for reading the lists; the rest is for loading them."""
-FINISHED, BROKEN_OFF = "finished", "broken off"
+"""Percentage reached when all lists are read; the rest is for loading."""
+FINISHED, INTERRUPTED = "finished", "interrupted"
 
 
 class Progress:
-    """Counts events, from any thread, into a percentage and a sentence."""
+    """Aggregates events, from any thread, into a percentage and a sentence."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,16 +34,16 @@ class Progress:
         self._said = ""
 
     def on(self, event: Event) -> None:
-        """Take an event into account."""
+        """Process an event."""
         with self._lock:
             match event:
                 case ListsPlanned(lists):
                     self._planned = lists
-                    self._parts.clear()  # of the accounts, which are read before and are not among the planned lists
+                    self._parts.clear()  # the accounts are read earlier and are not among the planned lists
                     self._rows.clear()
                 case PageLanded(key, rows, of):
                     self._rows[key] = rows
-                    # A list without pages is read with one request.
+                    # Without a total, the list has one page.
                     self._parts[key] = min(rows / of, 1.0) if of else 1.0
                 case ListRead(key):
                     self._parts[key] = 1.0
@@ -51,12 +51,12 @@ class Progress:
                     self._said = text
 
     def percent(self) -> float:
-        """How far the lists are read."""
+        """The progress of reading, from 0 to `READING` percent."""
         with self._lock:
             return round(READING * min(sum(self._parts.values()) / max(self._planned, 1), 1.0), 1)
 
     def sentence(self, last_word: str = "") -> str:
-        """Lists and rows so far, and what was said last."""
+        """The number of lists and rows read so far, and the last message."""
         with self._lock:
             read = sum(part == 1.0 for part in self._parts.values())
             counts = f"{read:,} of {self._planned:,} lists read, {sum(self._rows.values()):,} rows"
@@ -65,7 +65,7 @@ class Progress:
 
 @contextmanager
 def progress_shown() -> Iterator[None]:
-    """Keep a progress artifact of the flow run up to date while the block lasts."""
+    """Create a progress artifact and update it while the block runs."""
     progress = Progress()
     artifact = _create(progress.sentence())
     if artifact is None:
@@ -75,14 +75,14 @@ def progress_shown() -> Iterator[None]:
         with listening(progress.on), _updated(artifact, progress):
             yield
     except Exception:
-        _update(artifact, progress.percent(), progress.sentence(BROKEN_OFF))
+        _update(artifact, progress.percent(), progress.sentence(INTERRUPTED))
         raise
     _update(artifact, 100.0, progress.sentence(FINISHED))
 
 
 @contextmanager
 def _updated(artifact: UUID, progress: Progress) -> Iterator[None]:
-    """In a thread of its own, so that nothing in the block waits for Prefect."""
+    """Update the artifact from a separate thread, so that the block never waits for Prefect."""
     stop = threading.Event()
     thread = threading.Thread(target=_update_until, args=(stop, artifact, progress), daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
-"""Accounts whose lists are read in a flow run of their own, on a work pool with workers on several machines.
+"""Reading the lists of an account in a separate flow run, on a work pool with workers on several machines.
 
-The sync starts it, counts its requests (see `coordinator`), and finds what it read in the landing zone, which all of
-them share. What became of each list lies there too, as the verdict.
+The sync starts the flow run, counts its requests (see `coordinator`), and finds its pages in the shared landing zone,
+together with the results of each list (`Verdict`).
 """
 
 from datetime import datetime
@@ -28,17 +28,17 @@ VERDICTS = "verdicts"
 
 
 class Assignment(msgspec.Struct):
-    """What a worker is told beside the account. It holds no secret.
+    """The parameters of an account's flow run. They contain no secrets.
 
     Attributes:
-        run: id of the run that it is a part of.
-        connection: whose token reads.
-        part: of the landing zone.
-        coordinator: URL of the sync's.
-        resources: whose lists are read.
-        columns: by resource, the columns that fields which the reference does not know have already.
+        run: id of the sync's run.
+        connection: name of the connection whose token is used.
+        part: part of the landing zone.
+        coordinator: URL of the sync's coordinator.
+        resources: resources to read.
+        columns: existing columns of fields that are not in the API reference, by resource.
         started: when the sync began.
-        choice: how its subscribers are read.
+        choice: how subscribers are read.
     """
 
     run: str
@@ -52,7 +52,7 @@ class Assignment(msgspec.Struct):
 
 
 class Verdict(msgspec.Struct):
-    """What became of the lists of an account."""
+    """The results of an account's lists."""
 
     landed: list[Extracted]
     failures: list[ExtractFailure]
@@ -62,7 +62,7 @@ class FailedElsewhere(DripError):
     """A list could not be read in another process.
 
     Attributes:
-        status: HTTP status of the API's answer, if that was why.
+        status: HTTP status of the API's response, if that was the cause.
     """
 
     def __init__(self, failure: ExtractFailure) -> None:
@@ -73,11 +73,11 @@ class FailedElsewhere(DripError):
 @task(name="extract account", task_run_name="extract {account} elsewhere", persist_result=False)
 @without_secrets
 def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) -> dict[str, Extracted | FailedElsewhere]:
-    """Have a worker read these lists of an account, and wait for it.
+    """Start a flow run that reads these lists of an account, and wait for it.
 
     Raises:
-        SettingsError: the deployment is not there.
-        Stopped: the worker's flow run ended without a verdict.
+        SettingsError: the deployment does not exist.
+        Stopped: the flow run ended without writing its results.
     """
     work = Assignment(
         run.id,
@@ -94,7 +94,7 @@ def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) ->
         ended: Any = run_deployment(DEPLOYMENT, parameters=parameters, poll_interval=POLL_SECONDS)
     except ObjectNotFound:
         raise SettingsError(
-            f"no deployment {DEPLOYMENT}: `drip-flows deploy`, or change {variable('fan_out')}"
+            f"no deployment {DEPLOYMENT}: run `drip-flows deploy`, or change {variable('fan_out')}"
         ) from None
     verdict = verdict_of(run, account)
     if not verdict.exists():
@@ -106,7 +106,7 @@ def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) ->
 
 
 def run_of(work: Assignment, account: str) -> ConnectionRun:
-    """The part of the sync's run that is read here. What is read does not depend on where it will be loaded."""
+    """A run for this account's part of the sync. Its target is a placeholder, since nothing is loaded here."""
     landing = Landing(folder_at(load_settings(work.connection).landing), work.part)
     return ConnectionRun(
         target=Target("duckdb", "", None, ""),
@@ -123,4 +123,5 @@ def run_of(work: Assignment, account: str) -> ConnectionRun:
 
 
 def verdict_of(run: ConnectionRun, account: str) -> Folder:
+    """The file in the landing zone that holds an account's results."""
     return run.landing.folder / VERDICTS / f"{run.id}-{account}" / "verdict.json"

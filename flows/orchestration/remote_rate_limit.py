@@ -1,4 +1,4 @@
-"""An extraction away from its flow, in another process or on another machine: whom it asks before each request."""
+"""The rate limit of an extraction in another process or on another machine, which asks the flow before each request."""
 
 import hashlib
 import threading
@@ -19,13 +19,13 @@ LANDED = "landed"
 
 
 class RemoteRateLimit(RateLimit):
-    """The budget of a token that the flow counts (see `coordinator`); it waits here and decides there.
+    """A client of the flow's rate limit for a token (see `coordinator`). The flow decides; waits happen here.
 
     Args:
-        settings: of the connection.
+        settings: settings of the connection.
         stop: ends a wait early when set.
-        url: of the coordinator.
-        run_id: of the run that this extraction is a part of.
+        url: URL of the coordinator.
+        run_id: id of the sync's run.
     """
 
     def __init__(self, settings: DripSettings, stop: threading.Event, url: str, run_id: str) -> None:
@@ -64,7 +64,7 @@ class RemoteRateLimit(RateLimit):
         return int(self._ask("left"))
 
     def landed(self, event: Event) -> None:
-        """Tell the flow that a page has landed."""
+        """Report to the flow that a page has landed."""
         self._post(LANDED, event)
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
@@ -78,18 +78,18 @@ class RemoteRateLimit(RateLimit):
             return answer.raise_for_status().content
         except httpx.HTTPError as error:
             raise Stopped(
-                f"the sync that this list is read for does not answer at {self._http.base_url} "
-                f"({type(error).__name__}): it has ended, or {variable('coordinator')} is no address that leads to it"
+                f"the sync that this list belongs to does not answer at {self._http.base_url} "
+                f"({type(error).__name__}): it has ended, or {variable('coordinator')} is not reachable from here"
             ) from None
 
 
 def key_of(settings: DripSettings, run_id: str) -> str:
-    """What an extraction shows to prove that it reads for this run with this token."""
+    """The key with which an extraction authenticates to the coordinator: a hash of its token and run."""
     return hashlib.blake2b(f"{settings.token}\0{run_id}".encode(), digest_size=20).hexdigest()
 
 
 class RemoteConnection(Connection):
-    """What the tasks of a run share within a process that is not the flow's: the flow counts their requests."""
+    """The connection shared by a run's tasks in a process other than the flow's. The flow counts its requests."""
 
     def __init__(self, run: ConnectionRun) -> None:
         use_secret_blocks("")

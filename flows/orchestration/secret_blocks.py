@@ -1,4 +1,4 @@
-"""Secrets in Prefect: a Secret block per setting, read when a run starts, by dlt as one more place to look at."""
+"""Secrets in Prefect: one Secret block per setting, read at the start of a run and added to dlt's config providers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,35 +18,35 @@ PROVIDER = "Prefect Secret blocks"
 
 
 def of_the_api(connection: str = "") -> tuple[str, ...]:
-    """The settings of a token that are secret. What is in the environment or in `.dlt/` goes before the block."""
+    """A connection's secret settings. The environment and `.dlt/` override the blocks."""
     return tuple(variable(name, connection) for name in CREDENTIALS)
 
 
 def secret_settings() -> tuple[str, ...]:
-    """All settings that are secret. Raises SettingsError where the names of the connections are wrong."""
+    """All secret settings. Raises SettingsError if the connection names are invalid."""
     names = ["", *common_settings().connections]
     return (*(setting for name in names for setting in of_the_api(name)), *OF_DESTINATIONS.values())
 
 
 def block_of(setting: str) -> str:
-    """The name of the block that holds a setting: small letters, dashes. Raises SettingsError for one not secret."""
+    """The name of a setting's block: lower case, with dashes. Raises SettingsError if the setting is not secret."""
     known = secret_settings()
     if setting not in known:
-        hint = f"those of a connection are secret once {variable('connections')} names it"
+        hint = f"to use a connection's settings, name it in {variable('connections')} first"
         raise SettingsError(f"{unknown('secret setting', setting, known)}; {hint}")
     return setting.replace("__", "-").replace("_", "-").lower()
 
 
 def save(setting: str, value: str) -> None:
-    """Keep a secret in its block, in place of the one that is there. Raises SettingsError."""
+    """Save a secret in its block, overwriting an earlier one. Raises SettingsError."""
     Secret(value=SecretStr(value)).save(block_of(setting), overwrite=True)
 
 
 def use_secret_blocks(destination: str) -> None:
-    """Have dlt look into the blocks too, for what it finds nowhere else, as they are now. For use in a flow run.
+    """Load the blocks of settings that are not set elsewhere, and add them to dlt's providers. For use in a flow run.
 
     Args:
-        destination: of the run; the secrets of others are not asked for.
+        destination: the run's destination; blocks of other destinations are not read.
     """
     groups = [of_the_api(name) for name in common_settings().connections or [""]]
     groups += [(OF_DESTINATIONS[destination],)] if destination in OF_DESTINATIONS else []
@@ -63,7 +63,7 @@ def use_secret_blocks(destination: str) -> None:
 
 
 def _is_set(setting: str) -> bool:
-    """Whether dlt finds a setting elsewhere."""
+    """Whether another provider of dlt has the setting."""
     providers = [one for one in Container()[PluggableRunContext].providers.providers if one.name != PROVIDER]
     *sections, name = setting.lower().split("__")
     return any(one.get_value(name, str, "", *sections)[0] for one in providers)
@@ -73,6 +73,6 @@ def _values(settings: Iterable[str]) -> Iterable[tuple[str, str]]:
     for setting in settings:
         try:
             block: Any = Secret.load(block_of(setting))
-        except ValueError:  # there is no such block
+        except ValueError:  # no such block
             continue
         yield setting, str(block.get())

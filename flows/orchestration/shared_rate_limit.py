@@ -1,4 +1,4 @@
-"""The request budget within Prefect: shared by every process that uses the token, shown while it is waited for."""
+"""The rate limit in Prefect: shared between all processes that use a token; waits are shown as the flow run's state."""
 
 import hashlib
 import logging
@@ -28,14 +28,14 @@ FAILURES = (httpx.HTTPError, PrefectException)
 
 
 class SharedRateLimit:
-    """The requests of one token as a Prefect global concurrency limit, whose slots decay over the window.
+    """A token's requests as a Prefect global concurrency limit with slot decay over the rate window.
 
-    Every process that speaks to the same Prefect server takes its requests from it. The API's own count, in its
-    headers, has the last word; this keeps processes from using up the same rest at the same time.
+    All processes with the same Prefect server take their requests from it, so that they do not use the same remaining
+    requests at once. The API's own count, in its response headers, takes precedence.
 
     Args:
         prefect: an open client.
-        settings: the token, whose hash names the limit, and what it is granted.
+        settings: the token, whose hash is in the limit's name, and its rate limit.
     """
 
     def __init__(self, prefect: SyncPrefectClient, settings: DripSettings) -> None:
@@ -44,7 +44,7 @@ class SharedRateLimit:
         prefect.upsert_global_concurrency_limit_by_name(self.name, settings.rate_limit, self.per_second)
 
     def lease(self, requests: int) -> float:
-        """Take so many requests: 0.0, or the seconds after which to ask again. Without Prefect none are refused."""
+        """Take requests. Returns 0.0, or the seconds to wait before asking again; 0.0 if Prefect does not answer."""
         try:
             self._increment(requests)
         except FAILURES as error:
@@ -52,7 +52,7 @@ class SharedRateLimit:
         return 0.0
 
     def _increment(self, requests: int) -> None:
-        """One try: Prefect's client sleeps 2 s after a refusal, even where it is set to try no second time."""
+        """Request slots without retries. Prefect's client sleeps 2 s after a refusal even if retries are disabled."""
         client = self.prefect._client
         slots = {"names": [self.name], "slots": requests, "mode": "rate_limit"}
         request = client.build_request("POST", "/v2/concurrency_limits/increment", json=slots)
@@ -66,35 +66,35 @@ class SharedRateLimit:
             return requests / self.per_second
         if status == httpx.codes.SERVICE_UNAVAILABLE:
             return BUSY_SECONDS
-        logger.warning("Prefect cannot be asked for requests, so this process counts alone: %s", error)
+        logger.warning("the rate limit in Prefect is not available, so this process counts alone: %s", error)
         return 0.0
 
 
 class ShownWait:
-    """Shows a wait for the budget as the state of the flow run."""
+    """Shows a wait for the rate limit as the state of the flow run."""
 
     def __init__(self, prefect: SyncPrefectClient, flow_run_id: UUID) -> None:
         self.prefect, self.flow_run_id = prefect, flow_run_id
 
     def show(self, sentence: str) -> None:
-        """Running, named after the wait and with the time it goes on; merely running where `sentence` is empty."""
+        """Set the state to Running, with the wait as its name and message; plain Running if `sentence` is empty."""
         state: State[Any] = Running(name=WAITING, message=scrub(sentence)) if sentence else Running()
         try:
-            # Not forced: a run that somebody cancels meanwhile stays cancelled.
+            # Not forced, so that a cancelled run stays cancelled.
             self.prefect.set_flow_run_state(self.flow_run_id, state)
         except FAILURES as error:
             logger.warning("the wait cannot be shown in Prefect: %s", error)
 
 
 def limit_name(settings: DripSettings) -> str:
-    """The name of the token's global concurrency limit, which tells nothing of the token."""
+    """The name of the token's global concurrency limit, which does not reveal the token."""
     token = hashlib.blake2b(f"{settings.base_url}\0{settings.token}".encode(), digest_size=6)
     return LIMIT_PREFIX + token.hexdigest()
 
 
 @contextmanager
 def budgets_in_prefect(clients: Sequence[DripClient]) -> Iterator[None]:
-    """Share and show each client's budget while the block, in a flow run, lasts."""
+    """Share each client's rate limit through Prefect, and show its waits, while the block runs in a flow run."""
     with get_client(sync_client=True) as prefect:
         for client in clients:
             client.budget.lease = SharedRateLimit(prefect, client.settings).lease

@@ -26,11 +26,11 @@ from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import NO_ACCOUNT
 
 RETRIES = 1
-"""Above the client's own; a retried task resumes from the pages that landed."""
+"""Retries of a task, in addition to the client's. A retried task resumes from the landed pages."""
 
 
 def extract_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether the whole task may help where the client's own retries did not."""
+    """Whether retrying the task may succeed where the client's retries did not."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and extraction.worth_retrying(error)
 
@@ -48,10 +48,10 @@ def _extract_name() -> str:
 
 
 def _tag(**names: str | None) -> None:
-    """Tag the task run from within, so that it is found by account, resource and connection.
+    """Tag the current task run with its account, resource and connection.
 
-    Tags given to Prefect beforehand make it ask the server for a concurrency slot per task: measured, 20 tasks
-    took 8 s instead of 1 s. Set here, they reach the server with the next change of state.
+    Tags that are set before submission make Prefect request a concurrency slot per task: 20 tasks took 8 s instead of
+    1 s (measured). Tags set here reach the server with the next state change.
     """
     if context := TaskRunContext.get():
         context.task_run.tags += [f"{kind}:{name}" for kind, name in names.items() if name]
@@ -60,7 +60,7 @@ def _tag(**names: str | None) -> None:
 @task(name="accounts", persist_result=False)
 @without_secrets
 def ask(run: ConnectionRun) -> SeenAccounts:
-    """Ask a connection for the accounts that it sees. Raises DripError."""
+    """Request the accounts that a connection has access to. Raises DripError."""
     _tag(resource="accounts", connection=run.connection)
     return ask_for_accounts(run)
 
@@ -74,10 +74,10 @@ def ask(run: ConnectionRun) -> SeenAccounts:
 )
 @without_secrets
 def extract(run: ConnectionRun, key: ListKey) -> Extracted:
-    """Read one list of one account into the landing zone, resuming from the pages that are there.
+    """Read one list of one account into the landing zone, resuming from its landed pages.
 
     Raises:
-        DripError: the list could not be read; what landed of it stays for the next try.
+        DripError: the list could not be read; its landed pages are kept for the next attempt.
     """
     _tag(resource=key.resource, account=key.account_id, connection=key.connection)
     if run.coordinator:
@@ -87,7 +87,7 @@ def extract(run: ConnectionRun, key: ListKey) -> Extracted:
 
 @functools.cache
 def extract_with_delay(seconds: float) -> Task[Any, Any]:
-    """The extraction, with a pause before it is retried. One for all lists: Prefect inspects each new task."""
+    """The extraction task with a retry delay, cached because Prefect inspects the signature of each new task."""
     return extract.with_options(retry_delay_seconds=seconds)
 
 
@@ -100,7 +100,7 @@ def extract_with_delay(seconds: float) -> Task[Any, Any]:
 )
 @without_secrets
 def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
-    """Merge all that landed into the destination. Raises LoadFailed."""
+    """Merge the landed lists into the destination. Raises LoadFailed."""
     return loading.load(runs, landed)
 
 
@@ -113,5 +113,5 @@ def report(
     loaded: Loaded,
     shared: Sequence[str] = (),
 ) -> SyncReport:
-    """Reconcile what landed with what is in the destination, and keep the result in `_syncs`."""
+    """Compare the landed rows with those in the destination, and save the result in `_syncs`."""
     return reconciliation.report(runs, landed, failures, loaded, shared)

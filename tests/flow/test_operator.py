@@ -115,7 +115,7 @@ def test_the_report_of_a_run_that_was_refused(sync: Any, world: World) -> None:
     left = artifacts(newest_run())
     assert "could not do its work" in str(left[SUMMARY_KEY].data)
     assert "SOURCES\\_\\_DRIP\\_\\_API\\_KEY" in str(left[SUMMARY_KEY].data)
-    assert "broken off" in str(left[PROGRESS_KEY].description)
+    assert "interrupted" in str(left[PROGRESS_KEY].description)
 
 
 def test_the_report_of_a_run_that_could_not_begin(
