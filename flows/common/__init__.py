@@ -1,1 +1,1 @@
-"""What belongs to no stage: events, output, secrets, the project folder. Imports nothing else of the project."""
+"""Shared utilities: events, output, secrets, the project folder. They import no other part of the project."""

@@ -1,4 +1,4 @@
-"""Output on a terminal. Values are printed as they are: nothing in a string is markup, and only `Text` has a style."""
+"""Terminal output. Strings are printed literally, without markup; only `Text` is styled."""
 
 import logging
 from typing import Any
@@ -8,24 +8,24 @@ from rich.text import Text
 
 
 def plain_console(**options: Any) -> Console:
-    """A console that takes `[` and `:` in a string literally. Every console of the project is made here.
+    """A Rich console that interprets no markup or emoji codes in strings. Every console of the project is created here.
 
     Args:
-        options: of Rich's own console, such as `stderr`.
+        options: options of `rich.console.Console`, such as `stderr`.
     """
     return Console(markup=False, emoji=False, **options)
 
 
 def marked(text: str, *rest: str, style: str = "red") -> Text:
-    """`text` in a style, followed by the rest without one."""
+    """Styled `text`, followed by unstyled `rest`."""
     return Text.assemble((text, style), *rest)
 
 
 def mute_dlt() -> None:
-    """Keep dlt's log off the console: an error that ends a load is shown by itself, in one line."""
+    """Mute dlt's log. An error that ends a load is printed separately, on one line."""
     logging.getLogger("dlt").addFilter(reject_all)
 
 
 def reject_all(record: logging.LogRecord) -> bool:
-    """A logging filter that lets no record pass."""
+    """A logging filter that rejects every record."""
     return False

@@ -1,4 +1,4 @@
-"""An error that nobody foresaw, in one line: what happened innermost, and which setting it is about."""
+"""One-line messages for unexpected errors: the innermost cause, and the setting it is probably about."""
 
 import os
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ PREFIXES = ("SOURCES__", "DESTINATION__", "PREFECT_", "DLT_", "RUNTIME__", "XDG_
 NAMES = {"CURL_CA_BUNDLE", "HOME", "TMPDIR", "TMP", "TEMP"}
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SHORTEST = 4
-"""Letters of a value that is looked for in a message; a shorter one has to stand there in quotes."""
+"""Minimum length of a value that is searched for in a message; a shorter value has to be quoted there."""
 LONGEST = 500
 
 
 def explain(error: BaseException) -> str:
-    """The innermost cause in one line, with the environment variable that it repeats the value of, if there is one.
+    """The innermost cause on one line, and the environment variable whose value it contains, if any.
 
-    Our own errors say all of this themselves.
+    A `DripError` in the chain already has a complete message.
     """
     chain = list(causes(error))
     own = next((one for one in chain if isinstance(one, DripError)), None)
@@ -28,13 +28,13 @@ def explain(error: BaseException) -> str:
 
 
 def innermost(error: BaseException) -> str:
-    """The innermost cause alone, in one line."""
+    """The innermost cause on one line."""
     *_, last = causes(error)
     return _one_line(_words(last))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, innermost last, as a traceback would show them."""
+    """The error and its causes, innermost last, following the same links as a traceback."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -48,7 +48,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 @contextmanager
 def nothing_started() -> Iterator[None]:
-    """Turn whatever goes wrong in the block into a SettingsError of one line: nothing was extracted yet."""
+    """Convert any error in the block into a SettingsError with a one-line message. For use before extraction starts."""
     try:
         yield
     except DripError:
@@ -70,7 +70,7 @@ def _one_line(text: str) -> str:
 
 
 def _variable(chain: list[BaseException]) -> str | None:
-    """The environment variable with the longest value that the errors mention."""
+    """The environment variable whose value the errors contain; the one with the longest value if there are several."""
     text = "\n".join(map(_words, chain))
     found = [
         (len(value), name)

@@ -1,4 +1,4 @@
-"""The errors that every part of the project raises, with messages for the user."""
+"""Errors raised by all parts of the project, with messages for the user."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -6,18 +6,18 @@ from typing import Any
 
 
 class DripError(Exception):
-    """Base of every error that this project raises on purpose; its message is for the user."""
+    """Base class of this project's errors. Their messages are written for the user."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What is needed to be raised again in another process, whatever the arguments it was made with."""
-        return _as_it_was, (type(self), self.args, self.__dict__)
+        """Make the error picklable, to be raised in another process, whatever its constructor's arguments are."""
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class SettingsError(DripError):
-    """Nothing can start: a setting is missing or wrong. The message names the setting."""
+    """A setting is missing or invalid, so the command cannot start. The message names the setting."""
 
 
-def _as_it_was(kind: type[DripError], arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> DripError:
+def _restored(kind: type[DripError], arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> DripError:
     error = kind.__new__(kind)
     error.args = arguments
     error.__dict__.update(attributes)
@@ -25,12 +25,12 @@ def _as_it_was(kind: type[DripError], arguments: tuple[Any, ...], attributes: Ma
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """The first line of an error's message; its type if the message is empty."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
-    """An error for a name that does not exist, with the nearest one and all there are."""
+    """An error for an unknown name, with the closest match and all known names."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,4 +1,4 @@
-"""What a run says while it works: to whoever listens in this process, and to the log."""
+"""Progress events of a run, for listeners in this process and for the log."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ logger = logging.getLogger("flows")
 
 
 class PageLanded(msgspec.Struct):
-    """A page of a list has landed: `rows` of the list so far, of `of` rows if the API said."""
+    """A page of a list has landed: `rows` rows so far, of `of` rows in total; None if the API gives no total."""
 
     key: ListKey
     rows: int
@@ -21,21 +21,21 @@ class PageLanded(msgspec.Struct):
 
 
 class ListsPlanned(msgspec.Struct):
-    """So many lists of so many accounts will be read."""
+    """The number of lists that will be read, and of their accounts."""
 
     lists: int
     accounts: int
 
 
 class ListRead(msgspec.Struct):
-    """A list has been read to its end, or failed."""
+    """A list has been read completely, or has failed."""
 
     key: ListKey
     failed: bool
 
 
 class Said(msgspec.Struct):
-    """A sentence for the user: a wait, a stage that begins."""
+    """A message for the user, such as the start of a wait or a stage."""
 
     text: str
 
@@ -47,7 +47,7 @@ _listeners: list[EventListener] = []
 
 @contextmanager
 def listening(listener: EventListener) -> Iterator[None]:
-    """Have `listener` called, from any thread, with every event until the block ends."""
+    """Call `listener` with every event, from any thread, while the block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -56,13 +56,13 @@ def listening(listener: EventListener) -> Iterator[None]:
 
 
 def emit(event: Event) -> None:
-    """Pass an event on."""
+    """Pass an event to all listeners."""
     for listener in list(_listeners):
         listener(event)
 
 
 def tell(text: str) -> None:
-    """Say a sentence to the listeners and to the log."""
+    """Send a message to the listeners and to the log, with secrets removed."""
     text = scrub(text)
     logger.info(text)
     emit(Said(text))

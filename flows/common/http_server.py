@@ -1,4 +1,4 @@
-"""Serving an ASGI application from a thread of this process, for as long as a block lasts."""
+"""An HTTP server for an ASGI application, in a thread of this process."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ BACKLOG = 512
 
 
 class PromptServer(uvicorn.Server):
-    """Stops within milliseconds: whoever is still connected is cut off."""
+    """Stops within milliseconds by aborting open connections."""
 
     async def main_loop(self) -> None:
         while not self.should_exit:
@@ -33,20 +33,20 @@ class PromptServer(uvicorn.Server):
 
 @contextmanager
 def serving(application: Any, name: str, host: str, port: int = 0, **options: Any) -> Iterator[str]:
-    """Serve the application; port 0 takes a free one.
+    """Serve an application while the block runs.
 
     Args:
-        application: of ASGI.
-        name: of the thread.
+        application: an ASGI application.
+        name: name of the server's thread.
         host: address to listen on.
-        port: to listen on.
-        options: of uvicorn.
+        port: port to listen on; 0 for a free port.
+        options: options of `uvicorn.Config`.
 
     Yields:
         `http://host:port`.
 
     Raises:
-        OSError: the port is taken, or the address is none of this machine.
+        OSError: the port is in use, or the address does not belong to this machine.
     """
     config = uvicorn.Config(
         application,
@@ -72,7 +72,7 @@ def serving(application: Any, name: str, host: str, port: int = 0, **options: An
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it a request may take 40 ms.
+    # asyncio sets TCP_NODELAY only if `proto` is given; without it a request may take 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

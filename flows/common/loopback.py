@@ -1,4 +1,4 @@
-"""Addresses of this machine, which are never asked for through a proxy."""
+"""Loopback addresses, which are never requested through a proxy."""
 
 import ipaddress
 import os
@@ -9,7 +9,7 @@ NO_PROXY = ("no_proxy", "NO_PROXY")
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine, which no proxy can reach for us."""
+    """Whether a URL's host is this machine, which a proxy could not reach."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -22,7 +22,7 @@ def is_loopback(url: str) -> bool:
 
 
 def bypass_proxies_for_loopback(*urls: str) -> None:
-    """Add the loopback addresses, and those of the `urls` that are loopback, to what `NO_PROXY` lists already."""
+    """Add the loopback addresses, and the hosts of those `urls` that are loopback, to `NO_PROXY`."""
     listed = [name for variable in NO_PROXY for name in os.environ.get(variable, "").split(",")]
     hosts = [urlsplit(url).hostname or "" for url in urls if is_loopback(url)]
     names = [name.strip() for name in (*listed, *LOOPBACK, *hosts)]

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what leaves the process: its output, its log records, and the errors of flows and tasks."""
+"""Removes secrets from everything that leaves the process: output, log records, and errors of flows and tasks."""
 
 import functools
 import logging
@@ -14,22 +14,22 @@ R = TypeVar("R")
 
 
 class ScrubbedError(RuntimeError):
-    """Stands in for an error of another type whose text held a secret."""
+    """Replaces an error of another type whose message contained a secret."""
 
 
 class ScrubbedStream:
-    """A text stream that secrets are removed from; in everything else it is the stream that it wraps."""
+    """Wraps a text stream and removes secrets from everything written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write the text without secrets."""
+        """Write the text with secrets removed."""
         self._stream.write(scrub(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
-        """Write the lines without secrets."""
+        """Write the lines with secrets removed."""
         for line in lines:
             self.write(line)
 
@@ -38,7 +38,7 @@ class ScrubbedStream:
 
 
 def scrub_output() -> None:
-    """Remove secrets from all that this process prints, tracebacks included."""
+    """Remove secrets from everything that this process prints, tracebacks included."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, ScrubbedStream):
@@ -46,7 +46,7 @@ def scrub_output() -> None:
 
 
 def scrub_logs() -> None:
-    """Remove secrets from every log record that is made from now on, whichever handler gets it."""
+    """Remove secrets from every log record created from now on, whichever handler receives it."""
     make = logging.getLogRecordFactory()
     if getattr(make, "scrubs", False):
         return
@@ -60,7 +60,7 @@ def scrub_logs() -> None:
 
 
 def without_secrets(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorates what a flow or task runs: its errors and its log reach Prefect without secrets."""
+    """Decorator for a flow or task function: Prefect receives its errors and log records without secrets."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -69,14 +69,14 @@ def without_secrets(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except Exception as raised:
             error = scrubbed_error(raised)
-        # Outside the handler, which would attach the original to it as context.
+        # Not raised in the handler, since Python would attach the original error as its context.
         raise error
 
     return guarded
 
 
 def scrubbed_error(error: BaseException) -> BaseException:
-    """The error itself where nothing in its traceback is secret; otherwise a copy, causes included, without it."""
+    """The error itself if its traceback contains no secret; otherwise a copy, causes included, with secrets removed."""
     shown = "\n".join([*traceback.format_exception(error), *_reprs(error)])
     if scrub(shown) == shown:
         return error
@@ -89,7 +89,7 @@ def scrubbed_error(error: BaseException) -> BaseException:
 
 
 def _reprs(error: BaseException | None) -> Iterator[str]:
-    """Errors may hold more than they show: a UnicodeEncodeError has the whole text that it could not encode."""
+    """The reprs of an error and its causes. A repr may show more than the message, for example all arguments."""
     if error is not None:
         yield repr(error)
         yield from _reprs(error.__cause__)
@@ -97,7 +97,7 @@ def _reprs(error: BaseException | None) -> Iterator[str]:
 
 
 def _copy(error: BaseException) -> BaseException:
-    """The same error with other words; of another type where its words do not come from its arguments."""
+    """A copy of the error with secrets removed; a ScrubbedError if its message does not come from its arguments."""
     text = scrub(str(error))
     try:
         clean = type(error).__new__(type(error))
@@ -106,7 +106,7 @@ def _copy(error: BaseException) -> BaseException:
         clean.__dict__.update({name: scrub(v) if isinstance(v, str) else v for name, v in plain.items()})
         if str(clean) == text and scrub(repr(clean)) == repr(clean):
             return clean
-    except Exception:  # noqa: S110 - a type that cannot be made this way
+    except Exception:  # noqa: S110 - a type that cannot be copied this way
         pass
     return ScrubbedError(f"{type(error).__name__}: {text}")
 

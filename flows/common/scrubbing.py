@@ -1,7 +1,7 @@
 """Removes secrets from text before it is shown, logged or stored.
 
-The secrets are those that the settings hold now (environment, `.dlt/` and dlt's other providers), and those that were
-read earlier in this process. Importing this imports nothing slow: the command line does it before anything else.
+Secrets are the current values of secret settings (environment, `.dlt/` and dlt's other providers) and values
+remembered earlier in this process. The command line imports this module first, so it must be quick to import.
 """
 
 import json
@@ -16,17 +16,17 @@ from urllib.parse import quote, unquote
 
 MASK = "***"
 SHORTEST = 3
-"""Characters; a shorter secret cannot be told from ordinary text."""
+"""Minimum length of a secret; a shorter one cannot be distinguished from ordinary text."""
 SHORT = 8
-"""Secrets with fewer characters are removed only where they stand alone, not within a word."""
+"""Secrets shorter than this are only removed as whole words."""
 SHORTEST_BASE64 = 4
 SECRET_NAME = re.compile(
     r"(?i)(password|passwd|passphrase|token|secret|api_?key|access_key|account_key|private_key|sas|auth_string)$"
 )
 HOLDS_CREDENTIALS = re.compile(r"(?i)(credentials|connection_string|connection_url)$")
-"""A URL, a connection string or JSON: only a part of it is secret."""
+"""Names of settings that hold a URL, a connection string or JSON, of which only a part is secret."""
 SETTINGS = ("SOURCES__", "DESTINATION__", "PREFECT_", "AWS_", "AZURE_", "PG", "SNOWFLAKE_", "MOTHERDUCK_")
-"""Prefixes of the environment variables whose names tell whether they are secret."""
+"""Prefixes of environment variables whose names indicate whether they are secret."""
 USER_INFO = re.compile(r"://([^:/?#\s]*):(.*)@([^@]*)", re.DOTALL)
 KEYWORD = re.compile(r"(?i)[?&\s;](\w*(?:password|passphrase|token|secret|key))=('[^']*'|[^&;\s]+)")
 
@@ -34,17 +34,17 @@ _remembered: set[str] = set()
 
 
 def remember(*secrets: str | None) -> None:
-    """Remove these values as well, for as long as the process lasts, wherever they were read from."""
+    """Treat these values as secrets for the rest of the process."""
     _remembered.update(secret for secret in secrets if secret)
 
 
 def remember_credentials(text: str) -> None:
-    """Remove what is secret in a URL or connection string as well."""
+    """Treat the secret parts of a URL or connection string as secrets."""
     remember(*_in_credentials(text))
 
 
 def scrub(text: str) -> str:
-    """`text` with each secret replaced, as it is or as repr, JSON, a URL or Base64 would show it."""
+    """Replace each secret in `text`, whether literal or encoded by repr, JSON, a URL or Base64."""
     pattern = _pattern(frozenset({*_remembered, *_in_environment(), *_in_providers()}))
     return pattern.sub(MASK, text) if pattern else text
 
@@ -58,13 +58,13 @@ def _in_environment() -> Iterator[str]:
 
 
 def _in_providers() -> Iterator[str]:
-    """What dlt's other providers hold: secrets.toml, config.toml, Prefect's blocks, a vault's answers."""
+    """Secrets in dlt's other providers: secrets.toml, config.toml, Prefect's blocks, a vault."""
     if "dlt" not in sys.modules:
         return
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-    if PluggableRunContext in Container():  # otherwise nothing was read yet
+    if PluggableRunContext in Container():  # otherwise no provider has been read yet
         for provider in Container()[PluggableRunContext].providers.providers:
             yield from _in_table("", getattr(provider, "_config_doc", {}))
 
@@ -81,24 +81,24 @@ def _in_setting(name: str, value: str) -> Iterator[str]:
     if SECRET_NAME.search(name):
         yield value
     elif HOLDS_CREDENTIALS.search(name):
-        if "://" in value or "duckdb" not in name:  # otherwise the path of a DuckDB file
+        if "://" in value or "duckdb" not in name:  # otherwise it is the path of a DuckDB file
             yield from _in_credentials(value) if _parts_known(value) else _pieces(value)
     elif "://" in value:
         yield from _in_credentials(value)
 
 
 def _parts_known(text: str) -> bool:
-    """Whether the secret parts of some credentials can be told from the rest."""
+    """Whether the secret parts of credentials can be told apart from the rest."""
     return "://" in text or bool(KEYWORD.search(f" {text}")) or text.lstrip().startswith("{")
 
 
 def _pieces(text: str) -> Iterable[str]:
-    """Credentials that cannot be read, and every long piece of them."""
+    """Credentials that cannot be parsed, and each long part of them."""
     return [text, *(piece for piece in re.split(r"[/:@?&=;,\s]+", text) if len(piece) >= SHORT)]
 
 
 def _in_credentials(text: str) -> Iterator[str]:
-    """The secret parts of a URL, of a connection string of keywords, or of JSON."""
+    """The secret parts of a URL, a keyword connection string, or JSON."""
     if text.lstrip().startswith("{"):
         yield from _in_json(text)
         return
@@ -106,7 +106,7 @@ def _in_credentials(text: str) -> Iterator[str]:
         yield from (value.strip("'"), unquote(value.strip("'")))
     if found := USER_INFO.search(text):
         user, password, rest = found.groups()
-        # Where the password is also the name of the user, the host or the database, it cannot be hidden.
+        # A password that equals the user, host or database name cannot be hidden.
         public = {user, *re.split(r"[/:?]", rest)}
         yield from {password, unquote(password), password.partition("?")[0].rpartition("@")[0]} - public
 
@@ -120,21 +120,21 @@ def _in_json(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=16)
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    """Finds any of the secrets in any of their forms, the longest first."""
+    """A pattern that matches every secret in all its encodings, longest first."""
     whole = {part for secret in secrets for part in _parts(secret)}
     forms = [form for secret in sorted(whole, key=len, reverse=True) for form in _forms(secret)]
     return re.compile("|".join(forms)) if forms else None
 
 
 def _parts(secret: str) -> Iterable[str]:
-    """A secret without the white space around it; each long line of one that has several, such as a private key."""
+    """A secret without surrounding white space, and each long line of a multi-line one, such as a private key."""
     stripped = secret.strip()
     lines = [line.strip() for line in stripped.splitlines() if len(line.strip()) >= 2 * SHORT]
     return [one for one in (stripped, *lines) if len(one) >= SHORTEST]
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Regular expressions for a secret as text and in Base64."""
+    """Regular expressions for a secret as text and as Base64."""
     text = "".join(map(_character, secret))
     yield rf"(?<!\w){text}(?!\w)" if len(secret) < SHORT else text
     for encoding in ("utf-8", "latin-1"):
@@ -145,7 +145,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _character(character: str) -> str:
-    """A character as it is, with backslashes before it, or escaped as repr, JSON or a URL does it."""
+    """A pattern for a character: literal, after backslashes, or escaped by repr, JSON or a URL."""
     if character.isascii() and character.isalnum():
         return character
     quoted = quote(character, safe="", errors="replace")
@@ -161,7 +161,7 @@ def _base64_character(character: str) -> str:
 
 
 def _base64_cores(secret: bytes) -> Iterator[str]:
-    """What Base64 makes of these bytes wherever they begin in what is encoded, without what their neighbours change."""
+    """The Base64 of these bytes at each of the three alignments, without the characters that neighbours affect."""
     for before in range(3):
         encoded = b64encode(b"\0" * before + secret).decode()
         yield encoded[-(-8 * before // 6) : 8 * (before + len(secret)) // 6]
