@@ -1,1 +1,1 @@
-"""Jobs other than syncing: forgetting a person, copying to PostgreSQL."""
+"""Maintenance commands: deleting a person's data, copying a dataset to PostgreSQL."""

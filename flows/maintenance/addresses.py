@@ -1,8 +1,7 @@
-"""Finding an address in text, whatever the case of its letters, in the same way in every database and file.
+"""Case-insensitive search for an email address in text, with the same result in every database and file.
 
-Databases fold case by their locale: in the locale C, PostgreSQL's `lower` knows no letter beyond ASCII. So the forms
-that each letter can have are found here, and written into a regular expression that Python, DuckDB and PostgreSQL
-read alike.
+Databases fold case by locale: in the locale C, PostgreSQL's `lower` only handles ASCII. All case variants of each
+letter are therefore written into a regular expression that Python, DuckDB and PostgreSQL interpret alike.
 """
 
 import re
@@ -11,21 +10,21 @@ import unicodedata
 from functools import cache
 
 DIALECTS = {"duckdb": "regexp_matches({text}, %s)", "postgres": "({text}) ~ %s"}
-"""By dialect, whether a text matches a pattern."""
+"""SQL, by dialect, to test whether a text matches a pattern."""
 
 
 def anywhere(text: str) -> str:
-    """A pattern that is found wherever the text is part of another one, also of JSON with escapes in it."""
+    """A pattern that matches the text anywhere in another text, including JSON with escapes."""
     return "".join(_forms(letter) for letter in _letters(text))
 
 
 def alone(text: str) -> str:
-    """A pattern that is found where the text is all there is, but for spaces around it."""
+    """A pattern that matches a value equal to the text, ignoring surrounding white space."""
     return rf"^\s*{anywhere(text)}\s*$"
 
 
 def _letters(text: str) -> list[str]:
-    """The characters of a text, each with the marks that belong to it, folded."""
+    """The characters of a text, stripped, with combining marks composed (NFC)."""
     return list(unicodedata.normalize("NFC", text.strip()))
 
 
@@ -38,20 +37,20 @@ def _forms(letter: str) -> str:
 
 
 def _escaped(form: str) -> str:
-    """As JSON may write it."""
+    r"""A pattern for the characters as JSON escapes (`\u00e9`)."""
     units = form.encode("utf-16-be").hex()
     digits = [units[at : at + 4] for at in range(0, len(units), 4)]
     return "".join(r"\\u" + "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in unit) for unit in digits)
 
 
 def _cases(letter: str) -> set[str]:
-    """Every way to write a letter that differs in case alone."""
+    """The case variants of a letter."""
     return {letter, *_by_folded().get(letter.casefold(), ())}
 
 
 @cache
 def _by_folded() -> dict[str, list[str]]:
-    """All characters that have a case, by what they are when that is folded."""
+    """All cased characters, by their case-folded form."""
     found: dict[str, list[str]] = {}
     for code in range(sys.maxunicode + 1):
         character = chr(code)

@@ -1,6 +1,6 @@
-"""Clearing removed rows from storage: a database keeps their bytes after a DELETE until it writes over them.
+"""Removing deleted rows from storage: after a DELETE, their bytes stay there until they are overwritten.
 
-A DuckDB file is copied, the copy compared with it, and put in its place. PostgreSQL rewrites the tables itself.
+A DuckDB file is replaced with a copy that was compared with it. PostgreSQL rewrites its tables itself.
 """
 
 import os
@@ -30,46 +30,46 @@ CATALOGUE = {
     "duckdb_types": "schema_name, type_name, logical_type, labels",
     "duckdb_functions": "schema_name, function_name, parameters, macro_definition",
 }
-"""What a database consists of, by the function that lists it."""
+"""The DuckDB functions that list a database's objects, with the columns to compare."""
 TABLES = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL"
 CHECKSUM = "SELECT count(*), sum(hash(one)::HUGEINT) FROM {table} AS one"
 PRIVATE = 0o600
 
 
 class Differs(Exception):
-    """The copy does not hold what the file holds."""
+    """The copy differs from the file."""
 
 
 def rewrite_duckdb(path: Path, wait: float) -> str:
-    """Write a DuckDB file anew, so that it holds nothing but what is in its tables.
+    """Rewrite a DuckDB file, so that it contains no deleted rows.
 
-    The file keeps its place, its rights and its format. Other processes are kept from writing to it meanwhile.
+    The file keeps its path, permissions and storage version. Other processes cannot write to it meanwhile.
 
     Args:
-        path: of the file.
-        wait: seconds to wait for another process that holds it.
+        path: the DuckDB file.
+        wait: seconds to wait for another process that has it open.
 
     Returns:
-        Why the file is as it was, in a sentence; empty where it was rewritten.
+        Why the file was not rewritten, in a sentence; empty if it was.
 
     Raises:
-        SettingsError: another process holds it for longer.
+        SettingsError: another process has it open for longer.
     """
     real = path.resolve()
-    open_duckdb(real, wait).close()  # what its log holds is written into it
+    open_duckdb(real, wait).close()  # merges the write-ahead log into the file
     log = real.with_name(f"{real.name}.wal")
     try:
         if log.exists():
-            raise Differs(f"{log.name} could not be written into it")
+            raise Differs(f"{log.name} could not be merged into it")
         with tempfile.TemporaryDirectory(prefix=".drip-rewrite-", dir=real.parent) as folder:
             _replace(real, Path(folder) / real.name)
     except (duckdb.Error, OSError, Differs) as error:
-        return f"{path} could not be rewritten ({first_line(error)}): what was removed may still be read in its bytes"
+        return f"{path} could not be rewritten ({first_line(error)}): the file may still contain the deleted rows"
     return ""
 
 
 def _replace(old: Path, new: Path) -> None:
-    """Copy the file, compare, and put the copy in its place, while nobody can write to it."""
+    """Copy the file, compare the copy and move it into place, while no other process can write to the file."""
     with _beside_each_other(old, new) as con:
         (name,) = con.execute("SELECT current_database()").fetchone() or ("",)
         con.execute(f"COPY FROM DATABASE {quoted(OLD)} TO {quoted(name)}")
@@ -85,7 +85,7 @@ def _replace(old: Path, new: Path) -> None:
 
 @contextmanager
 def _beside_each_other(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a new file of the old one's format, with the old one attached to it, to be read only."""
+    """A connection to a new file with the old one's storage version, and the old file attached read-only."""
     with duckdb.connect() as con:
         con.execute(f"ATTACH {_literal(old)} AS {quoted(OLD)} (READ_ONLY)")
         (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = ?", [OLD]).fetchone() or ({},)
@@ -99,7 +99,7 @@ def _beside_each_other(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnecti
 
 
 def _compare(con: duckdb.DuckDBPyConnection, new: str) -> None:
-    """Raises Differs where the two databases do not hold the same."""
+    """Compare the objects and rows of the two databases. Raises Differs."""
     for function, columns in CATALOGUE.items():
         query = (
             f"SELECT {columns} FROM {function}() WHERE database_name = ? AND NOT coalesce(internal, false) ORDER BY ALL"
@@ -107,11 +107,11 @@ def _compare(con: duckdb.DuckDBPyConnection, new: str) -> None:
         if function in ("duckdb_constraints", "duckdb_indexes", "duckdb_sequences"):
             query = query.replace("AND NOT coalesce(internal, false) ", "")
         if con.execute(query, [OLD]).fetchall() != con.execute(query, [new]).fetchall():
-            raise Differs(f"a copy of it has other {function.removeprefix('duckdb_')}")
+            raise Differs(f"its copy has different {function.removeprefix('duckdb_')}")
     for table in con.execute(TABLES, [OLD]).fetchall():
         before, after = (con.execute(CHECKSUM.format(table=quoted(one, *table))).fetchall() for one in (OLD, new))
         if before != after:
-            raise Differs(f"a copy of it has other rows in {'.'.join(table)}")
+            raise Differs(f"its copy has different rows in {'.'.join(table)}")
 
 
 def _sync_to_disk(path: Path) -> None:
@@ -124,15 +124,15 @@ def _literal(path: Path) -> str:
 
 
 def vacuum(client: Any, tables: Iterable[tuple[str, str]], wait: float) -> str:
-    """Have PostgreSQL write tables anew, which only their owner may.
+    """Rewrite PostgreSQL tables with `VACUUM FULL`, which only their owner may do.
 
     Args:
-        client: dlt's, outside of a transaction.
-        tables: schema and name of each.
-        wait: seconds to wait for whoever reads a table.
+        client: dlt's SQL client, outside of a transaction.
+        tables: schema and name of each table.
+        wait: seconds to wait for readers of a table.
 
     Returns:
-        Why some are as they were, in a sentence; empty where none is.
+        Why some were not rewritten, in a sentence; empty if all were.
     """
     client.native_connection.notices.clear()
     client.execute_sql(f"SET lock_timeout = {int(wait * 1000)}")
@@ -144,5 +144,5 @@ def vacuum(client: Any, tables: Iterable[tuple[str, str]], wait: float) -> str:
     else:
         refused = [one.strip() for one in client.native_connection.notices if "permission denied" in one]
     if refused:
-        return f"not all tables could be rewritten ({refused[0]}): what was removed may still be read in their files"
+        return f"not all tables could be rewritten ({refused[0]}): their files may still contain the deleted rows"
     return ""

@@ -1,4 +1,4 @@
-"""Moving to PostgreSQL: all that a DuckDB dataset holds, copied there and compared value by value."""
+"""Copying a DuckDB dataset to PostgreSQL, and comparing all values afterwards."""
 
 import decimal
 import hashlib
@@ -29,12 +29,12 @@ from flows.source.settings import DripSettings
 from flows.source.tables import SCHEMA
 
 STAGED = "insert-from-staging"
-"""How a table is replaced: nothing can be copied into `jsonb`, only inserted from a staging table."""
+"""dlt's replace strategy: ADBC cannot copy into `jsonb`, so rows are inserted from a staging table."""
 SELECTED = {
     "duckdb": {"json": "CAST({0} AS VARCHAR)", "timestamp": "epoch_us({0})"},
     "postgres": {"json": "{0}::text", "timestamp": "(extract(epoch FROM {0}) * 1000000)::bigint"},
 }
-"""By database and dlt data type, how to ask for a column so that it reads the same from both."""
+"""SQL expressions, by database and dlt data type, that read a column as the same value from both databases."""
 EXACT = decimal.Context(prec=1_000_000)
 FETCHED = 10_000
 Columns = dict[str, Any]
@@ -44,7 +44,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Compared:
-    """A table in both databases: how many rows, and a checksum over all their values, whatever their order."""
+    """A table in both databases: the number of rows, and a checksum of all values, independent of row order."""
 
     table: str
     before: tuple[int, str]
@@ -52,39 +52,39 @@ class Compared:
 
     @property
     def same(self) -> bool:
-        """Whether both hold the same."""
+        """Whether the rows are the same in both."""
         return self.before == self.after
 
 
 def copy_to_postgres(dataset: str, replace: bool) -> list[Compared]:
-    """Copy a dataset from the DuckDB file to the PostgreSQL of the settings, and compare. The API is not asked.
+    """Copy a dataset from the configured DuckDB file to the configured PostgreSQL database, and compare them.
 
-    Syncs of both are kept out meanwhile.
+    Both datasets are locked meanwhile. No API request is made.
 
     Args:
-        dataset: its name, the same in both.
-        replace: whether tables that are there already may be replaced.
+        dataset: name of the dataset in both.
+        replace: whether existing tables may be replaced.
 
     Returns:
-        What there is of each table, in both. Tables without rows are left to the next sync.
+        The comparison of each table. Tables without rows are not copied; the next sync creates them.
 
     Raises:
-        SettingsError: one of them cannot be opened, or the dataset is there already and may not be replaced.
+        SettingsError: one of the databases cannot be opened, or the dataset exists and may not be replaced.
     """
     source, target = resolve_target("duckdb", dataset), resolve_target("postgres", dataset)
     if source.path is None or not source.path.exists():
-        raise SettingsError(f"there is no {source.location} to copy: change {DUCKDB_SETTING}")
+        raise SettingsError(f"{source.location} does not exist: change {DUCKDB_SETTING}")
     target.check(DripSettings())
     wait = lock_wait()
     with source.lock(wait), target.lock(wait), closing(open_duckdb(source.path, wait, read_only=True)) as con:
         schema = _schema(con, dataset)
-        _refuse_what_is_there(target, replace)
+        _check_absent(target, replace)
         _load(con, target, schema)
         return list(_comparisons(con, target, schema))
 
 
 def _schema(con: duckdb.DuckDBPyConnection, dataset: str) -> Schema:
-    """The tables that have rows, as dlt knows them. Raises SettingsError where there is no such dataset."""
+    """dlt's schema of the tables that have rows. Raises SettingsError if the dataset does not exist."""
     known = dlt.dataset(dlt.destinations.duckdb(credentials=DuckDbCredentials(con)), dataset, schema=SCHEMA).schema
     if known.is_new:
         raise SettingsError(f"the DuckDB file has no dataset {dataset}: change --dataset or {DUCKDB_SETTING}")
@@ -93,15 +93,16 @@ def _schema(con: duckdb.DuckDBPyConnection, dataset: str) -> Schema:
     return {name: table for name, table in tables.items() if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()}
 
 
-def _refuse_what_is_there(target: Target, replace: bool) -> None:
+def _check_absent(target: Target, replace: bool) -> None:
+    """Check that the target has no tables, or that they may be replaced. Raises SettingsError."""
     with closing(postgres_connection.connect()) as there, there.cursor() as cursor:
         cursor.execute("SELECT 1 FROM information_schema.tables WHERE table_schema = %s LIMIT 1", (target.dataset,))
         if cursor.fetchone() and not replace:
-            raise SettingsError(f"{target.location} has a dataset {target.dataset} already: --replace overwrites it")
+            raise SettingsError(f"{target.location} already has a dataset {target.dataset}: --replace overwrites it")
 
 
 def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> None:
-    """Replace the target's tables, with the names that unknown fields have, and make the views over them."""
+    """Replace the target's tables, keeping all column names, and create the views over them."""
     with tempfile.TemporaryDirectory(prefix="drip-copy-") as folder:
         run = ConnectionRun(target, tuple(schema), Landing(folder_at(folder), ""))
         pipeline = dlt.pipeline(
@@ -119,7 +120,7 @@ def copied(con: duckdb.DuckDBPyConnection, dataset: str, schema: Schema) -> Any:
     """The tables of an open DuckDB dataset as a dlt source."""
     for name, table in schema.items():
         tell(f"copying {name}")
-        # A cursor each: dlt reads several tables by turns.
+        # One cursor per table, since dlt interleaves them.
         yield dlt.resource(
             _batches(con.cursor(), f'"{dataset}"."{name}"', table["columns"]),
             name=name,
@@ -140,7 +141,7 @@ def _batches(con: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> It
 
 def _comparisons(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> Iterator[Compared]:
     with closing(postgres_connection.connect()) as there:
-        there.autocommit = False  # a cursor that the server keeps needs a transaction
+        there.autocommit = False  # a server-side cursor needs a transaction
         for name, table in schema.items():
             tell(f"comparing {name}")
             here = con.execute(f'SELECT {_asked("duckdb", table["columns"])} FROM "{name}"')
@@ -151,13 +152,13 @@ def _comparisons(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema)
 
 
 def _asked(database: str, columns: Columns) -> str:
-    """The columns as SQL that gives the same values in both databases."""
+    """SQL for the columns that yields the same values in both databases."""
     forms = SELECTED[database]
     return ", ".join(forms.get(hints["data_type"], "{0}").format(f'"{name}"') for name, hints in columns.items())
 
 
 def _checksum(cursor: Any, columns: Columns) -> tuple[int, str]:
-    """Rows, and the sum of a hash of each; equal rows do not cancel each other out."""
+    """The number of rows and the sum of their hashes. A sum, so that equal rows do not cancel each other out."""
     json_at = [index for index, hints in enumerate(columns.values()) if hints["data_type"] == "json"]
     count = total = 0
     while rows := cursor.fetchmany(FETCHED):
@@ -171,12 +172,12 @@ def _checksum(cursor: Any, columns: Columns) -> tuple[int, str]:
 
 
 def _canonical(text: str | None) -> str | None:
-    """JSON text with keys in order and numbers in one form: `jsonb` keeps what they mean, not how they are written."""
+    """JSON text with sorted keys and normalized numbers, since `jsonb` does not keep their original form."""
     if text is None:
         return None
     return json.dumps(json.loads(text, parse_float=_number, parse_int=_number), sort_keys=True)
 
 
 def _number(text: str) -> list[str]:
-    """A number, told apart from a text that looks like one."""
+    """A normalized number, distinguishable from a string with the same text."""
     return ["number", str(decimal.Decimal(text).normalize(EXACT))]

@@ -1,4 +1,4 @@
-"""Forgetting a person: out of every table, every version, what was quarantined and what landed, in every account."""
+"""Deleting a person from all tables, the history, the quarantine and the landing zone, in all accounts."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,21 +24,21 @@ from flows.source.settings import common_settings
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
 PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
-"""Tables whose rows are people, where they are there."""
+"""Tables whose rows are people; some may not exist."""
 LANDING = "landing zone"
-BY_HAND = f"delete them in Drip, then sync; and by hand what {QUARANTINE} holds of them"
+BY_HAND = f"delete the person in Drip, then sync; delete their rows in {QUARANTINE} by hand"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
     WHERE table_schema IN (%s, %s) AND table_type = 'BASE TABLE' ORDER BY 1, 2
 """
 COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
-MOTHERDUCK_KEEPS = "MotherDuck keeps what was removed in its own snapshots for as long as it is set to"
+MOTHERDUCK_KEEPS = "MotherDuck keeps the deleted rows in its snapshots until their retention period ends"
 
 
 class Removed(NamedTuple):
-    """So many rows of a table went; of the landing zone: lists.
+    """The number of rows deleted from a table, or of lists deleted from the landing zone.
 
-    `account` is empty where a table does not say.
+    `account` is empty if it is not known.
     """
 
     table: str
@@ -47,12 +47,12 @@ class Removed(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """What went, and what stays.
+    """The result of `forget`.
 
     Attributes:
-        removed: what went.
-        mentions: tables that have the address in rows which are not the person's.
-        remains: sentences on what could not be cleared from storage.
+        removed: deleted rows and lists.
+        mentions: tables with the address in rows that do not belong to the person.
+        remains: sentences about data that could not be removed from storage.
     """
 
     removed: list[Removed]
@@ -61,22 +61,22 @@ class Forgotten(NamedTuple):
 
 
 def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> Forgotten:
-    """Remove a person from the destination, its storage and the landing zone, whatever the case of the letters.
+    """Delete a person from the destination, its storage and the landing zone, by email address in any letter case.
 
-    Whoever has, or in history had, the address goes with all their rows, also those under another address.
-    A later sync brings back who is still in Drip. The API is not asked, so there need be no key.
+    Deletes all rows of everybody who has or had the address, including rows with another address. The next sync
+    restores people who are still in Drip. No API request is made and no key is needed.
 
     Raises:
-        SettingsError: no address, no data, or a sync is at work for too long.
+        SettingsError: not an email address, no data, or another run holds the lock for too long.
     """
     address = email.strip()
     if "@" not in address:
-        raise SettingsError(f"{email!r} is no email address")
+        raise SettingsError(f"{email!r} is not an email address")
     settings = common_settings()
     warehouse(destination).refuse(FORGETTING, BY_HAND)
     target = resolve_target(destination, dataset)
     if target.path is not None and not target.path.exists():
-        raise SettingsError(f"no data in {target.path}: nobody to forget")
+        raise SettingsError(f"no data in {target.path}: there is nobody to forget")
     run = ConnectionRun(target, (), _landing(target))
     try:
         with private_files(), target.lock(settings.lock_wait):
@@ -88,7 +88,7 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
 
 
 def _landing(target: Target) -> Landing:
-    """A part of the landing zone that no sync lands in, for dlt to work in."""
+    """A separate part of the landing zone, for dlt's working files."""
     root = folder_at(common_settings().landing)
     return Landing(root, part_for("forget", target.location, target.dataset))
 
@@ -96,12 +96,12 @@ def _landing(target: Target) -> Landing:
 def _forget(run: ConnectionRun, address: str) -> Forgotten:
     wait = common_settings().lock_wait
     with pipeline_of(run).sql_client() as client:
-        place = _Place(client, address, run.target.kind.dialect)
+        search = _PersonSearch(client, address, run.target.kind.dialect)
         with client.begin_transaction():
-            people = place.people()
-            removed = [one for table in place.tables for one in place.remove(table, people)]
-        mentions = [one for table in place.tables for one in place.mentions(table)]
-        remains = [vacuum(client, place.touched, wait)] if run.target.name == "postgres" else []
+            people = search.people()
+            removed = [one for table in search.tables for one in search.remove(table, people)]
+        mentions = [one for table in search.tables for one in search.mentions(table)]
+        remains = [vacuum(client, search.touched, wait)] if run.target.name == "postgres" else []
     if run.target.path is not None:
         remains.append(rewrite_duckdb(run.target.path, wait))
     elif run.target.name == "motherduck" and removed:
@@ -110,8 +110,8 @@ def _forget(run: ConnectionRun, address: str) -> Forgotten:
     return Forgotten(removed, mentions, tuple(filter(None, remains)))
 
 
-class _Place:
-    """The tables of a dataset, and of the schemas that its rows are staged in, and a person to look for in them."""
+class _PersonSearch:
+    """Finds and deletes a person's rows in the tables of a dataset and its staging schemas."""
 
     def __init__(self, client: Any, address: str, dialect: str) -> None:
         self.client, self.dialect = client, dialect
@@ -122,7 +122,7 @@ class _Place:
         self.tables = [(schema, name) for schema, name in found if not name.startswith("_dlt")]
 
     def people(self) -> list[tuple[str, str]]:
-        """Account and id of everybody who has the address or had it."""
+        """Account and id of everybody who has or had the address."""
         queries = [
             f"SELECT {ACCOUNT_ID}, id FROM {quoted(*table)} WHERE {self._matches('email')}"
             for table in self.tables
@@ -132,7 +132,7 @@ class _Place:
         return [(account, one) for account, one in found]
 
     def remove(self, table: tuple[str, str], people: Sequence[tuple[str, str]]) -> Iterator[Removed]:
-        """Remove the person's rows of a table, if it has any."""
+        """Delete the person's rows from a table."""
         if table[1] in PERSONAL and people:
             pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND id = %s)"] * len(people))
             yield from self._remove(table, ACCOUNT_ID, pairs, [value for pair in people for value in pair])
@@ -140,7 +140,7 @@ class _Place:
             yield from self._remove(table, "account", self._matches("record"), [self.anywhere])
 
     def mentions(self, table: tuple[str, str]) -> Iterator[Removed]:
-        """How many rows of a table hold the address anywhere."""
+        """The number of rows of a table that contain the address in any column."""
         row = self._matches("CAST(one AS VARCHAR)")
         query = f"SELECT count(*) FROM {quoted(*table)} AS one WHERE {row}"
         ((count,),) = self.client.execute_sql(query, self.anywhere)
@@ -151,7 +151,7 @@ class _Place:
         return addresses.DIALECTS[self.dialect].format(text=text)
 
     def _staged_by_earlier_versions(self) -> list[tuple[str, str]]:
-        """The tables that a load of an earlier version may have left rows in, if they are ours."""
+        """Staging tables of earlier versions, which may still contain rows, if this project created them."""
         schema = self.client.dataset_name + OLD_STAGING_SUFFIX
         tables = columns_by_table(self.client.execute_sql(COLUMNS, schema) or [])
         return [(schema, name) for name in sorted(tables)] if is_staging(tables) else []
@@ -169,9 +169,9 @@ def _shown(table: tuple[str, str]) -> str:
 
 
 def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
-    """Remove each list, and what dlt made of it, that landed with one of the texts in it, for whatever token.
+    """Delete each landed list, and dlt's files made from it, that contains one of the texts, for any token.
 
-    A list goes as a whole: one that missed a page would be taken for one that is shorter.
+    Whole lists are deleted, since a list with a missing page would be taken for a shorter one.
     """
     roots: set[Folder] = {landing.root, landing.work.parent}
     found = [part for root in roots if root.exists() for part in root.glob("*") if PART.fullmatch(part.name)]

@@ -56,7 +56,7 @@ def test_a_mode_that_is_none(cli: Run) -> None:
 
 
 def test_nobody_to_forget(cli: Run) -> None:
-    assert_plain(cli("forget", "somebody"), "'somebody' is no email address")
+    assert_plain(cli("forget", "somebody"), "'somebody' is not an email address")
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://example.com", "https://", "http://[::1", "http://x:99999"])
