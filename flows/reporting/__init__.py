@@ -1,1 +1,1 @@
-"""Reports in words, and the freshness check."""
+"""Text reports of a sync, and the freshness check."""

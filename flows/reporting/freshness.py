@@ -1,7 +1,7 @@
-"""The freshness check: did each list arrive lately, and has no table lost more rows than it may?
+"""The freshness check: whether each list arrived recently, and whether a table lost too many rows.
 
-It reads `_syncs` and counts the rows of the tables listed there: it needs no API key, sends no request, and waits for a
-sync that is writing. Unlike a notebook, it never falls back to the demo's database.
+It reads `_syncs` and counts the rows of the tables listed there. It needs no API key, sends no requests, and waits for
+a sync that is writing. Unlike the notebooks, it never falls back to the demo database.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,46 +23,46 @@ from flows.source.source import chosen_endpoints
 HOURS, SHRINK = 3.0, 0.2
 HOUR_SECONDS = 3_600
 EVERY = "every"
-"""In place of an account, where the rows of a table belong to none."""
+"""Used instead of an account id for tables whose rows belong to no account."""
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'"
 Counts = dict[str, dict[str, int]]
-"""By resource and account."""
+"""Row counts by resource and account."""
 
 
 class Limits(msgspec.Struct):
-    """What is still well.
+    """Limits of the check.
 
     Attributes:
-        hours: that a list may be old.
-        shrink: the share of its rows, between 0 and 1, that a list may lose from one sync to the next.
+        hours: maximum age of a list, in hours.
+        shrink: maximum share of its rows, between 0 and 1, that a list may lose from one sync to the next.
     """
 
     hours: float = HOURS
     shrink: float = SHRINK
 
     def check(self) -> None:
-        """Refuse limits that tell nothing. Raises SettingsError."""
+        """Check the ranges of the limits. Raises SettingsError."""
         if not self.hours > 0:
-            raise SettingsError("hours has to be above 0: the age that data may have")
+            raise SettingsError("hours, the maximum age of a list, must be above 0")
         if not 0 <= self.shrink <= 1:
-            raise SettingsError("shrink is a share: it has to be between 0 and 1")
+            raise SettingsError("shrink, a share of the rows, must be between 0 and 1")
 
 
 class Problem(msgspec.Struct):
-    """A list that is too old, or has shrunk, in words."""
+    """A list that is too old or has shrunk, with a description."""
 
     account: str
     resource: str
     text: str
 
     def __str__(self) -> str:
-        """In one line."""
+        """The problem on one line."""
         return f"{self.resource} of {self.account}: {self.text}"
 
 
 @dataclass(eq=False)
 class FreshnessReport:
-    """What the check found, over so many lists; `oldest` is the age in hours of the oldest that ever arrived whole."""
+    """The result of the check. `oldest` is the age, in hours, of the list whose last complete read is oldest."""
 
     problems: list[Problem]
     lists: list[ListTimes]
@@ -70,7 +70,7 @@ class FreshnessReport:
     oldest: float | None
 
     def summary(self) -> str:
-        """In one line, the first problems named."""
+        """The result on one line, naming the first problems."""
         if not self.problems:
             return f"{len(self.lists)} lists are fresh; the oldest arrived {self.oldest or 0:.1f} h ago"
         more = len(self.problems) - MOST_NAMED
@@ -85,10 +85,10 @@ def check_freshness(
     destination: DestinationName = "duckdb",
     dataset: str = DEFAULT_DATASET,
 ) -> FreshnessReport:
-    """Judge every list that a sync tried within a week of the newest one.
+    """Check every list that a sync tried to read within a week of the newest sync.
 
     Raises:
-        SettingsError: nothing can be judged: a limit makes no sense, or there is no data.
+        SettingsError: a limit is out of range, or there is no data.
     """
     limits.check()
     chosen = [endpoint.resource for endpoint in chosen_endpoints(resources)]
@@ -110,7 +110,7 @@ def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
 
 
 def table_counts(resources: Collection[str], destination: DestinationName, dataset: str) -> Counts:
-    """How many rows each table holds now, of each account where its rows belong to one; no table, no entry."""
+    """The current number of rows of each table, by account if its rows belong to accounts. Skips missing tables."""
     named = query(TABLES.format(dataset=dataset), destination, dataset)["table_name"]
     there = sorted({*resources} & {*named})
     parts = [f"SELECT '{name}' AS resource, {_counted_by(name)} AS account FROM \"{name}\"" for name in there]
@@ -132,29 +132,29 @@ def _counted_by(resource: str) -> str:
 
 
 def _gone(one: ListTimes, limits: Limits, counts: Counts) -> list[str]:
-    """What a table has lost since the last sync that read all of the list, in words; nothing where it has not.
+    """Problems with rows lost since the last complete sync of the list.
 
-    Somebody may have been forgotten since then, so it may lose as much as from one sync to the next.
+    `shrink` applies here too, since people may have been forgotten since then.
     """
     if one.resource not in counts:
-        return ["its table is gone"] if one.rows is not None else []
+        return ["its table does not exist"] if one.rows is not None else []
     there = counts[one.resource].get(one.account or EVERY, 0)
     if one.rows and one.rows - there > limits.shrink * one.rows:
-        return [f"the table holds {there:,} of the {one.rows:,} rows that the last sync left in it"]
+        return [f"the table has {there:,} of the {one.rows:,} rows it had after the last sync"]
     return []
 
 
 def _owner(one: ListTimes) -> str:
-    """Whose list it is: an account's, or a token's, by the name of its connection if it has one."""
+    """The account of a list, or else its connection, or else `NO_ACCOUNT`."""
     return one.account or one.connection or NO_ACCOUNT
 
 
 def _wrong(one: ListTimes, limits: Limits, now: datetime) -> list[str]:
-    """What is wrong with a list, in words; nothing where it is well."""
+    """Problems with the age and the row count of a list."""
     if one.whole is None:
-        texts = [f"did not arrive whole in the {LOOK_BACK_DAYS} days before the last sync; see its note in _syncs"]
+        texts = [f"was never complete in the {LOOK_BACK_DAYS} days before the last sync; see its note in _syncs"]
     elif (age := _age(one.whole, now)) > limits.hours:
-        texts = [f"arrived whole {age:.1f} h ago, more than {limits.hours:g} h"]
+        texts = [f"was last complete {age:.1f} h ago, more than {limits.hours:g} h"]
     else:
         texts = []
     lost = (one.rows_before or 0) - (one.rows or 0)
@@ -167,8 +167,8 @@ def _wrong(one: ListTimes, limits: Limits, now: datetime) -> list[str]:
 def _never_tried(
     lists: Sequence[ListTimes], accounts: Sequence[str] | None, resources: Sequence[str] | None
 ) -> list[Problem]:
-    """What was asked for, and no sync of the last days has tried: a check of nothing would be well for ever."""
-    text = f"no sync has tried it in the {LOOK_BACK_DAYS} days before the last one"
+    """Requested accounts and resources that no recent sync tried to read. Otherwise a check of nothing would pass."""
+    text = f"no sync tried to read it in the {LOOK_BACK_DAYS} days before the last one"
     tried = {one.account for one in lists}, {one.resource for one in lists}
     of_accounts = [Problem(account, "all lists", text) for account in accounts or () if account not in tried[0]]
     of_resources = [Problem("all accounts", name, text) for name in resources or () if name not in tried[1]]
@@ -182,15 +182,14 @@ def _age(moment: datetime, now: datetime) -> float:
 
 
 def freshness_markdown(report: FreshnessReport) -> str:
-    parts = ["# Some data is stale, or has shrunk" if report.problems else "# All data is fresh"]
+    """The report as Markdown: the problems, then every list."""
+    parts = ["# Some data is stale or has shrunk" if report.problems else "# All data is fresh"]
     if report.problems:
-        parts += [
-            table(["account", "resource", "what is wrong"], [msgspec.structs.astuple(p) for p in report.problems])
-        ]
+        parts += [table(["account", "resource", "problem"], [msgspec.structs.astuple(p) for p in report.problems])]
     rows = [
         (_owner(one), one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
          number(one.rows_before), number(one.rows))
         for one in report.lists
     ]  # fmt: skip
-    headings = ["account", "resource", "hours old", "rows the sync before", "rows now"]
+    headings = ["account", "resource", "age in hours", "rows before", "rows now"]
     return "\n\n".join([*parts, "## Every list", table(headings, rows)]) + "\n"

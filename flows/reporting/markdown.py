@@ -1,4 +1,4 @@
-"""A sync as Markdown: the artifact that an operator reads."""
+"""The report of a sync as Markdown, for the Prefect artifact."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,29 +6,29 @@ from flows.common.scrubbing import scrub
 from flows.pipeline.report import SyncReport
 from flows.reporting.summary import again, facts, number, signed, tables, title
 
-BROKEN_OFF = "What landed is kept: the next run goes on from it. The log of this run has the rest."
+INTERRUPTED = "The landed pages are kept, and the next run resumes from them. See the log of this run for details."
 
 
 def summary_markdown(report: SyncReport) -> str:
-    """What arrived, what changed, what failed and what to do, requests, duration."""
+    """The report as Markdown: changes, failures and how to fix them, requests, duration, and all tables."""
     if report.stopped:
         return stopped_markdown(report.stopped)
     started = f"{report.started:%Y-%m-%d %H:%M:%S} UTC"
     parts = [f"# {_headline(report)}", escaped(report.summary())]
     parts += [bullets({**facts(report), "Started": started})]
     if report.failures:
-        parts += ["## What failed, and what to do", bullets({title(one): one.note for one in report.failures})]
+        parts += ["## Failures", bullets({title(one): one.note for one in report.failures})]
         parts += [escaped(again(report))]
-    return "\n\n".join([*parts, "## What arrived", _tables(report)]) + "\n"
+    return "\n\n".join([*parts, "## Tables", _tables(report)]) + "\n"
 
 
 def stopped_markdown(reason: str) -> str:
-    """A run that could not do its work."""
-    return f"# The sync could not do its work\n\n{escaped(reason)}\n\n{BROKEN_OFF}\n"
+    """The report of a run that was stopped by an error."""
+    return f"# The sync failed\n\n{escaped(reason)}\n\n{INTERRUPTED}\n"
 
 
 def bullets(texts: Mapping[str, str]) -> str:
-    """A line for each, by its name. Unlike the cells of a table, they wrap."""
+    """A bullet list of names and texts. Unlike table cells, they wrap."""
     return "\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in texts.items())
 
 
@@ -39,18 +39,18 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text from elsewhere in one line, without secrets or anything that Markdown or HTML would take for its own."""
+    """External text on one line, with secrets removed and Markdown and HTML escaped."""
     plain = " ".join(scrub(text).split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "\\`*_[]|#" else letter for letter in plain)
 
 
 def _headline(report: SyncReport) -> str:
     lists, bad = len(report.lists), len(report.failures)
-    return f"{bad} of {lists} lists did not arrive whole" if bad else f"All {lists} lists arrived"
+    return f"{bad} of {lists} lists are incomplete" if bad else f"All {lists} lists arrived"
 
 
 def _tables(report: SyncReport) -> str:
-    headings = ["table", "lists whole", "rows the API has", "rows loaded", "rows now", "change since the last time",
+    headings = ["table", "complete lists", "rows in the API", "rows loaded", "rows now", "change since the last sync",
                 "quarantined"]  # fmt: skip
     rows = [
         (one.resource, f"{one.whole} of {one.lists}", number(one.api_rows), number(one.loaded), number(one.total),

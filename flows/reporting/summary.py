@@ -1,4 +1,4 @@
-"""A sync in words: the same facts for the terminal, the artifacts and the state of the flow run."""
+"""The text of a sync report, shared by the terminal, the artifacts and the flow run's state."""
 
 from collections.abc import Sequence
 
@@ -10,24 +10,26 @@ from flows.pipeline.sync_log import NO_ACCOUNT
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 
 MOST_NAMED = 3
-"""Failed lists that a line names; the report has all of them."""
+"""Maximum number of failed lists named in a line; the report names all of them."""
 MOST_WORDS = 8
-"""Options of a command that can still be read; beyond that the whole sync is repeated."""
+"""Maximum number of options in a suggested command; beyond that, it repeats the whole sync."""
 UNKNOWN = "?"
-WORTH_SAYING = 1.0
-"""Seconds of a wait."""
+SHORTEST_WAIT = 1.0
+"""Shortest wait, in seconds, that is reported."""
 
 
 class TableSummary(msgspec.Struct):
-    """One table, its lists of all accounts together.
+    """A table, with the lists of all accounts together.
 
     Attributes:
-        lists: of the accounts, `whole` of them arrived whole.
-        api_rows: by the API, of the lists, or parts of lists, that it was asked for.
-        loaded: rows in the destination, of what was read.
+        resource: the table.
+        lists: number of lists.
+        whole: number of complete lists.
+        api_rows: rows according to the API, of the lists, or parts of lists, that were requested.
+        loaded: rows in the destination, of the lists, or parts of lists, that were read.
         total: rows in the destination, of all these lists.
-        change: more rows (or fewer) than the last time; None where no list can be compared.
-        quarantined: records that fitted no table.
+        change: change in rows since the last sync; None if no list can be compared.
+        quarantined: records that fit no table.
     """
 
     resource: str
@@ -41,89 +43,89 @@ class TableSummary(msgspec.Struct):
 
 
 def facts(report: SyncReport) -> dict[str, str]:
-    """What holds for the run as a whole, by its name."""
+    """Facts about the whole run, by label."""
     return {
         "Changed": changed(report),
         "Requests": requests(report),
-        "Took": took(report),
-        **({"Seen by several": "; ".join(report.shared)} if report.shared else {}),
+        "Duration": duration(report),
+        **({"Shared accounts": "; ".join(report.shared)} if report.shared else {}),
     }
 
 
 def tables(report: SyncReport) -> list[TableSummary]:
-    """A summary per table, in the order of the endpoints."""
+    """A summary of each table, in the order of the endpoints."""
     named = {name: [line for line in report.lists if line.resource == name] for name in ENDPOINTS}
     return [_table(name, lines) for name, lines in named.items() if lines]
 
 
 def change(line: ListReport) -> int | None:
-    """How many more rows a list has than the last time; None where there was none, or nothing was loaded now."""
+    """The change in rows of a list since the last sync; None if there was none, or nothing was loaded now."""
     if line.loaded is None or line.total is None or line.before is None:
         return None
     return line.total - line.before
 
 
 def changed(report: SyncReport) -> str:
-    """The tables that have more or fewer rows than the last time."""
+    """The tables whose number of rows changed since the last sync."""
     differences = {table.resource: table.change for table in tables(report)}
     if all(difference is None for difference in differences.values()):
-        return "nothing to compare with yet"
+        return "no earlier sync to compare with"
     words = [f"{signed(number)} {name}" for name, number in differences.items() if number]
-    return f"{', '.join(words) or 'no number of rows'} since the last time"
+    return f"{', '.join(words) or 'no row counts'} since the last sync"
 
 
 def requests(report: SyncReport) -> str:
-    """Requests spent and left, of each token."""
+    """Requests used and left, for each token."""
     return "; ".join(map(_budget, report.budgets))
 
 
-def took(report: SyncReport) -> str:
-    """The duration, with the wait before it if there was one, against the last time, which is without."""
+def duration(report: SyncReport) -> str:
+    """The duration, including the initial wait if there was one, and the last sync's duration without its wait."""
     text = f"{report.seconds:.1f} s"
-    if report.waited >= WORTH_SAYING:
+    if report.waited >= SHORTEST_WAIT:
         work = report.seconds - report.waited
-        text += f": {report.waited:.1f} s until it could begin, {work:.1f} s for the sync"
+        text += f": {report.waited:.1f} s before it could start, {work:.1f} s for the sync"
     before = report.seconds_before
-    return text + (f"; {before:.1f} s the last time" if before is not None else "")
+    return text + (f"; last sync {before:.1f} s" if before is not None else "")
 
 
 def state_message(report: SyncReport) -> str:
-    """The run in one line, failed lists named: what a notification can show."""
+    """The run on one line, naming failed lists, for notifications."""
     named = [f"{title(line)}: {line.note}" for line in report.failures[:MOST_NAMED]]
     more = len(report.failures) - len(named)
     return scrub("; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])]))
 
 
 def again(report: SyncReport) -> str:
-    """What becomes of the lists that failed, and how to try them alone."""
+    """What happened to the rows of failed lists, and the command that retries these lists."""
     accounts = sorted({line.account for line in report.failures if line.account})
     resources = list(dict.fromkeys(line.resource for line in report.failures))
     words = [f"--account {one}" for one in accounts] + [f"--resource {one}" for one in resources]
     all_is_missing = any(line.resource == ACCOUNTS.resource and line.landed is None for line in report.failures)
     narrow = " ".join(words) if len(words) <= MOST_WORDS and not all_is_missing else ""
-    return f"No row of theirs was deleted. To try again: {f'drip-flows sync {narrow}'.strip()}"
+    return f"None of their rows were deleted. To retry: {f'drip-flows sync {narrow}'.strip()}"
 
 
 def title(line: ListReport) -> str:
-    """A list by its name."""
+    """The display name of a list."""
     if line.account and line.connection:
         return f"{line.resource} of {line.account} ({line.connection})"
     return f"{line.resource} of {line.account or line.connection or NO_ACCOUNT}"
 
 
 def number(value: int | None) -> str:
-    """A number of rows, which may be unknown."""
+    """A row count; `?` if unknown."""
     return UNKNOWN if value is None else f"{value:,}"
 
 
 def signed(value: int | None) -> str:
-    """A change, with its sign; empty where there is nothing to compare."""
+    """A change with its sign; empty if unknown."""
     return "" if value is None else f"{value:+,}" if value else "0"
 
 
 def _budget(budget: Spent) -> str:
-    left = "it is not known how many are left" if budget.left is None else f"{budget.left:,} left"
-    return f"{budget.connection} {budget.spent:,} spent, {left}".lstrip()
+    left = "number left unknown" if budget.left is None else f"{budget.left:,} left"
+    return f"{budget.connection} {budget.spent:,} used, {left}".lstrip()
 
 
 def _table(resource: str, lines: Sequence[ListReport]) -> TableSummary:

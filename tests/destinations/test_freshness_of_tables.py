@@ -27,15 +27,15 @@ def problems(sync: Any, warehouse: Warehouse) -> Any:
 def test_rows_that_are_gone_since_the_last_sync(problems: Any, warehouse: Warehouse) -> None:
     warehouse.execute(f"DELETE FROM drip.subscribers WHERE account_id = '{SECOND}'")
     assert problems() == [
-        (SECOND, "subscribers", "the table holds 0 of the 20 rows that the last sync left in it"),
+        (SECOND, "subscribers", "the table has 0 of the 20 rows it had after the last sync"),
     ]
     assert problems(resources=["tags"]) == problems(accounts=[FIRST]) == []
     warehouse.execute("DELETE FROM drip.accounts")
     assert sorted(name for _, name, _ in problems()) == ["accounts", "subscribers"]
     warehouse.execute("DROP VIEW drip.subscriber_tags; DROP TABLE drip.tags")
     assert [(account, text) for account, name, text in problems() if name == "tags"] == [
-        (FIRST, "its table is gone"),
-        (SECOND, "its table is gone"),
+        (FIRST, "its table does not exist"),
+        (SECOND, "its table does not exist"),
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_check_that_failed_raises_its_report(sync: Any, warehouse: Warehouse) 
     sync(resources=["tags"])
     warehouse.execute(f"UPDATE drip._syncs SET started = started - INTERVAL '{timedelta(hours=9)}'")
     warehouse.execute(f"UPDATE drip._syncs SET finished = finished - INTERVAL '{timedelta(hours=9)}'")
-    with pytest.raises(NotFresh, match=f"tags of {FIRST}: arrived whole 9.0 h ago") as caught:
+    with pytest.raises(NotFresh, match=f"tags of {FIRST}: was last complete 9.0 h ago") as caught:
         freshness(resources=["tags"])
     assert isinstance(caught.value, FreshnessReport)
     assert caught.value.problems

@@ -52,7 +52,7 @@ def test_a_list_that_never_arrived(sync: Any, world: World) -> None:
     sync(resources=RESOURCES)
     ((account, resource, text),) = problems(Limits())
     assert (account, resource) == (FIRST, "tags")
-    assert "did not arrive whole" in text
+    assert "was never complete" in text
     assert [name for _, name, _ in problems(Limits(), resources=["webhooks"])] == ["webhooks"]
     assert [name for name, _, _ in problems(Limits(), accounts=["1000009"])] == ["1000009"]
 

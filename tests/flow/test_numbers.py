@@ -51,7 +51,7 @@ def test_an_incremental_sync(
     world.account(FIRST).arrive(3)
     report = sync(resources=RESOURCES, mode="incremental")
     assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts ")
-    assert changed(report) == "+3 subscribers since the last time"
+    assert changed(report) == "+3 subscribers since the last sync"
 
     monkeypatch.setenv("COLUMNS", "200")
     capsys.readouterr()
@@ -68,9 +68,9 @@ def test_an_incremental_sync(
     world.account(SECOND).arrive(2)
     world.account(FIRST).records["tags"].add("Fresh")
     report = sync(resources=RESOURCES, mode="incremental")
-    assert changed(report) == "+2 subscribers, +1 tags since the last time"
+    assert changed(report) == "+2 subscribers, +1 tags since the last sync"
     report = sync(resources=RESOURCES)
-    assert changed(report) == "no number of rows since the last time"
+    assert changed(report) == "no row counts since the last sync"
     assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts ")
 
 
@@ -82,7 +82,7 @@ def test_a_list_that_did_not_arrive(sync: Any, warehouse: Warehouse, world: Worl
     assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts "), "its rows have stayed"
     world.faults = None
     world.account(FIRST).records["tags"].add("Fresh")
-    assert changed(sync(resources=RESOURCES)) == "+1 tags since the last time"
+    assert changed(sync(resources=RESOURCES)) == "+1 tags since the last sync"
 
 
 def test_the_part_of_the_accounts_that_was_synced(sync: Any, world: World) -> None:
@@ -120,7 +120,7 @@ def test_a_run_that_waits_for_the_database(sync: Any, warehouse: Warehouse, monk
     before = sync(resources=["tags"])
     with held_elsewhere(warehouse):
         report = sync(resources=["tags"])
-    whole, waited, work, last = seconds(facts(report)["Took"])
+    whole, waited, work, last = seconds(facts(report)["Duration"])
     assert round(report.seconds, 1) == whole >= waited >= HELD_SECONDS - 0.5
     assert (work, last) == (pytest.approx(whole - waited, abs=0.11), pytest.approx(before.seconds, abs=0.2))
     assert f"{whole:.1f} s" in report.summary()
@@ -133,8 +133,8 @@ def test_a_command_that_waits_for_the_database(
     sync(resources=["tags"])
     with held_elsewhere(warehouse):
         assert terminal.run_sync(None, ["tags"], "duckdb", "drip") == 0
-    (took,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Took: "))
-    assert "until it could begin" in took
+    (took,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Duration: "))
+    assert "before it could start" in took
     assert seconds(took)[0] >= seconds(took)[1] >= HELD_SECONDS - 0.5
 
 

@@ -74,11 +74,11 @@ def test_the_report_of_a_run_that_went_well(sync: Any, world: World, warehouse: 
     assert changes == {(SECOND, "tags"): 1}
     text = str(left[SUMMARY_KEY].data)
     assert f"All {len(rows)} lists arrived" in text
-    assert "+1 tags since the last time" in text
+    assert "+1 tags since the last sync" in text
     (budget,) = report.budgets
-    assert f"{report.requests} spent, {budget.left:,} left" in text
-    assert f"{report.seconds_before:.1f} s the last time" in text
-    assert "What failed" not in text
+    assert f"{report.requests} used, {budget.left:,} left" in text
+    assert f"last sync {report.seconds_before:.1f} s" in text
+    assert "## Failures" not in text
     assert f"/artifacts/artifact/{left[SUMMARY_KEY].id}" in str(left[LINK_KEY].data)
     assert left[PROGRESS_KEY].data == 100.0
     assert "finished" in str(left[PROGRESS_KEY].description)
@@ -90,7 +90,7 @@ def test_the_report_of_a_list_that_failed(sync: Any, world: World) -> None:
     run = newest_run()
     left = artifacts(run)
     text = str(left[SUMMARY_KEY].data)
-    assert "1 of 4 lists did not arrive whole" in text
+    assert "1 of 4 lists are incomplete" in text
     assert "HTTP 404" in text
     assert "check the account" in text
     assert f"drip-flows sync --account {FIRST} --resource tags" in text
@@ -113,7 +113,7 @@ def test_the_report_of_a_run_that_was_refused(sync: Any, world: World) -> None:
     world.faults = [{"action": {"kind": "status", "status": 401}}]
     assert sync().exit_code == 2
     left = artifacts(newest_run())
-    assert "could not do its work" in str(left[SUMMARY_KEY].data)
+    assert "The sync failed" in str(left[SUMMARY_KEY].data)
     assert "SOURCES\\_\\_DRIP\\_\\_API\\_KEY" in str(left[SUMMARY_KEY].data)
     assert "interrupted" in str(left[PROGRESS_KEY].description)
 
