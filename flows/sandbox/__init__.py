@@ -1,4 +1,4 @@
-"""A stand-in for Drip's REST API v2 on localhost: invented accounts, a request budget, faults on purpose."""
+"""A stand-in for Drip's REST API v2 on localhost, with generated accounts, a rate limit and injectable faults."""
 
 from flows.sandbox.server import Server, serve
 from flows.sandbox.world import Account, World

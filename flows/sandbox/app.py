@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: keys, budget, faults, endpoints, and a log of every request."""
+"""The sandbox as an ASGI application: authentication, rate limit, faults, endpoints and a request log."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """One request as answered: `time` in epoch seconds, `status` None where the connection was reset."""
+    """A logged request: `time` in epoch seconds; `status` is None if the connection was reset."""
 
     time: float
     method: str
@@ -37,7 +37,7 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 class Sandbox:
-    """Answers every request from one world; `latency` seconds pass before each answer."""
+    """Answers requests from a world, each after `latency` seconds."""
 
     def __init__(self, world: World, latency: float = 0.0) -> None:
         self.world = world
@@ -45,14 +45,14 @@ class Sandbox:
         self.log: list[Logged] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request."""
+        """Handle an HTTP request."""
         request = Request(scope, receive)
         answer = self.answer(request)
         if await _waited(self.latency + (0 if answer.pieces else answer.seconds), receive):
             await _deliver(answer, scope, receive, send)
 
     def answer(self, request: Request) -> Answer:
-        """The answer, whole; the request is logged and, unless refused, counted against the budget."""
+        """The complete response. The request is logged and, unless refused, counted against the rate limit."""
         call, endpoint = _call(request)
         with self.world.lock:
             authorized = _authorized(call.authorization, self.world.api_key)
@@ -103,7 +103,7 @@ def _call(request: Request) -> tuple[Call, Endpoint | None]:
 
 
 def _authorized(header: str, api_key: str) -> bool:
-    """The token as a Basic user name, with any password or none, or as a Bearer token."""
+    """Whether a header has the token, as a Basic user name with any or no password, or as a Bearer token."""
     scheme, _, credentials = header.strip().partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip() == api_key
@@ -170,7 +170,7 @@ async def _cut(answer: Answer, scope: Scope, receive: Receive, send: Send) -> No
 
 
 async def _hang_up(scope: Scope, receive: Receive, *, abort: bool) -> None:
-    """Close the connection below HTTP; the server put its transport into the scope's state."""
+    """Close the connection below HTTP, through the transport in the scope's state (see `OpenProtocol`)."""
     transport: asyncio.Transport = scope["state"]["transport"]
     if abort:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -181,7 +181,7 @@ async def _hang_up(scope: Scope, receive: Receive, *, abort: bool) -> None:
 
 
 async def _waited(seconds: float, receive: Receive) -> bool:
-    """Let the time pass; False where the client went away meanwhile."""
+    """Wait; False if the client disconnected meanwhile."""
     try:
         if seconds > 0:
             await asyncio.wait_for(_gone(receive), seconds)

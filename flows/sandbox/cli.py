@@ -1,4 +1,4 @@
-"""The sandbox in a terminal: one message at the start, one line at the end."""
+"""Running the sandbox in a terminal."""
 
 import signal
 import sys
@@ -33,18 +33,18 @@ def run(
     rate_window: float,
     latency_ms: float,
 ) -> None:
-    """Serve invented accounts until Ctrl-C.
+    """Serve generated accounts until Ctrl-C.
 
-    `subscribers` holds one size per account, the default world where it is empty; `rate_window` is in
-    seconds. Exits with 2 and one line on stderr where an option is out of range, the port is taken or the plan is
-    not understood.
+    `subscribers` has the number of subscribers of each account; if empty, the default world is used. `rate_window` is
+    in seconds. Exits with 2 and one line on stderr if an option is out of range, the port is in use or the fault plan
+    is invalid.
     """
     sizes = {str(FIRST_ACCOUNT + place): size for place, size in enumerate(subscribers)} or None
     try:
         _check_ranges(port, subscribers, rate_limit, rate_window, latency_ms)
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends it as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
         with serve(world, host, port, latency_ms / 1_000) as server, suppress(KeyboardInterrupt):
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
             threading.Event().wait()
@@ -57,7 +57,7 @@ def run(
 def _check_ranges(
     port: int, subscribers: Sequence[int], rate_limit: int, rate_window: float, latency_ms: float
 ) -> None:
-    """Raise ValueError, naming the option, for a number that makes no sense."""
+    """Check the ranges of the options. Raises ValueError naming the option."""
     if not 0 <= port <= LAST_PORT:
         raise ValueError(f"--port {port} is not between 0 and {LAST_PORT}")
     if wrong := [size for size in subscribers if not 0 <= size <= MOST_SUBSCRIBERS]:

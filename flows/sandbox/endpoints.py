@@ -1,4 +1,4 @@
-"""The endpoints, as the API's reference lists them, and how a query chooses records."""
+"""The endpoints of the API reference, and how their parameters select records."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NOT_UNDERSTOOD = {
 
 
 class Invalid(Exception):
-    """A parameter that the API refuses with 422."""
+    """A parameter that the API rejects with 422."""
 
     def __init__(self, attribute: str, message: str) -> None:
         super().__init__(message)
@@ -32,14 +32,14 @@ class Invalid(Exception):
 
 
 class Rows(Protocol):
-    """Records that are counted before they are made."""
+    """A sequence of records, which may be generated when sliced."""
 
     def __len__(self) -> int: ...
     def slice(self, start: int, stop: int) -> list[Any]: ...
 
 
 class Plain:
-    """Records that are there already."""
+    """A sequence of existing records."""
 
     def __init__(self, records: list[Any]) -> None:
         self._records = records
@@ -56,7 +56,7 @@ Lookup = Callable[[World, Call], Rows]
 
 
 class Endpoint(NamedTuple):
-    """One path. `most` is the largest page, None for a list that comes whole."""
+    """An endpoint. `most` is the maximum page size; None for a list without pages."""
 
     resource: str
     path: str
@@ -96,7 +96,7 @@ def _broadcasts(world: World, call: Call) -> Rows:
 
 
 def _sorted(records: list[Any], call: Call) -> list[Any]:
-    """Sorted as asked; those without a value come last, and ties keep their order."""
+    """Records in the requested order; records without a value come last, and ties keep their order."""
     sort = call.query.get("sort") or "created_at"
     direction = call.query.get("direction") or "asc"
     if sort not in SORTS:
@@ -110,7 +110,7 @@ def _sorted(records: list[Any], call: Call) -> list[Any]:
 
 
 def _sort_value(record: Any, sort: str) -> Any:
-    """Broadcasts tell no `updated_at`: it is when they were sent, or created."""
+    """The value to sort by. Broadcasts have no `updated_at`; their send or creation time is used."""
     if sort == "updated_at":
         return _value(record, "send_at") or _value(record, "created_at")
     return _value(record, sort)
@@ -183,7 +183,7 @@ DEFAULT_PAGE = 100
 
 
 def find(path: str) -> tuple[Endpoint | None, dict[str, str]]:
-    """The endpoint of a path below the base, and the ids in it."""
+    """The endpoint of a path relative to the base URL, and the ids in the path."""
     for pattern, endpoint in PATTERNS:
         if found := pattern.fullmatch(path):
             return endpoint, found.groupdict()
@@ -191,9 +191,9 @@ def find(path: str) -> tuple[Endpoint | None, dict[str, str]]:
 
 
 def envelope(endpoint: Endpoint, world: World, call: Call) -> Json:
-    """The answer's body: the list, its `links`, and `meta` where there are pages.
+    """The response body: the list, its `links`, and `meta` if it has pages.
 
-    Raises Invalid for a parameter that is refused, KeyError for an id that nobody has.
+    Raises Invalid for an invalid parameter, KeyError for an unknown id.
     """
     rows = endpoint.rows(world, call)
     links = {f"{endpoint.selector}.account": f"{API}/accounts/{{{endpoint.selector}.account}}"}

@@ -1,4 +1,4 @@
-"""What a fault does to a request, its answer or the connection; `flows.sandbox.faults` lists the kinds."""
+"""The effects of faults on a request, its response or the connection; `flows.sandbox.faults` documents the kinds."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -8,21 +8,21 @@ from flows.sandbox.messages import Answer, Call, Json, errors, flat, html, of_bo
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
-    """What happens; a kind overrides the steps it takes part in."""
+    """Base class of fault actions. Each kind overrides the steps that it affects."""
 
     def before(self, call: Call, account: Any, world: Any) -> None:
-        """Change the world, before anything is looked up."""
+        """Change the world before the request is answered."""
 
     def ask(self, call: Call) -> Call:
-        """Change what is asked."""
+        """Change the request."""
         return call
 
     def envelope(self, body: Json, selector: str) -> Json:
-        """Change the decoded answer."""
+        """Change the response body before it is encoded."""
         return body
 
     def answer(self, answer: Answer) -> Answer:
-        """Change the answer, or how it is delivered."""
+        """Change the response, or how it is delivered."""
         return answer
 
 

@@ -1,47 +1,47 @@
-"""What goes wrong, on purpose: a plan of rules, each saying which requests, when, and what happens.
+"""Fault injection: a plan of rules, each with the requests it matches, when it fires, and what it does.
 
-A plan is a JSON file, or a list of rules as dicts or `Rule` objects. The first rule of every kind
-that fires takes effect; rules with other kinds still apply, in the order of the plan.
+A plan is a JSON file, or a list of rules as dicts or `Rule` objects. If several rules of the same kind
+fire, only the first takes effect; rules of other kinds apply as well, in the order of the plan.
 
     [{"match": {"resource": "subscribers", "page": 2}, "when": {"times": 1},
       "action": {"kind": "status", "status": 503}},
      {"match": {"path": "/goals$"}, "action": {"kind": "paginate_100"}}]
 
-match, all optional, all must hold:
-    path      regular expression, searched in the path (`/v2/1000001/tags`)
+match, all optional, all must match:
+    path      regular expression, searched for in the path (`/v2/1000001/tags`)
     account   account id
     resource  accounts, users, broadcasts, campaigns, workflows, subscribers, custom_fields, conversions,
               events, tags, webhooks, forms, campaign_subscribers, workflow_triggers
-    page      the page asked for, 1 where the request names none
-    status    the `status` filter as sent; "" where the request names none
-when, all optional, counted over the requests that match; without it a rule fires each time:
-    after        let so many pass first
+    page      the requested page, 1 if the request has none
+    status    the `status` filter as sent; "" if the request has none
+when, all optional, counted over the matching requests; without it a rule always fires:
+    after        let this many requests pass first
     every        then fire on the 1st, (1 + every)th, ...
-    probability  then fire with this chance (0 to 1), drawn from `seed`
-    times        stop after firing so often
+    probability  then fire with this probability (0 to 1), drawn from `seed`
+    times        stop after firing this many times
 action, by `kind`:
-    status             `status` with `body` "errors" (as the API's), "flat", "html" or "empty"; `code`,
-                       `message`; `retry_after` (seconds) adds the header
-    reset              the connection is cut with no answer
-    cut                the body ends after `share` (0 to 1) of its declared length, then the connection closes
+    status             respond with `status` and `body` "errors" (the API's format), "flat", "html" or "empty";
+                       `code`, `message`; `retry_after` (seconds) adds the header
+    reset              reset the connection without a response
+    cut                close the connection after `share` (0 to 1) of the declared body length
     truncate           valid HTTP whose JSON ends after `share` of its length
-    html               200 with a page of HTML
-    slow               `seconds` before the answer; with `drip` the body comes in so many pieces instead,
+    html               200 with an HTML page
+    slow               respond after `seconds`; with `drip`, send the body in that many pieces instead,
                        spread over `seconds`
-    spend_budget       the whole request budget is spent, at once: this request is refused already
-    delete             `count` subscribers of the account are deleted before it is answered; `first` takes the
-                       oldest instead of random ones
-    arrive             `count` subscribers are added before it is answered
-    meta               `values` override keys of `meta`, `remove` takes keys away, `absent` all of it
-    inject             `records` (any JSON) put at `position` of the list, at the end without one
-    duplicate          the record at `position` once more, at the end of the page
-    replace_record     the record at `position` becomes `record`
-    raw                this exact `body` with `content_type` and `status`
-    redirect           `status` with `location`
-    repeat_first_page  `page` is ignored: every page is the first
-    paginate_100       a list without pages answers 100 a page after all, with no `meta`; `page` chooses
+    spend_budget       use up the whole rate limit; this request is already refused
+    delete             delete `count` subscribers of the account before responding; with `first`, the oldest
+                       instead of random ones
+    arrive             add `count` subscribers before responding
+    meta               `values` overrides keys of `meta`, `remove` removes keys, `absent` removes all of it
+    inject             insert `records` (any JSON) at `position` of the list, by default at the end
+    duplicate          repeat the record at `position` at the end of the page
+    replace_record     replace the record at `position` with `record`
+    raw                respond with exactly this `body`, `content_type` and `status`
+    redirect           respond with `status` and `location`
+    repeat_first_page  ignore `page`: every page is the first
+    paginate_100       return a list without pages as pages of 100 after all, without `meta`; `page` selects one
 
-Requests that are refused (401, or 429 for the spent budget) match no rule.
+Refused requests (401, or 429 when the rate limit is used up) match no rule.
 """
 
 import re
@@ -62,11 +62,11 @@ PASSING_FAULTS: list[dict[str, Any]] = [
     {"kind": "cut"},
     {"kind": "truncate"},
 ]
-"""Everything that a retry helps against, as actions of a fault plan."""
+"""Actions of all faults that a retry can overcome."""
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which requests."""
+    """Selects the requests that a rule applies to."""
 
     path: str | None = None
     account: str | None = None
@@ -78,10 +78,10 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             re.compile(self.path or "")
         except re.error as problem:
-            raise ValueError(f"path is no regular expression: {problem}") from None
+            raise ValueError(f"path is not a valid regular expression: {problem}") from None
 
     def holds(self, call: Call) -> bool:
-        """Whether the request is one of them."""
+        """Whether the request matches."""
         asked = {
             "account": call.account_id,
             "resource": call.resource,
@@ -94,7 +94,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often."""
+    """When a rule fires, counted over its matching requests."""
 
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
     every: Annotated[int, msgspec.Meta(ge=1)] = 1
@@ -104,7 +104,7 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of a plan."""
+    """A rule of a fault plan."""
 
     action: AnyAction
     match: Match = Match()
@@ -115,7 +115,7 @@ RuleLike: TypeAlias = Rule | dict[str, Any]
 
 
 class Firing:
-    """A rule with its count of requests."""
+    """A rule with the number of requests it has seen and fired on."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -124,7 +124,7 @@ class Firing:
         self._dice = Dice("fault", rule.when.seed)
 
     def fires(self, call: Call) -> bool:
-        """Whether the rule acts on this request, which is counted."""
+        """Count this request, and return whether the rule fires on it."""
         if not self.rule.match.holds(call):
             return False
         self.seen += 1
@@ -142,10 +142,10 @@ class Firing:
 
 
 class FaultPlan:
-    """The rules in force. `fired` counts, in the order of the rules, how often each has acted."""
+    """The rules of a world. `fired` has the number of times each has fired, in order."""
 
     def __init__(self, rules: Sequence[RuleLike] = ()) -> None:
-        """Raises `msgspec.ValidationError`, naming the place, where a rule is not understood."""
+        """Raises `msgspec.ValidationError`, with the position, if a rule is invalid."""
         self._firings = [Firing(rule) for rule in msgspec.convert(list(rules), list[Rule])]
         self._lock = Lock()
 
@@ -167,7 +167,7 @@ class FaultPlan:
         return [firing.fired for firing in self._firings]
 
     def actions(self, call: Call) -> list[Action]:
-        """What happens to this request, one action of a kind at most."""
+        """The actions for this request, at most one of each kind."""
         with self._lock:
             acting: list[Action] = [firing.rule.action for firing in self._firings if firing.fires(call)]
         return list({type(action): action for action in reversed(acting)}.values())[::-1]

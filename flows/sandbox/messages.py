@@ -1,4 +1,4 @@
-"""What is asked and what is answered, apart from any transport."""
+"""Requests and responses, independent of the transport."""
 
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ SPENT = "API rate limit exceeded. Please try again in an hour."
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request: `resource` is None where the path leads nowhere."""
+    """A request; `resource` is None if the path is unknown."""
 
     method: str
     path: str
@@ -35,15 +35,15 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def page(self) -> int | None:
-        """The page asked for, 1 without one; None where that is no whole number above 0."""
+        """The requested page, 1 by default; None if it is not a whole number above 0."""
         return whole(self.query.get("page", "1"))
 
 
 class Answer(msgspec.Struct, frozen=True):
     """A response, and how it is delivered.
 
-    `seconds` pass before it; with `pieces` the body is spread over them instead. Of the body only `sent`
-    bytes arrive, if that is not None; with `reset` nothing does.
+    It is sent after `seconds`; with `pieces`, the body is sent in that many pieces over `seconds` instead. If `sent` is
+    not None, the connection closes after that many bytes of the body; with `reset`, before the response.
     """
 
     status: int
@@ -65,12 +65,12 @@ def whole(text: str) -> int | None:
 
 
 def of_body(status: int, body: bytes, content_type: str) -> Answer:
-    """An answer with these bytes."""
+    """A response with this body."""
     return Answer(status, body, {"content-type": content_type})
 
 
 def of_json(status: int, payload: Any) -> Answer:
-    """An answer with this payload."""
+    """A response with this payload as JSON."""
     return of_body(status, msgspec.json.encode(payload), JSON)
 
 
@@ -82,11 +82,11 @@ def errors(status: int, code: str | None = None, message: str | None = None, att
 
 
 def flat(status: int, message: str = SPENT) -> Answer:
-    """The body of a spent budget: no list of errors, and no Retry-After."""
+    """The response when the rate limit is used up: no list of errors, no Retry-After."""
     return of_json(status, {"message": message, "documentation": DOCUMENTATION})
 
 
 def html(status: int, message: str) -> Answer:
-    """A page, as a proxy in front of the API would send it."""
+    """An HTML page, like one from a proxy in front of the API."""
     page = f"<!DOCTYPE html><html><head><title>{message}</title></head><body><h1>{message}</h1></body></html>"
     return of_body(status, page.encode(), HTML)

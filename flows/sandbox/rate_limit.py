@@ -1,4 +1,4 @@
-"""The request budget of one token: so many requests in any window of so many seconds."""
+"""The rate limit of a token: a maximum number of requests in any window of time."""
 
 import time
 from collections import deque
@@ -7,9 +7,9 @@ from threading import Lock
 
 
 class Budget:
-    """A rolling window: a request is refused while `limit` others were served in the last `window` seconds.
+    """A sliding window: a request is refused if `limit` others were served in the last `window` seconds.
 
-    Refused requests cost nothing.
+    Refused requests are not counted.
     """
 
     def __init__(self, limit: int, window: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,13 +21,13 @@ class Budget:
 
     @property
     def remaining(self) -> int:
-        """Requests that may still be served now."""
+        """The number of requests left now."""
         with self._lock:
             self._forget()
             return max(self.limit - len(self._served), 0)
 
     def take(self) -> bool:
-        """Count one request; False where the budget is spent."""
+        """Count a request; False if none is left."""
         with self._lock:
             self._forget()
             if len(self._served) >= self.limit:
@@ -36,12 +36,12 @@ class Budget:
             return True
 
     def spend(self) -> None:
-        """Nothing is left, until a whole window from now."""
+        """Use up all requests for a whole window from now."""
         with self._lock:
             self._served = deque([self._clock()] * self.limit)
 
     def reset(self) -> None:
-        """Everything is left."""
+        """Make all requests available again."""
         with self._lock:
             self._served.clear()
 

@@ -1,4 +1,4 @@
-"""Serves a world on localhost from a thread."""
+"""Serves a world on localhost, in a thread."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from flows.sandbox.world import World
 
 
 class OpenProtocol(H11Protocol):
-    """HTTP that shows the application its transport, so that a fault can cut it."""
+    """HTTP protocol that exposes its transport to the application, so that a fault can close the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -20,7 +20,7 @@ class OpenProtocol(H11Protocol):
 
 
 class Server:
-    """A running sandbox: `url` is the base of the API, `log` every request so far, oldest first."""
+    """A running sandbox: `url` is the base URL of the API, `log` has all requests so far, oldest first."""
 
     def __init__(self, url: str, sandbox: Sandbox) -> None:
         self.url = url
@@ -33,9 +33,9 @@ class Server:
 
 @contextmanager
 def serve(world: World, host: str = "127.0.0.1", port: int = 0, latency: float = 0.0) -> Iterator[Server]:
-    """Serve a world until the block ends; port 0 takes a free one, `latency` is in seconds per request.
+    """Serve a world while the block runs. Port 0 selects a free port; `latency` is in seconds per request.
 
-    Raises OSError where the port is taken.
+    Raises OSError if the port is in use.
     """
     sandbox = Sandbox(world, latency)
     with serving(sandbox, "sandbox", host, port, http=OpenProtocol) as url:

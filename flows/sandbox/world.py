@@ -1,4 +1,4 @@
-"""The sandbox's accounts: a pure function of (seed, sizes, as_of), plus what tests change."""
+"""The sandbox's accounts: a pure function of (seed, sizes, as_of), plus changes made by tests."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ USER = {"email": "owner@example.com", "name": "Sam Example", "time_zone": "Ameri
 
 
 class Account:
-    """One account. Set `forbidden` to have every list of it answered with 403."""
+    """An account. If `forbidden` is set, all its lists return 403."""
 
     def __init__(self, seed: int, account_id: str, size: int, world: "World") -> None:
         self.id = account_id
@@ -74,7 +74,7 @@ class Account:
         }
 
     def campaign_subscribers(self, campaign_id: str, status: str) -> Selection:
-        """The people with this status in a campaign."""
+        """The subscribers with this status in a campaign."""
         with self._world.lock:
             people = members(self.book, self.subscribers, campaign_id, self._now())[status]
             return self.subscribers.pick(people)
@@ -83,7 +83,7 @@ class Account:
         return catalogue.triggers(self.book, workflow_id)
 
     def arrive(self, count: int) -> list[Record]:
-        """So many new people, created at the world's present second, at the end of the list."""
+        """Append new subscribers to the list, created at the world's current second."""
         created_at = iso(int(self._world.now().timestamp()))
         people = self.subscribers.strangers(count)
         for record in people:
@@ -122,11 +122,11 @@ class Account:
 
 
 class World:
-    """Every account a token may see, as of one day.
+    """All accounts that a token has access to, as of a moment.
 
-    `sizes` maps account ids (digits) to their subscribers at the default day; `rate_limit` requests are
-    served in any `rate_window` seconds; `faults` is a plan (see `flows.sandbox.faults`), or a file with one.
-    Changes made through `records`, `accounts` and `user` stay when the day moves.
+    `sizes` maps account ids (digits) to their number of subscribers on the default day. `rate_limit` requests are
+    served in any `rate_window` seconds. `faults` is a plan (see `flows.sandbox.faults`), or a file with one.
+    Changes made through `records`, `accounts` and `user` are kept when the world moves to another moment.
     """
 
     def __init__(
@@ -152,12 +152,12 @@ class World:
 
     @property
     def account_ids(self) -> list[str]:
-        """The ids of the accounts there are, in their order."""
+        """The ids of all accounts, in order."""
         return list(self._accounts)
 
     @property
     def faults(self) -> FaultPlan:
-        """What goes wrong; assign a list of rules, a path or None to change it."""
+        """The fault plan; assign a list of rules, a path or None to change it."""
         return self._faults
 
     @faults.setter
@@ -169,19 +169,19 @@ class World:
         return self._accounts[account_id]
 
     def remove_account(self, account_id: str) -> None:
-        """Take an account and all it has away; raises KeyError."""
+        """Remove an account with all its data; raises KeyError."""
         with self.lock:
             del self._accounts[account_id]
             self.accounts[:] = [account for account in self.accounts if account["id"] != account_id]
 
     def move_to(self, as_of: datetime) -> None:
-        """Show every account as of this moment, forward or back; without a zone it is UTC."""
+        """Move all accounts to this moment, forward or back. A moment without a time zone is UTC."""
         with self.lock:
             self.as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
             self._moved = time.monotonic()
 
     def now(self) -> datetime:
-        """The world's clock, which `Date` shows: `as_of` and the time since the world was moved there."""
+        """The world's clock, sent in the `Date` header: `as_of` plus the time since the world was moved there."""
         return self.as_of + timedelta(seconds=time.monotonic() - self._moved)
 
 

@@ -1,1 +1,1 @@
-"""The invented data: accounts, people and what they do. Knows nothing of the API."""
+"""Generated data: accounts, people and what they do. Independent of the API."""

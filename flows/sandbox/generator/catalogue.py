@@ -44,7 +44,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Book:
-    """What the short lists of one account are made from; `counts` are those at the default day."""
+    """The input for an account's short lists; `counts` has their lengths on the default day."""
 
     seed: int
     account_id: str
@@ -52,7 +52,7 @@ class Book:
     sender: str
 
     def moments(self, resource: str, now: int) -> list[int]:
-        """When each item that exists by `now` appeared, oldest first."""
+        """The creation times of all items that exist at `now`, oldest first."""
         key = key_of(self.seed, self.account_id, resource, "times")
         timeline = Timeline(key, self.counts[resource], GROWTH)
         moments: list[int] = timeline.moments(np.arange(timeline.reach(now))).tolist()
@@ -62,7 +62,7 @@ class Book:
         return Dice(self.seed, self.account_id, resource, index)
 
     def identity(self, resource: str, index: int, created: int) -> Json:
-        """The fields every item has. Ids hold the account's own, so those of two accounts never meet."""
+        """The fields that every item has. Ids contain the account id, so they are unique across accounts."""
         number = f"{self.account_id}{NUMBERS[resource]}{index:05d}"
         path = PATHS.get(resource, resource)
         return {
@@ -73,7 +73,7 @@ class Book:
         }
 
     def sending(self) -> Json:
-        """The fields broadcasts and campaigns share."""
+        """The fields that broadcasts and campaigns have in common."""
         return {
             "from_name": self.sender,
             "from_email": f"hello{self.account_id}@example.com",
@@ -82,7 +82,7 @@ class Book:
 
 
 def index_in(book: Book, resource: str, record_id: str) -> int | None:
-    """The index behind a numeric id of this account, or None."""
+    """The index of an item with a generated id of this account, or None."""
     start = f"{book.account_id}{NUMBERS[resource]}"
     tail = record_id.removeprefix(start)
     known = record_id.startswith(start) and len(tail) == 5 and tail.isdigit()
@@ -90,7 +90,7 @@ def index_in(book: Book, resource: str, record_id: str) -> int | None:
 
 
 def broadcasts(book: Book, now: int) -> list[Json]:
-    """Oldest first, the deleted ones included."""
+    """The broadcasts, oldest first, including deleted ones."""
     return [_broadcast(book, i, created, now) for i, created in enumerate(book.moments("broadcasts", now))]
 
 
@@ -127,7 +127,7 @@ def _broadcast_status(fate: float, created: int, send_at: int, now: int) -> str:
 
 
 def campaigns(book: Book, now: int) -> list[Json]:
-    """Oldest first, without the two subscriber counts."""
+    """The campaigns, oldest first, without the two subscriber counts."""
     return [_campaign(book, i, created, now) for i, created in enumerate(book.moments("campaigns", now))]
 
 
@@ -165,7 +165,7 @@ def _running(dice: Dice, created: int, now: int, draft: int, pauses: float) -> s
 
 
 def workflows(book: Book, now: int) -> list[Json]:
-    """Oldest first."""
+    """The workflows, oldest first."""
     return [_workflow(book, i, created, now) for i, created in enumerate(book.moments("workflows", now))]
 
 
@@ -177,7 +177,7 @@ def _workflow(book: Book, index: int, created: int, now: int) -> Json:
 
 
 def triggers(book: Book, workflow_id: str) -> list[Json]:
-    """What starts a workflow: one to three triggers, none for a workflow that was not made here."""
+    """The one to three triggers of a workflow; none for a workflow that was not generated."""
     workflow = index_in(book, "workflows", workflow_id)
     if workflow is None:
         return []
@@ -199,7 +199,7 @@ def _trigger(book: Book, workflow_id: str, index: int, dice: Dice) -> Json:
 
 
 def goals(book: Book, now: int) -> list[Json]:
-    """Oldest first."""
+    """The goals, oldest first."""
     return [_goal(book, i, created, now) for i, created in enumerate(book.moments("conversions", now))]
 
 
@@ -217,7 +217,7 @@ def _goal(book: Book, index: int, created: int, now: int) -> Json:
 
 
 def webhooks(book: Book, now: int) -> list[Json]:
-    """Oldest first."""
+    """The webhooks, oldest first."""
     return [_webhook(book, i, created) for i, created in enumerate(book.moments("webhooks", now))]
 
 
@@ -233,7 +233,7 @@ def _webhook(book: Book, index: int, created: int) -> Json:
 
 
 def forms(book: Book, now: int) -> list[Json]:
-    """Oldest first."""
+    """The forms, oldest first."""
     return [_form(book, i, created) for i, created in enumerate(book.moments("forms", now))]
 
 
@@ -253,7 +253,7 @@ def _form(book: Book, index: int, created: int) -> Json:
 
 
 def event_actions(book: Book, now: int) -> list[str]:
-    """The names of custom events, oldest first; the first ones are known to every account."""
+    """The names of custom events, oldest first; all accounts share the first ones."""
     moments = book.moments("events", now)
     dice = book.dice("events", 0)
     own = [pattern.format(topic) for pattern in OWN_EVENTS for topic in TOPICS]

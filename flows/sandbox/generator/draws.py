@@ -1,4 +1,4 @@
-"""Deterministic draws: every value is a hash of a key and a number, so any row can be made alone."""
+"""Deterministic random draws: each value is a hash of a key and an index, so any row can be generated on its own."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -19,7 +19,7 @@ UNIT = 2.0**-53
 
 
 def key_of(*parts: str | int) -> int:
-    """A 64-bit key for these parts; equal parts give equal keys in every process."""
+    """A 64-bit key for these parts, the same in every process."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
@@ -58,13 +58,13 @@ def choose(key: int, indices: Indices, pool: Sequence[T]) -> list[T]:
 
 
 def sparse(key: int, indices: Indices, values: Sequence[T], share: float) -> list[T | None]:
-    """The values, of which only about `share` (0 to 1) are kept; the others are None."""
+    """The values, each kept with probability `share` and otherwise None."""
     kept = (uniform(key, indices) < share).tolist()
     return [value if keep else None for value, keep in zip(values, kept, strict=True)]
 
 
 class Dice:
-    """A stream of draws for one record of a short list."""
+    """A deterministic stream of draws, such as for one record of a short list."""
 
     def __init__(self, *parts: str | int) -> None:
         self._key = key_of(*parts)
@@ -76,7 +76,7 @@ class Dice:
         return (key_of(self._key, self._thrown) >> 11) * UNIT
 
     def between(self, low: int, high: int) -> int:
-        """A whole number, both ends included."""
+        """A whole number between `low` and `high`, inclusive."""
         return low + int(self.number() * (high - low + 1))
 
     def pick(self, pool: Sequence[T]) -> T:

@@ -1,4 +1,4 @@
-"""Who is in a campaign: active, unsubscribed or removed, at any time."""
+"""The members of a campaign (active, unsubscribed or removed) at any time."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ UNSUBSCRIBING, REMOVED = 0.15, 0.1
 
 
 def members(book: Book, subscribers: Subscribers, campaign_id: str, now: int) -> dict[str, Indices]:
-    """The people of a campaign by their status in it; nobody for a campaign that was not made here."""
+    """The members of a campaign by their status in it; none for a campaign that was not generated."""
     campaign = index_in(book, "campaigns", campaign_id)
     moments = book.moments("campaigns", now)
     if campaign is None or campaign >= len(moments):
@@ -25,7 +25,7 @@ def members(book: Book, subscribers: Subscribers, campaign_id: str, now: int) ->
 
 
 def _joined(key: int, campaign: int, began: int, subscribers: Subscribers, now: int) -> Indices:
-    """Every so many people are asked, so that a campaign of a huge account stays a few thousand."""
+    """Those who joined, out of a sample, so that campaigns of huge accounts have a few thousand members at most."""
     created = subscribers.lives().created
     stride = max(2, subscribers.people.population.size // MOST)
     asked = np.arange(campaign % stride, len(created), stride, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Subscriber records, made from indices alone, a page at a time."""
+"""Subscriber records, generated from indices alone, one page at a time."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ Column = list[Any]
 
 
 class People:
-    """Makes an account's subscribers; `made` counts the records, so that laziness can be checked."""
+    """Generates an account's subscribers; `made` counts the generated records, so that tests can check laziness."""
 
     def __init__(self, account_id: str, population: Population, tags: Tags, fields: CustomFields) -> None:
         self.account_id = account_id

@@ -1,4 +1,4 @@
-"""Where invented people live: common given and family names of many languages, and their cities."""
+"""Names and places of generated people: common given and family names in many languages, and cities."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ Name = tuple[str, str]
 
 
 class Place(NamedTuple):
-    """A city, with the start of its postal code and how many digits follow at random."""
+    """A city, with the start of its postal codes and the number of random digits that follow."""
 
     city: str
     state: str | None
@@ -15,7 +15,7 @@ class Place(NamedTuple):
 
 
 class Region(NamedTuple):
-    """Names (as written, as in an e-mail address), cities and habits of one region."""
+    """The names, cities and formats of a region. Names are pairs: as written, and as in an email address."""
 
     weight: int
     country: str

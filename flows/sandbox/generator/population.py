@@ -1,4 +1,4 @@
-"""The lives of an account's subscribers as vectors: who arrived, who left, who was deleted, and when."""
+"""The life cycles of an account's subscribers as vectors: when they arrived, left and were deleted."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ SPREAD = 48_271_000_013
 
 @dataclass(frozen=True)
 class Lives:
-    """One row per person who ever arrived; moments are epoch seconds, NEVER where nothing happens."""
+    """One row per person who ever arrived; times are in epoch seconds, NEVER if the event never happens."""
 
     created: Indices
     left: Indices
@@ -33,7 +33,7 @@ class Lives:
     deleted: Indices
 
     def gone(self, now: int) -> NDArray[np.bool_]:
-        """Who has left by then, and not come back."""
+        """Who has left by then and not come back."""
         away: NDArray[np.bool_] = (self.left <= now) & (self.back > now)
         return away
 
@@ -43,7 +43,7 @@ class Lives:
 
 
 class Population:
-    """Everybody an account ever had; `size` people are there, none deleted, at the default day."""
+    """Everybody that an account ever had; on the default day, `size` of them are not deleted."""
 
     def __init__(self, seed: int, account_id: str, size: int) -> None:
         self.key = key_of(seed, account_id, "people")
@@ -54,7 +54,7 @@ class Population:
         self._prefix = _base36(int(account_id) * SPREAD % 36**PREFIX, PREFIX)
 
     def lives(self, indices: Indices) -> Lives:
-        """The lives of these people."""
+        """The life cycles of these people."""
         created = self.timeline.moments(indices)
         leaves = uniform(key_of(self.key, "leaves"), indices) < LEAVING
         lag = uniform(key_of(self.key, "lag"), indices) ** 2 * LEAVES_WITHIN
@@ -63,7 +63,7 @@ class Population:
         return Lives(created, left, bounced, self._back(indices, left, bounced), self._deleted(indices, created))
 
     def _back(self, indices: Indices, left: Indices, bounced: NDArray[np.bool_]) -> Indices:
-        """When those who left of their own will subscribe again; most never do."""
+        """When people who unsubscribed subscribe again; most never do."""
         luck = uniform(key_of(self.key, "back"), indices)
         returning = (luck < RETURNING) & ~bounced & (left < NEVER)
         after = DAY + (luck / RETURNING * BACK_WITHIN).astype(np.int64)
@@ -79,7 +79,7 @@ class Population:
         return np.where(by_now, early, np.where(doomed, late, NEVER))
 
     def ids(self, indices: Indices) -> list[str]:
-        """Twenty lower-case alphanumerics each; no two accounts share a prefix."""
+        """Ids of twenty lower-case alphanumeric characters; each account has its own prefix."""
         drawn = draw(self._id_key, indices)
         tail = np.empty((len(indices), TAIL), dtype=np.uint8)
         for place in range(TAIL - 1, -1, -1):
@@ -89,7 +89,7 @@ class Population:
         return [self._prefix + text[at : at + TAIL] for at in range(0, len(text), TAIL)]
 
     def index(self, subscriber_id: str) -> int | None:
-        """The index behind an id, or None for an id that is no one's here."""
+        """The index of the person with this id, or None if it is not an id of this account."""
         tail = subscriber_id[PREFIX:]
         if not subscriber_id.startswith(self._prefix) or len(tail) != TAIL or not set(tail) <= set(ALPHABET):
             return None

@@ -1,4 +1,4 @@
-"""The lists of an account as tests see them: what the world makes, with changes laid over it."""
+"""The lists of an account, with an interface for tests to change them: generated records plus changes."""
 
 from collections.abc import Callable, Hashable, Iterable
 from threading import RLock
@@ -8,9 +8,9 @@ Record = Any
 
 
 class Records(Protocol):
-    """One list of an account. Records are dicts, or text in the lists of strings.
+    """A list of an account. Records are dicts, or strings in the lists of names.
 
-    What `all` and `get` answer is not to be changed in place; use `update`.
+    Do not change results of `all` and `get` in place; use `update`.
     """
 
     def __len__(self) -> int: ...
@@ -23,14 +23,14 @@ class Records(Protocol):
 
 
 def id_of(record: Record) -> Any:
-    """A dict's `id`, a text itself, None for anything else."""
+    """The `id` of a dict; a string itself; None for anything else."""
     if isinstance(record, dict):
         return record.get("id")
     return record if isinstance(record, str) else None
 
 
 class ShortList:
-    """A list that is made whole, and again when `stamp` (what it was made from) differs."""
+    """A list that is generated as a whole, and regenerated when the value of `stamp` changes."""
 
     def __init__(self, make: Callable[[], list[Record]], stamp: Callable[[], Hashable], lock: RLock) -> None:
         self._make = make
@@ -62,7 +62,7 @@ class ShortList:
         raise KeyError(record_id)
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Take these records away; unknown ids are ignored."""
+        """Delete these records; unknown ids are ignored."""
         with self._lock:
             gone = set(ids)
             self._removed |= gone
@@ -70,7 +70,7 @@ class ShortList:
             self._made = None
 
     def update(self, record_id: str, **changes: Any) -> None:
-        """Set fields of one record, at every time of the world; raises KeyError."""
+        """Set fields of a record, whatever moment the world moves to; raises KeyError."""
         with self._lock:
             self.get(record_id)
             self._changed.setdefault(record_id, {}).update(changes)
@@ -78,13 +78,13 @@ class ShortList:
             self._made = None
 
     def add(self, record: Record) -> None:
-        """Put a record at the end, as it is."""
+        """Append a record unchanged."""
         with self._lock:
             self._added.append(record)
             self._made = None
 
     def clear(self) -> None:
-        """Empty the list, at every time of the world."""
+        """Empty the list, whatever moment the world moves to."""
         with self._lock:
             self._cleared = True
             self._added, self._made = [], None

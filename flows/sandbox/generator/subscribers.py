@@ -1,4 +1,4 @@
-"""An account's subscribers as a list that is never built: only the rows asked for are made."""
+"""An account's subscribers as a lazy list: only the requested rows are generated."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -24,10 +24,10 @@ STATUS_GROUPS = {
 
 
 class Filter(NamedTuple):
-    """What a subscriber must be.
+    """A filter for subscribers.
 
-    Of one of the `statuses` and carrying one of the `tags`, where there are any; created strictly `after` and
-    `before` (epoch seconds).
+    They must have one of the `statuses` and one of the `tags`, unless these are empty, and be created strictly `after`
+    and `before` (epoch seconds).
     """
 
     statuses: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Filter(NamedTuple):
     tags: tuple[str, ...] = ()
 
     def admits(self, record: Record) -> bool:
-        """Whether a record passes; what is no record passes always."""
+        """Whether a record passes the filter; values that are not dicts always do."""
         if not isinstance(record, dict):
             return True
         fitting = not self.statuses or record.get("status") in self.statuses
@@ -54,7 +54,7 @@ EVERYONE = Filter()
 
 
 class Selection:
-    """The subscribers that pass a filter, in order; rows are made when sliced."""
+    """The subscribers that pass a filter, in order; rows are generated when sliced."""
 
     def __init__(self, indices: Indices, added: list[Record], rows: Callable[[Indices], list[Record]]) -> None:
         self.indices = indices
@@ -72,7 +72,7 @@ class Selection:
 
 
 class Subscribers:
-    """The subscribers of one account as of the world's day, oldest first, with changes laid over them."""
+    """An account's subscribers at the world's moment, oldest first: generated records plus changes."""
 
     def __init__(self, people: People, now: Callable[[], int], lock: RLock) -> None:
         self.people = people
@@ -89,24 +89,24 @@ class Subscribers:
 
     @property
     def made(self) -> int:
-        """How many records were made so far."""
+        """The number of records generated so far."""
         return self.people.made
 
     def __len__(self) -> int:
         return len(self.select(EVERYONE))
 
     def all(self) -> list[Record]:
-        """Every current record, oldest first: made anew on each call."""
+        """All current records, oldest first, generated on each call."""
         selection = self.select(EVERYONE)
         return selection.slice(0, len(selection))
 
     def ids(self) -> list[str]:
-        """Every current id, oldest first, without making the records."""
+        """All current ids, oldest first, without generating the records."""
         with self._lock:
             return self.people.population.ids(self.select(EVERYONE).indices) + [id_of(r) for r in self._added]
 
     def sample(self, count: int) -> list[str]:
-        """The ids of so many generated people at random; the same ones until somebody changes."""
+        """The ids of random generated subscribers; the same ones until the list is changed."""
         with self._lock:
             indices = self.select(EVERYONE).indices
             order = np.argsort(draw(key_of(self.people.population.key, "sample", self.version), indices))
@@ -124,7 +124,7 @@ class Subscribers:
         raise KeyError(record_id)
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Take these people away; unknown ids are ignored."""
+        """Delete these subscribers; unknown ids are ignored."""
         with self._lock:
             gone = set(ids)
             found = (self.people.population.index(one) for one in gone if isinstance(one, str))
@@ -133,7 +133,7 @@ class Subscribers:
             self.version += 1
 
     def update(self, record_id: str, **changes: Any) -> None:
-        """Set fields of one person, at every time of the world; raises KeyError."""
+        """Set fields of a subscriber, whatever moment the world moves to; raises KeyError."""
         with self._lock:
             self.get(record_id)
             index = self._index(record_id)
@@ -143,19 +143,19 @@ class Subscribers:
             self.version += 1
 
     def add(self, record: Record) -> None:
-        """Put a record at the end, as it is."""
+        """Append a record unchanged."""
         with self._lock:
             self._added.append(record)
             self.version += 1
 
     def clear(self) -> None:
-        """Empty the list; nobody generated ever comes back, those added later do count."""
+        """Empty the list for good; records added later are kept."""
         with self._lock:
             self._from, self._added = 2**40, []
             self.version += 1
 
     def select(self, wanted: Filter) -> Selection:
-        """Those who pass the filter, now."""
+        """The subscribers that currently pass the filter."""
         with self._lock:
             stamp = (self._now(), self.version)
             made_for, indices = self._selections.get(wanted, (None, None))
@@ -165,23 +165,23 @@ class Subscribers:
             return Selection(indices, [r for r in self._added if wanted.admits(r)], self._rows)
 
     def pick(self, indices: Indices) -> Selection:
-        """These people, in this order."""
+        """These subscribers, in this order."""
         return Selection(indices, [], self._rows)
 
     def strangers(self, count: int) -> list[Record]:
-        """People who will never arrive by themselves, each time others; not part of the list until added."""
+        """New people, different on each call, who are not part of the list until they are added."""
         with self._lock:
             first = STRANGERS_FROM + self._strangers
             self._strangers += count
             return self.people.records(np.arange(first, first + count, dtype=np.int64), self._now())
 
     def present(self, indices: Indices) -> Mask:
-        """Which of these people are there now; the indices must have arrived."""
+        """Which of these subscribers are present now; the indices must be of people who have arrived."""
         with self._lock:
             return self._present()[indices]
 
     def lives(self) -> Lives:
-        """The lives of everybody who arrived so far, the removed included."""
+        """The life cycles of everybody who has arrived so far, including deleted people."""
         now = self._now()
         if self._lives is None or self._lives[0] != now:
             population = self.people.population

@@ -1,4 +1,4 @@
-"""When things appear: ever denser moments over three years, ending at the day the default world shows."""
+"""Creation times: increasingly dense over three years, up to the default day."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ START = END - SPAN
 
 
 def day_of(text: str) -> datetime:
-    """A day as `2026-03-01`, with a time if wanted, or as whole days since the world began. Raises ValueError."""
+    """Parse an ISO date, with an optional time, or a number of days since the world's start. Raises ValueError."""
     if text.isascii() and text.isdigit():
         return datetime.fromtimestamp(START, UTC) + timedelta(days=int(text))
     day = datetime.fromisoformat(text)
@@ -28,16 +28,16 @@ def iso(moment: int) -> str:
 
 
 def iso_all(moments: Indices) -> list[str]:
-    """`iso` of many moments."""
+    """`iso` for many times."""
     stamps = np.datetime_as_string(moments.astype("datetime64[s]"), unit="s", timezone="UTC")
     return list(stamps.tolist())
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The moments at which item 0, 1, 2, ... appear; `total` of them before `END`.
+    """The times at which items 0, 1, 2, ... appear, `total` of them before `END`.
 
-    A `power` above 1 makes later times denser. Moments never decrease with the index.
+    A `power` above 1 makes later times denser. Times never decrease with the index.
     """
 
     key: int
@@ -50,7 +50,7 @@ class Timeline:
         return START + np.floor(SPAN * place ** (1 / self.power)).astype(np.int64)
 
     def reach(self, now: int) -> int:
-        """How many items appeared before `now` (epoch seconds)."""
+        """The number of items that appeared before `now` (epoch seconds)."""
         if now <= START or not self.total:
             return 0
         guess = int(self.total * ((now - START) / SPAN) ** self.power)

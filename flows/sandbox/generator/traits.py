@@ -1,4 +1,4 @@
-"""Tags and custom fields of an account's subscribers, both changing with time."""
+"""Tags and custom fields of an account's subscribers, which change over time."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ SLICE_UNIT = 2.0**-21
 
 
 class Tags:
-    """The tags of an account, biggest first, and who carries them when."""
+    """The tags of an account, most common first, and who has them at what time."""
 
     def __init__(self, seed: int, account_id: str, count: int) -> None:
         self.names = _tag_names(Dice(seed, account_id, "tags"), count)
@@ -43,7 +43,7 @@ class Tags:
         return lists
 
     def carry(self, name: str, indices: Indices, created: Indices, now: int) -> Mask:
-        """Which of these people carry this tag."""
+        """Which of these people have this tag."""
         if name not in self.names:
             return np.zeros(len(indices), dtype=np.bool_)
         return self._held(self.names.index(name), indices, created, now)
@@ -59,7 +59,7 @@ class Tags:
 
 
 class CustomField(NamedTuple):
-    """One custom field of an account: `share` of its people have it."""
+    """A custom field of an account; `share` of its people have it."""
 
     name: str
     share: float
@@ -87,7 +87,7 @@ class CustomFields:
         return [field.name for field in self.fields if field.since < now]
 
     def values(self, indices: Indices, created: Indices, now: int) -> list[dict[str, Any]]:
-        """Each person's custom fields; values are shared between people, so do not change them in place."""
+        """Each person's custom fields. Values are shared between people; do not change them in place."""
         records: list[dict[str, Any]] = [{} for _ in range(len(indices))]
         edition = self._edition(indices, created, now)
         for field in self.fields:

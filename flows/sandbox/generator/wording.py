@@ -1,4 +1,4 @@
-"""The words of a marketing account: tags, events, subjects, names of campaigns and the like."""
+"""Text for generated accounts: tags, events, subjects, campaign names and so on."""
 
 from typing import Any
 
