@@ -1,1 +1,1 @@
-"""From the bytes of a reply to typed records and Arrow tables."""
+"""Decoding of replies into typed records and Arrow tables."""

@@ -1,4 +1,4 @@
-"""Typed records as the columns of an Arrow table, each value in its column or, where it does not fit, beside it."""
+"""Conversion of typed records to Arrow tables. Values that do not fit their column go into a column beside it."""
 
 import functools
 import hashlib
@@ -15,30 +15,31 @@ from flows.source.records import Int, Json
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, field_types, link_column
 
 with suppress(ImportError):
-    import pandas  # noqa: F401 - pyarrow imports it with its first array: too late if several threads make theirs
+    import pandas  # noqa: F401 - pyarrow imports it with its first array, which is not safe once threads are running
 
 Columns = dict[str, Any]
-"""Values of a column, one per row, or an Arrow array of them."""
+"""Column values by name: a list with one value per row, or an Arrow array."""
 NULL = b"null"
 EXACT_IN_FLOAT = 2**53
-"""Whole numbers up to here are the same number when written with a decimal point."""
+"""Integers up to this value can be represented exactly as floats."""
 
 
 fields_of = functools.lru_cache(maxsize=64)(msgspec.structs.fields)
-"""Of a record type; asking msgspec takes a millisecond. Bounded: a decoder that widens leaves types behind."""
+"""The fields of a record type. Cached, since msgspec takes a millisecond; bounded, since decoders create types."""
 
 
 def to_table(
     endpoint: Endpoint, rows: Sequence[msgspec.Struct], keys: list[str], account_id: str | None, names: ColumnNames
 ) -> pa.Table:
-    """The declared columns, then those of values that do not fit, then those of unknown fields that have a value.
+    """A table of the declared columns, then `__v_json` columns, then columns of unknown fields that have values.
 
     Args:
-        endpoint: whose record the rows are, or a widened one.
-        rows: of one type; a null of theirs becomes an absent field, so that it does not count in the fingerprint.
-        keys: of the rows, in their order.
-        account_id: whose rows they are.
-        names: names the columns of unknown fields.
+        endpoint: the endpoint of the rows.
+        rows: records of one type, the endpoint's or a widened one. Nulls in fields that are kept as JSON are unset, so
+            that they do not count in the row hash.
+        keys: keys of the rows, in the same order.
+        account_id: the account of the rows.
+        names: chooses the column names of unknown fields.
     """
     fields = _by_field(endpoint, rows)
     columns: Columns = {ACCOUNT_ID: [account_id] * len(rows)} if account_id is not None else {}
@@ -52,7 +53,7 @@ def to_table(
 
 
 def as_kind(raw: msgspec.Raw | bytes, kind: Any) -> Any:
-    """`raw` as a `kind`, or None."""
+    """`raw` decoded as a `kind`, or None if it is not one."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError:
@@ -60,7 +61,7 @@ def as_kind(raw: msgspec.Raw | bytes, kind: Any) -> Any:
 
 
 def misfits(raw: msgspec.Raw | bytes, kind: Any) -> bool:
-    """Whether `raw` is no `kind`."""
+    """Whether `raw` cannot be decoded as a `kind`."""
     try:
         msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError:
@@ -69,7 +70,7 @@ def misfits(raw: msgspec.Raw | bytes, kind: Any) -> bool:
 
 
 def key_text(value: Any) -> str | None:
-    """A key as text: ids are strings, but a bare number names its record just as well."""
+    """A key as text. Keys are strings; numbers are accepted too. None for anything else."""
     if not isinstance(value, msgspec.Raw | bytes):
         return value if isinstance(value, str) else None
     scalar = as_kind(value, str | int)
@@ -77,11 +78,11 @@ def key_text(value: Any) -> str | None:
 
 
 class JsonValues(list[bytes | None]):
-    """A field's values as the API wrote them; None where there is none, or a null."""
+    """A field's values as JSON bytes from the API; None if absent or null."""
 
 
 def _by_field(endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> dict[str, list[Any]]:
-    """The API's field names to values, one per row."""
+    """Values by the API's field names, one per row."""
     if not rows:
         return {name: [] for name in field_types(endpoint.record)}
     fields = fields_of(type(rows[0]))
@@ -93,7 +94,7 @@ def _by_field(endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> dict[str, l
 
 
 def _json_values(rows: Sequence[msgspec.Struct], name: str, values: list[Any]) -> JsonValues:
-    """The values of a field that is kept as JSON. A null is taken out of its row."""
+    """The values of a field that is kept as JSON. Nulls are unset in their rows."""
     if msgspec.UNSET in values:
         texts = JsonValues(None if value is msgspec.UNSET else bytes(value) for value in values)
     else:
@@ -106,18 +107,18 @@ def _json_values(rows: Sequence[msgspec.Struct], name: str, values: list[Any]) -
 
 
 def _column(endpoint: Endpoint, name: str, kind: Any, values: list[Any], account_id: str | None) -> Columns:
-    """The column of a declared field, and beside it one of the values that do not fit, if any."""
+    """The column of a declared field and, if some values do not fit, its `__v_json` column."""
     if name == LINKS:
         return _links(endpoint, values, account_id)
     if kind == Json or not isinstance(values, JsonValues):
         return {name: values}
     fitted = [_fit(value, kind) for value in values]
-    odd = JsonValues(misfit for _, misfit in fitted)
-    return {name: [value for value, _ in fitted]} | ({name + MISFIT_SUFFIX: odd} if any(odd) else {})
+    unfit = JsonValues(misfit for _, misfit in fitted)
+    return {name: [value for value, _ in fitted]} | ({name + MISFIT_SUFFIX: unfit} if any(unfit) else {})
 
 
 def _fit(value: bytes | None, kind: Any) -> tuple[Any, bytes | None]:
-    """A loosely decoded value as (value, None) where it fits its column, else as (None, its JSON)."""
+    """A value kept as JSON, as (value, None) if it fits its column, otherwise as (None, its JSON)."""
     if value is None:
         return None, None
     if not misfits(value, kind):
@@ -129,7 +130,7 @@ def _fit(value: bytes | None, kind: Any) -> tuple[Any, bytes | None]:
 
 
 def _links(endpoint: Endpoint, values: list[bytes | None], account_id: str | None) -> Columns:
-    """What the endpoint names gets a column, the account is known, anything else is a misfit."""
+    """A column for each link that the endpoint declares, and a `__v_json` column for unexpected links."""
     split = {text: _split_links(text, endpoint.linked, account_id) for text in set(values)}
     columns: Columns = {
         link_column(name): JsonValues(split[text][0].get(name) for text in values) for name in endpoint.linked
@@ -155,27 +156,27 @@ def _split_links(
 
 def _arrow(endpoint: Endpoint, columns: Columns, unknown: Columns, names: ColumnNames) -> pa.Table:
     declared = arrow_schema(endpoint)
-    odd = [pa.field(name, pa.string()) for name in columns if name not in declared.names]
+    unfit = [pa.field(name, pa.string()) for name in columns if name not in declared.names]
     extras = [pa.field(names.column(name), pa.string(), metadata={FIELD_NAME: name.encode()}) for name in unknown]
-    schema = pa.schema([*declared, *odd, *extras])
-    values = [*(columns[field.name] for field in [*declared, *odd]), *unknown.values()]
+    schema = pa.schema([*declared, *unfit, *extras])
+    values = [*(columns[field.name] for field in [*declared, *unfit]), *unknown.values()]
     arrays = [_array(column, field.type) for column, field in zip(values, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(values: list[Any], kind: Any) -> Any:
-    """JSON is checked to be Unicode on its way to a text column."""
+    """An Arrow array of the values. The cast of JSON from bytes to text checks that it is valid UTF-8."""
     return pa.array(values, pa.binary()).cast(kind) if isinstance(values, JsonValues) else pa.array(values, kind)
 
 
 def _fingerprints(rows: Sequence[msgspec.Struct], owner: str) -> list[str]:
-    """A hash of each row's owner and non-null values: a new column that is null in a row does not change its own."""
+    """A hash of each row's owner and non-null values, which a new column that is null in a row does not change."""
     salt, blake2b = owner.encode(), hashlib.blake2b
     return [blake2b(line, key=salt, digest_size=16).hexdigest() for line in _lines(rows)]
 
 
 def _lines(rows: Sequence[msgspec.Struct]) -> list[bytes]:
-    """Each row as JSON. A line break that the API wrote between two tokens stands in values kept as JSON."""
+    """Each row as JSON. Values kept as JSON may contain line breaks; rows are then encoded one at a time."""
     encoder = msgspec.json.Encoder()
     lines = encoder.encode_lines(rows).split(b"\n")[:-1]
     return lines if len(lines) == len(rows) else [encoder.encode(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Column names for fields that the API reference does not know."""
+"""Column names for fields that are not in the API reference."""
 
 import hashlib
 import threading
@@ -11,11 +11,11 @@ RESERVED_PREFIX = "_dlt"
 
 
 class ColumnNames:
-    """One column per unknown field of a table, whatever else arrives: never two fields in one column.
+    """Assigns a unique column name to each unknown field of a table.
 
     Args:
-        declared: columns that are taken.
-        known: API field name to column, as loads before this one chose them.
+        declared: columns that already exist.
+        known: column names by API field name, as chosen by earlier loads.
     """
 
     def __init__(self, declared: Iterable[str], known: Mapping[str, str] | None = None) -> None:
@@ -24,7 +24,7 @@ class ColumnNames:
         self._lock = threading.Lock()
 
     def column(self, field: str) -> str:
-        """The column of the field `field`: its snake case, with a hash of its name where that is taken."""
+        """The column name of a field: its name in snake case, with a hash of its name appended if that is taken."""
         with self._lock:
             if field not in self._columns:
                 self._columns[field] = self._free_name(field)

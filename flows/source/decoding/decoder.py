@@ -1,8 +1,8 @@
-"""From the bytes of a reply to an Arrow table in the shape of the record, losing nothing on the way.
+"""Lossless decoding of a reply into an Arrow table with the columns of its record type.
 
-The whole page is decoded at once into typed records. Where the API sends a field that the record does not
-know, or a value that does not fit, the type is widened for good and the page decoded again, so the fast path
-stays the rule. What is no record at all is quarantined.
+A page is decoded into typed records at once. If the API sends an unknown field, or a value of another type, the record
+type is widened permanently and the page is decoded again, so most pages take the fast path. Items that are not records
+are quarantined.
 """
 
 import functools
@@ -29,27 +29,27 @@ NOT_A_RECORD = "not a record"
 NO_KEY = "no key"
 NOT_UNICODE = "text that is not valid Unicode"
 NO_UNICODE = (UnicodeDecodeError, msgspec.DecodeError, pa.ArrowInvalid)
-"""Raised, by whoever makes text of it first, for a page with such text; the client has found it to be JSON."""
+"""Errors that invalid text in a page raises, depending on where it is decoded; the client has validated the JSON."""
 OTHER_FIELDS = "_other_fields"
-"""The column, a JSON object, of unknown fields that get no column of their own."""
+"""A JSON column for unknown fields without a column of their own."""
 MOST_UNKNOWN = 100
-"""Unknown fields that get a column each; more are no new fields of the API but data in their names."""
+"""Maximum number of unknown fields with a column each. More of them are data used as field names, not API fields."""
 AWKWARD = re.compile(r'[\\"\x00-\x1f]|^\s*$|^_other_fields$|^.{200,}$')
-"""Field names that no column can be named after."""
+"""Field names that cannot be made into column names."""
 TOO_DEEP = "nested too deep"
 NUL_KEY = "a key with a NUL character, which not every database can hold"
 BAD_ACCOUNT = "an account id that is not digits"
 
 
 class Meta(msgspec.Struct):
-    """The counts of a paginated reply, None where the API left them out or wrote something else."""
+    """The counts of a paginated reply; None if the API omits a count or sends something else."""
 
     total_count: int | None = None
     total_pages: int | None = None
 
 
 class Quarantined(msgspec.Struct):
-    """A record that fits no table, as it came."""
+    """A record that fits no table, as received."""
 
     reason: str
     record: str
@@ -57,14 +57,15 @@ class Quarantined(msgspec.Struct):
 
 @dataclass
 class Decoded:
-    """One page: rows that fit, records that do not, and the counts that go with them.
+    """A decoded page: its rows, its quarantined records, and counts.
 
     Attributes:
-        table: one row per distinct key, the last one where a key repeats; declared columns, then extra ones.
-        keys: of its rows.
-        received: records in the reply.
-        repeated: records whose key came again in the same page.
-        meta: the API's own counts; None where the reply had none.
+        table: one row per key, the last one if a key repeats; declared columns, then extra ones.
+        keys: keys of the rows.
+        received: number of records in the reply.
+        repeated: number of records whose key occurs again later in the page.
+        meta: the API's counts; None if the reply has none.
+        quarantine: records that fit no table.
     """
 
     table: pa.Table
@@ -76,12 +77,12 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes the pages of one endpoint; safe to share between threads.
+    """Decodes the pages of an endpoint. Thread-safe.
 
     Args:
-        endpoint: whose pages.
-        names: names the columns of unknown fields.
-        known: unknown fields that have a column already; others get one while there are few enough.
+        endpoint: the endpoint.
+        names: chooses the column names of unknown fields.
+        known: unknown fields that already have a column; others get one, up to `MOST_UNKNOWN` in all.
     """
 
     def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None, known: Iterable[str] = ()) -> None:
@@ -97,7 +98,7 @@ class Decoder:
     def decode(
         self, body: bytes, account_id: str | None, url: str = "", fields: dict[str, msgspec.Raw] | None = None
     ) -> Decoded:
-        """The page in `body`, or in its `fields` where these are known. Raises UnreadableReply: there is no list."""
+        """Decode the page in `body`, or in `fields` if already split. Raises UnreadableReply if it has no list."""
         try:
             return self._decode(body, account_id, url, [], fields)
         except RecursionError:
@@ -112,7 +113,7 @@ class Decoder:
             raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
 
     def _advice(self) -> str:
-        """What to do about a reply without the list; where even the accounts are missing, it is not the API's."""
+        """Advice for a reply without a list. If it is the list of accounts, the base URL is probably wrong."""
         return f"; {WRONG_BASE}" if self.endpoint.resource == ACCOUNTS.resource else ""
 
     def _decode(
@@ -137,7 +138,7 @@ class Decoder:
         return Decoded(table, keys, received, len(keyed) - len(last), _meta(envelope), quarantine)
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
-        """A list of strings as records of one field."""
+        """Convert a list of strings to records with one field."""
         values, key = _each(raw, str, quarantine), self.endpoint.key
         return [self.endpoint.record(**{key: value}) for value in values]
 
@@ -149,7 +150,7 @@ class Decoder:
             return _each(raw, wide, quarantine, functools.partial(self._folded, wide))
 
     def _widen(self, raw: msgspec.Raw) -> type[msgspec.Struct]:
-        """Learn the page's unknown fields and misfit values, and build the record type that takes them."""
+        """Add the page's unknown fields and misfit types to the record type, and return it."""
         with self._widening:
             for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
                 if as_kind(item, self._record) is None:
@@ -158,7 +159,7 @@ class Decoder:
             return self._record
 
     def _folded(self, wide: type[msgspec.Struct], item: msgspec.Raw) -> Any:
-        """A record with the unknown fields that get no column of their own gathered in one; None if it is none."""
+        """A record with the unknown fields that have no column moved into `_other_fields`; None if not a record."""
         fields = as_kind(item, dict[str, msgspec.Raw])
         if fields is None:
             return None
@@ -187,7 +188,7 @@ class Decoder:
         )
 
     def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
-        """Each row with its key; rows without one go to quarantine."""
+        """Rows with their keys; rows without a valid key are quarantined."""
         found = [getattr(row, self.endpoint.key) for row in rows]
         if not self._is_accounts and _are_plain(found):
             return list(zip(found, rows, strict=True))
@@ -201,7 +202,7 @@ class Decoder:
         return keyed
 
     def _key_problem(self, key: str) -> str:
-        """Account ids go into paths and SQL, so they are what the reference says, or nothing; no key has a NUL."""
+        """Why a key is invalid; empty if it is valid. Account ids must be digits, since they go into paths and SQL."""
         if not key:
             return NO_KEY
         if NUL in key:
@@ -210,17 +211,17 @@ class Decoder:
 
 
 def _are_plain(keys: Sequence[Any]) -> bool:
-    """Whether all of a page's keys are texts that need no closer look: one look instead of a thousand."""
+    """Whether all keys are non-empty strings without NUL. Checks the page at once, which is faster than each key."""
     return set(map(type, keys)) == {str} and "" not in keys and NUL not in "".join(keys)
 
 
 def is_account_id(text: str) -> bool:
-    """Whether `text` is what the reference calls an account id: ASCII digits."""
+    """Whether `text` is an account id as in the API reference: ASCII digits."""
     return text.isascii() and text.isdigit()
 
 
 def _meta(envelope: dict[str, msgspec.Raw]) -> Meta | None:
-    """The counts in `meta`; a count that is no number is None, no `meta` object at all is None."""
+    """The counts in `meta`, each None unless it is a number of at least 0; None if there is no `meta` object."""
     counts = as_kind(envelope.get("meta", NULL), dict[str, msgspec.Raw])
     if counts is None:
         return None
@@ -238,7 +239,7 @@ def _each(
     quarantine: list[Quarantined],
     otherwise: Callable[[msgspec.Raw], Any] = lambda item: None,
 ) -> list[Any]:
-    """The items of the list that are a `kind`, or become one `otherwise`; the rest goes to quarantine."""
+    """The items decoded as a `kind`, or else converted by `otherwise`; the rest are quarantined."""
     try:
         return _decode_list(raw, kind)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Replies that libraries refuse and that can be used all the same: too deep, no Unicode, a decimal Retry-After."""
+"""Handling of replies that libraries reject: JSON nested too deep, invalid Unicode, a decimal Retry-After."""
 
 import json
 import math
@@ -7,29 +7,29 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 MOST_LEVELS = 200
-"""Deeper records are taken out of a page that cannot be decoded for its depth."""
+"""Records with more levels are removed from a page that is nested too deep to be decoded."""
 ITEM_LEVEL = 3
-"""The reply, its list, an item of the list."""
+"""Level of a list item: inside the reply object and its list."""
 BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-"""Strings, so that what stands in them is skipped, and brackets."""
+"""Matches brackets, and strings, so that brackets within strings are skipped."""
 
 RETRY_AFTER = "Retry-After"
 DECIMAL = re.compile(r"\s*(\d+\.\d*|\.\d+)\s*")
 
 
 def round_retry_after(headers: MutableMapping[str, str]) -> None:
-    """Round a decimal Retry-After up: dlt's client takes whole seconds and dates, and ignores everything else."""
+    """Round a decimal Retry-After up, since dlt's client ignores everything but whole seconds and dates."""
     if DECIMAL.fullmatch(seconds := headers.get(RETRY_AFTER, "")):
         headers[RETRY_AFTER] = str(math.ceil(float(seconds)))
 
 
 def lenient_json(body: bytes) -> Any:
-    """JSON with surrogates in its texts for what is no Unicode: as escapes, or as bytes. Raises ValueError."""
+    """Parse JSON, with surrogates for escapes and bytes that are not valid Unicode. Raises ValueError."""
     return json.loads(body.decode(errors="surrogateescape"))
 
 
 def without_bad_unicode(body: bytes, selector: str) -> tuple[bytes, list[str]]:
-    """The reply without the records whose text is no Unicode, and these, as JSON each. Raises ValueError."""
+    """The reply without records that contain invalid Unicode, and those records as JSON. Raises ValueError."""
     reply = lenient_json(body)
     records = reply.get(selector)
     good: list[Any] = []
@@ -42,7 +42,7 @@ def without_bad_unicode(body: bytes, selector: str) -> tuple[bytes, list[str]]:
 
 
 def without_deep_records(body: bytes) -> tuple[bytes, list[str]]:
-    """The reply without the list items that are nested too deep, and these; found without recursion."""
+    """The reply without list items that are nested too deep, and those items. Does not use recursion."""
     spans = [(start, end) for start, end, levels in _list_items(body) if levels > MOST_LEVELS]
     deep = [body[start:end].decode(errors="replace") for start, end in spans]
     for start, end in reversed(spans):
@@ -56,7 +56,7 @@ def without_deep_records(body: bytes) -> tuple[bytes, list[str]]:
 
 
 def _list_items(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Start, end and levels of every object or list that is an item of a list in the reply's top level."""
+    """Start, end and depth of every object or list that is an item of a list at the top level of the reply."""
     open_brackets, start, levels = bytearray(), 0, 0
     for found in BRACKETS.finditer(body):
         if found[0] in (b"[", b"{"):

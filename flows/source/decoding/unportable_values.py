@@ -1,6 +1,6 @@
-"""Values that not every database can hold, moved to where every one can: the same tables in every destination.
+"""Moves values that not every database can store, so that the tables are the same in every destination.
 
-PostgreSQL has no NUL character in text, and none in `jsonb`, whose numbers have limits too. Such a value is NULL in
+PostgreSQL cannot store NUL characters in text or `jsonb`, and limits the numbers in `jsonb`. Such a value is NULL in
 its column and kept, as JSON text, in `<column>__v_json`.
 """
 
@@ -17,7 +17,7 @@ from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, json_columns
 NUL = "\0"
 NUL_IN_JSON = re.compile(rb"\\u0000")
 MOST_DIGITS = 10_000
-"""PostgreSQL's numbers have 131,072 digits before the point and 16,383 after it."""
+"""Below PostgreSQL's limits for numbers: 131,072 digits before the decimal point and 16,383 after it."""
 LARGE_EXPONENT = r"[0-9][eE][+-]?0*[1-9][0-9]{4}"
 NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -25,12 +25,12 @@ HUGE_NUMBER = re.compile(rf"{LARGE_EXPONENT}|[0-9]{{{MOST_DIGITS}}}")
 
 
 def portable(table: pa.Table, endpoint: Endpoint, reply: bytes) -> pa.Table:
-    """The page with the values that some database could not hold moved to `__v_json` columns; the keys are left.
+    """The page with values that some database cannot store moved to `__v_json` columns, except in keys.
 
     Args:
-        table: of the page, in the columns of the endpoint and extra ones.
-        endpoint: whose page.
-        reply: that it was decoded from. One look there saves one at every text.
+        table: the page, with the endpoint's columns and extra ones.
+        endpoint: the endpoint of the page.
+        reply: the reply that it was decoded from. Searched first, so that most texts need not be checked.
     """
     nul = bool(NUL_IN_JSON.search(reply))
     for field in _text_fields(table, endpoint):
@@ -41,14 +41,14 @@ def portable(table: pa.Table, endpoint: Endpoint, reply: bytes) -> pa.Table:
 
 
 def _text_fields(table: pa.Table, endpoint: Endpoint) -> list["pa.Field[Any]"]:
-    """The columns of text and JSON, but for the keys, which cannot be NULL, and what is a misfit already."""
+    """The text and JSON columns, except for keys, which cannot be NULL, and `__v_json` columns."""
     kept = {ACCOUNT_ID, ROW_HASH, *endpoint.primary_key}
     texts = [field for field in table.schema if pa.types.is_string(field.type) and field.name not in kept]
     return [f for f in texts if FIELD_NAME in (f.metadata or {}) or not f.name.endswith(MISFIT_SUFFIX)]
 
 
 def _may_be_large(column: Any) -> bool:
-    """Whether a closer look at the numbers in a JSON column is due."""
+    """Whether a JSON column may contain a number that is too large, so that its values have to be checked."""
     longest = pc.max(pc.binary_length(column)).as_py() or 0
     return longest > MOST_DIGITS or bool(pc.any(pc.match_substring_regex(column, LARGE_EXPONENT)).as_py())
 
@@ -65,7 +65,7 @@ def _moved(table: pa.Table, field: "pa.Field[Any]", is_json: bool) -> pa.Table:
 
 
 def _unfit_json(text: str | None) -> bool:
-    """Whether JSON text holds a NUL character, in a text or a key, or a number that is too large."""
+    """Whether JSON text contains a NUL character, in a string or a key, or a number that is too large."""
     return bool(text) and bool(NUL_ESCAPE.search(text or "") or HUGE_NUMBER.search(STRINGS.sub("", text or "")))
 
 
@@ -74,7 +74,7 @@ def _kept(value: str | None, is_json: bool) -> str | None:
 
 
 def _with_misfits(table: pa.Table, name: str, texts: Any) -> pa.Table:
-    """`texts` in the column `name`, beside the misfits of other kinds that are there."""
+    """The table with `texts` merged into the column `name`, which may already contain other misfits."""
     if name not in table.schema.names:
         return table.append_column(pa.field(name, pa.string()), texts)
     index = table.schema.get_field_index(name)
