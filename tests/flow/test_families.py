@@ -200,6 +200,6 @@ def test_an_id_that_is_none_is_never_put_into_a_path(
     world.account(FIRST).records["campaigns"].delete([parent_in_the_middle(world)])
     server.log.clear()
     (failure,) = sync(resources=["campaign_subscribers"], accounts=[FIRST]).failures
-    assert failure.note.count("fits no path") == 3
+    assert failure.note.count("cannot be used in a path") == 3
     assert not [one.path for one in server.log if one.path.endswith(f"{FIRST}/subscribers")]
     assert set(warehouse.rows(MEMBERS)) == before

@@ -1,1 +1,1 @@
-"""The landing zone: pages of lists on disk or in a bucket."""
+"""The landing zone: pages of lists in a local folder or a bucket."""

@@ -1,7 +1,6 @@
-"""What landed of a list: every page of it a Parquet file, and `outcome.json` once it was read whole.
+"""A list in the landing zone: a Parquet file per page, and `outcome.json` once the last page was read.
 
-A file appears under its name only when it is whole, so a killed run leaves nothing half-read, and the next run goes on
-from the pages that are there.
+Files are written atomically, so a killed run leaves no partial files, and the next run resumes from the landed pages.
 """
 
 import hashlib
@@ -22,27 +21,27 @@ from flows.source.paginator import ListOutcome
 from flows.source.schema import texts
 
 UNOWNED = "one"
-"""Folder of a list that the token has one of. Account folders are digits, so the two never meet."""
+"""Folder name of a list that belongs to no account. Folders of accounts are digits, so the names do not conflict."""
 PARENTS = "parents"
 FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
-"""Ids that go into a path of the API as they are; the reference says digits."""
+"""Ids that need no encoding in API paths; in the reference, ids are digits."""
 BATCH_ROWS = 10_000
 
 
 class LandedList:
-    """What landed of one list of one account.
+    """The landed pages of one list of one account.
 
     Args:
-        folder: of this list alone.
-        endpoint: whose list.
-        account_id: of which account; None for a list that the token has one of.
+        folder: the folder of this list.
+        endpoint: the endpoint of the list.
+        account_id: the account; None for a list that belongs to the token.
     """
 
     def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
         self.folder, self.endpoint, self.account_id = folder, endpoint, account_id
 
     def write(self, page: Page) -> None:
-        """Land a page; pages of earlier attempts at the list are void and removed."""
+        """Write a page. The first page of an attempt removes the pages of earlier attempts."""
         stem = f"a{page.mark.attempt:02}-p{page.mark.facts.page:06}"
         if page.quarantine:
             write_atomically(self.folder / f"{stem}.quarantine.json", msgspec.json.encode(page.quarantine))
@@ -51,16 +50,16 @@ class LandedList:
             self._remove_other_attempts(page.mark.attempt)
 
     def finish(self, outcome: ListOutcome) -> None:
-        """Write down the verdict: the list has been read."""
+        """Write the outcome of the list, after its last page."""
         write_atomically(self.folder / "outcome.json", msgspec.json.encode(outcome))
 
     def outcome(self) -> ListOutcome | None:
-        """The verdict, None while the list has not been read to its end."""
+        """The outcome of the list; None if its last page was not read yet."""
         path = self.folder / "outcome.json"
         return msgspec.json.decode(path.read_bytes(), type=ListOutcome) if path.exists() else None
 
     def landed(self) -> Iterator[tuple[PageMark, list[str]]]:
-        """The pages from the first up to the first gap: their marks and the keys of their rows."""
+        """The mark and the row keys of each page, from the first page up to the first gap."""
         for number, path in enumerate(self.files(), start=1):
             file = parquet(path)
             mark = page_mark(file.schema_arrow)
@@ -69,26 +68,26 @@ class LandedList:
             yield mark, texts(file.read(columns=[self.endpoint.key]), self.endpoint.key)
 
     def files(self) -> list[Folder]:
-        """The Parquet files of the newest attempt, in page order."""
+        """The Parquet files of the latest attempt, in page order."""
         paths = sorted(self.folder.glob("a*.parquet"), key=str)
         return [path for path in paths if path.name[:3] == paths[-1].name[:3]]
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows that landed, each key once, a page or a few at a time."""
+        """The landed rows in batches, each key once."""
         outcome = self.outcome()
         if outcome and outcome.overlap:
             yield from self._without_overlap()
             return
         for path in self.files():
-            yield parquet(path).read(use_threads=False)  # threads cost more than a page takes
+            yield parquet(path).read(use_threads=False)  # for one page, threads cost more than they save
 
     def quarantine(self) -> Iterator[Quarantined]:
-        """The records that fit no table."""
+        """The quarantined records."""
         for path in sorted(self.folder.glob("*.quarantine.json")):
             yield from msgspec.json.decode(path.read_bytes(), type=list[Quarantined])
 
     def is_sound(self) -> bool:
-        """Whether all that landed can be read; not so where the machine lost power, or after an upgrade."""
+        """Whether all landed files can be read. They may be damaged by a power failure or outdated by an upgrade."""
         try:
             for path in self.files():
                 page_mark(parquet(path).schema_arrow)
@@ -98,17 +97,17 @@ class LandedList:
         return True
 
     def is_unproven(self) -> bool:
-        """Whether the list was read to its end and not proven whole: there is nothing to go on from."""
+        """Whether the list was read to its end but not proven complete, so that it cannot be resumed."""
         outcome = self.outcome()
         return outcome is not None and not outcome.complete
 
     def age(self) -> float:
-        """Seconds since the first page landed; infinite where none did."""
+        """Seconds since the first page landed; infinite if none did."""
         files = self.files()
         return age(files[0]) if files else float("inf")
 
     def clear(self) -> None:
-        """Remove everything that landed of this list."""
+        """Delete all files of this list."""
         remove(self.folder)
 
     def _remove_other_attempts(self, attempt: int) -> None:
@@ -117,7 +116,7 @@ class LandedList:
                 path.unlink()
 
     def _without_overlap(self) -> Iterator[pa.Table]:
-        """Rows that came on several pages, the last one only (rare: the list repeats itself)."""
+        """The rows, keeping only the last one of keys that are on several pages. Rare: it needs all pages at once."""
         key = self.endpoint.key
         query = (
             "SELECT * EXCLUDE filename FROM read_parquet(?, union_by_name=true, filename=true) "
@@ -129,7 +128,7 @@ class LandedList:
                 yield self._table(con.description or [], batch)
 
     def _table(self, description: list[Any], rows: list[Any]) -> pa.Table:
-        """Rows from DuckDB in the columns of the pages."""
+        """Rows from DuckDB as a table with the pages' column types."""
         fields = {f.name: f for path in self.files() for f in parquet(path).schema_arrow}
         schema = pa.schema([fields[column[0]] for column in description])
         columns = [pa.array(values, type=f.type) for f, values in zip(schema, zip(*rows, strict=True), strict=True)]
@@ -137,7 +136,7 @@ class LandedList:
 
 
 class DependentList(NamedTuple):
-    """One list of a family: of this parent, in this status of the sweep if there is one."""
+    """The list of one parent, with one status if the endpoint sweeps over statuses."""
 
     parent_id: str
     status: str | None
@@ -145,20 +144,21 @@ class DependentList(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The display name."""
         return f"{self.parent_id} {self.status}" if self.status else self.parent_id
 
 
 class DependentLists(LandedList):
-    """The landed pages of all lists that each record of another list, their parent, has one of.
+    """The landed pages of lists that each belong to a record of a parent list, such as the subscribers of campaigns.
 
-    Each list has a folder, and so has the list of parents. It reads like a single list.
+    There is a folder for each list and one for the parents. Reading returns the rows of all lists together, as the
+    table needs them. Pages are written to the individual lists.
 
     Args:
-        folder: of all these lists.
-        endpoint: whose list.
-        account_id: of which account.
-        landed_parents: where the list of parents lands if it is extracted as a resource of its own.
+        folder: the folder of these lists.
+        endpoint: the endpoint of the lists.
+        account_id: the account.
+        landed_parents: the folder where the parent list lands if it is extracted as a resource.
     """
 
     def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None, landed_parents: Folder) -> None:
@@ -167,7 +167,7 @@ class DependentLists(LandedList):
         self._landed_parents = LandedList(landed_parents, self.parents.endpoint, account_id)
 
     def copy_parents(self, max_age: float) -> bool:
-        """Take the parents from their own list if all of it has landed, `max_age` seconds ago at most."""
+        """Copy the parents from their resource's list, if it landed completely at most `max_age` seconds ago."""
         landed = self._landed_parents
         outcome = landed.outcome() if landed.age() <= max_age and landed.is_sound() else None
         if outcome is None or not outcome.complete:
@@ -179,35 +179,37 @@ class DependentLists(LandedList):
         return True
 
     def parent_ids(self) -> list[str]:
-        """The ids of the parents that landed."""
+        """The ids of the landed parents."""
         return [key for table in self.parents.tables() for key in texts(table, self.parents.endpoint.key)]
 
     def members(self) -> list[DependentList]:
-        """The lists of all parents, in the order in which they are read."""
+        """The lists of all parents, in reading order."""
         statuses = self.endpoint.sweep or (None,)
         return [self._member(one, status) for one in self.parent_ids() if FIT_ID.fullmatch(one) for status in statuses]
 
     def unread(self) -> list[DependentList]:
-        """Those that have not been read to their end."""
+        """The lists that were not read to their end yet."""
         return [member for member in self.members() if member.unit.outcome() is None]
 
     def problems(self) -> list[str]:
-        """Why some list may be missing: the parents are not proven whole, or have ids that no path can be made of."""
+        """Why lists may be missing: the parents are not proven complete, or have ids that cannot be used in a path."""
         outcome, kind = self.parents.outcome(), self.endpoint.parent
         unproven = outcome is None or not outcome.complete
         notes = [f"{kind}: {outcome.note if outcome else 'not read'}"] if unproven else []
         if outcome and outcome.quarantined:
             notes.append(f"{kind}: {outcome.quarantined} without an id")
         return notes + [
-            f"{kind}: the id {one[:40]!r} fits no path" for one in self.parent_ids() if not FIT_ID.fullmatch(one)
+            f"{kind}: the id {one[:40]!r} cannot be used in a path"
+            for one in self.parent_ids()
+            if not FIT_ID.fullmatch(one)
         ]
 
     def files(self) -> list[Folder]:
-        """The Parquet files of all members."""
+        """The Parquet files of all lists."""
         return [path for member in self.members() for path in member.unit.files()]
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows that landed, each parent and key once: in the status that was asked for last."""
+        """The landed rows, each parent and key once, with the status that was requested last."""
         taken: set[str] = set()
         parent_id = None
         for member in reversed(self.members()):
@@ -219,16 +221,16 @@ class DependentLists(LandedList):
                 taken.update(keys)
 
     def quarantine(self) -> Iterator[Quarantined]:
-        """The records of all members that fit no table."""
+        """The quarantined records of all lists."""
         for member in self.members():
             yield from member.unit.quarantine()
 
     def is_sound(self) -> bool:
-        """Whether all that landed can be read."""
+        """Whether all landed files can be read."""
         return self.parents.is_sound() and super().is_sound()
 
     def age(self) -> float:
-        """Seconds since the first page of any member landed; infinite where none did."""
+        """Seconds since the first page of any list landed; infinite if none did."""
         return max(map(age, self.folder.rglob("*.parquet")), default=float("inf"))
 
     def _member(self, parent_id: str, status: str | None) -> DependentList:
@@ -240,13 +242,13 @@ class DependentLists(LandedList):
 
 
 def landed_list_in(root: Folder, endpoint: Endpoint, account_id: str | None, name: str = "") -> LandedList:
-    """The landed pages of one endpoint for one account.
+    """The landed list of one endpoint and account.
 
     Args:
-        root: holds a folder for each resource, which holds one for each account.
-        endpoint: whose list.
-        account_id: None for a list that belongs to the token.
-        name: of the folder; made of `account_id` by default.
+        root: a folder with a subfolder for each resource, which has one for each account.
+        endpoint: the endpoint of the list.
+        account_id: the account; None for a list that belongs to the token.
+        name: name of the account's folder; by default derived from `account_id`.
     """
     name = name or account_id or UNOWNED
     folder = root / endpoint.resource / name
@@ -256,7 +258,7 @@ def landed_list_in(root: Folder, endpoint: Endpoint, account_id: str | None, nam
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:
-    """A page as a file; it is too small for dictionaries and statistics to be worth their time."""
+    """A page as a Parquet file, without dictionaries and statistics, which do not pay off for a page."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="snappy", use_dictionary=False, write_statistics=False)
     return sink.getvalue()

@@ -1,7 +1,7 @@
-"""What the landing zone asks of a file system, the same for a local folder and for one in a bucket.
+"""File operations of the landing zone, with the same interface for local folders and buckets.
 
-A folder is a `UPath`: a `pathlib.Path` where it is local, and otherwise what fsspec makes of its URL, such as
-`s3://bucket/landing`. Credentials and endpoints of a bucket are configured as fsspec or its cloud has them.
+A folder is a `UPath`: a `pathlib.Path` if it is local, otherwise an fsspec path for a URL such as
+`s3://bucket/landing`. The credentials and endpoint of a bucket are configured as fsspec or its cloud documents.
 """
 
 import shutil
@@ -23,33 +23,33 @@ PRIVATE = 0o700
 
 
 def folder_at(place: str) -> Folder:
-    """The folder of a path or URL, which need not exist. A relative path starts at the project.
+    """The folder at a path or URL; it may not exist. A relative path starts at the project folder.
 
     Raises:
         SettingsError: there is no project folder.
-        ValueError, ImportError: nothing is known about such a URL, or the package that knows it is missing.
+        ValueError, ImportError: the URL's protocol is unknown, or its package is not installed.
     """
     if "://" not in place:
         return UPath(project_path(place))
-    return UPath(place, use_listings_cache=False)  # others write there too
+    return UPath(place, use_listings_cache=False)  # other processes write there too
 
 
 def is_local(folder: Folder) -> bool:
-    """Whether it is on this machine's file system."""
+    """Whether the folder is on this machine's file system."""
     return isinstance(folder, Path)
 
 
 def make_private(folder: Folder) -> None:
-    """Make the folder, for the user alone where it is local; a bucket has rules of its own. Raises OSError."""
+    """Create a local folder that only the user can access. Does nothing for a bucket. Raises OSError."""
     if isinstance(folder, Path):
         folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         folder.chmod(PRIVATE)
 
 
 def write_atomically(path: Folder, content: Any) -> None:
-    """Write a file that is there whole or not at all, whatever happens; its folder is made if need be."""
+    """Write a file atomically, creating its folder if it is missing."""
     if not isinstance(path, Path):
-        path.write_bytes(content)  # a bucket shows an object once it is whole
+        path.write_bytes(content)  # in a bucket, an object appears only when it is complete
         return
     path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -63,7 +63,7 @@ def parquet(path: Folder) -> pq.ParquetFile:
 
 
 def remove(folder: Folder) -> None:
-    """Remove it and all in it, if it is there."""
+    """Delete a folder with its contents, if it exists."""
     if isinstance(folder, Path):
         shutil.rmtree(folder, ignore_errors=True)
     elif folder.exists():
@@ -71,24 +71,24 @@ def remove(folder: Folder) -> None:
 
 
 def move(folder: Folder, place: Folder) -> None:
-    """Move it and all in it to a place where nothing is."""
+    """Move a folder with its contents to a path that does not exist yet."""
     if isinstance(folder, Path):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         folder.rename(Path(place))
     else:
-        for path in folder.fs.find(folder.path):  # a bucket has no folders, which `mv` of all at once stumbles over
+        for path in folder.fs.find(folder.path):  # buckets have no folders, so a recursive `mv` fails
             folder.fs.mv(path, UPath(place).path + path.removeprefix(folder.path))
 
 
 def age(path: Folder) -> float:
-    """Seconds since it was written."""
+    """Seconds since the file was written."""
     changed = path.stat().st_mtime if isinstance(path, Path) else path.fs.modified(path.path).timestamp()
     return float(time.time() - changed)
 
 
 @contextmanager
 def local_copies(paths: Iterable[Folder]) -> Iterator[list[str]]:
-    """The paths of local files with the same names and contents, for libraries that read nothing else."""
+    """Paths of local files with the same names and contents, for libraries that only read local files."""
     with tempfile.TemporaryDirectory(prefix="drip-") as folder:
         yield [str(path if isinstance(path, Path) else _copy(path, Path(folder))) for path in paths]
 

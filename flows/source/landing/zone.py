@@ -1,7 +1,7 @@
-"""The landing zone: a folder, local or in a bucket, where every page of every list lands as a Parquet file.
+"""The landing zone: a local folder or a bucket, where every page of every list is saved as a Parquet file.
 
-`<landing>/<what it is for>/<resource>/<account>/a01-p000001.parquet`. It is personal data: private to the user, and
-removed when its load is reconciled.
+Paths are `<landing>/<part>/<resource>/<account>/a01-p000001.parquet`. The pages are personal data: local folders are
+private to the user, and pages are deleted after they are loaded and reconciled.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from flows.source.landing.landed_list import LandedList, landed_list_in
 from flows.source.landing.storage import Folder, folder_at, is_local, make_private, move, remove, write_atomically
 
 PART = re.compile(r"[0-9a-f]{20}")
-"""The name of a part. Whatever else is in the folder of the landing zone is somebody else's."""
+"""Matches the name of a part. Other files in the landing zone's folder do not belong to this project."""
 PROBE = "probe"
 WORK = "drip-flows"
 DLT_TEMPLATE = "%"
-"""dlt takes the path of each file for a template with one placeholder."""
+"""dlt formats file paths with `%`, so they must not contain one."""
 KEPT = "kept"
-"""Folder of what was loaded and is kept all the same; no resource has that name."""
+"""Folder of loaded lists that are kept; no resource has this name."""
 
 
 class Landing:
@@ -37,15 +37,15 @@ class Landing:
 
     @property
     def work(self) -> Folder:
-        """The local folder for what dlt makes of what landed: the same one, if dlt can work in it."""
+        """The local folder for dlt's files: the part itself, if it is local and dlt can use its path."""
         usable = is_local(self.folder) and DLT_TEMPLATE not in str(self.folder)
         return self.folder if usable else folder_at(get_dlt_pipelines_dir()) / WORK / self.part
 
     def prepare(self) -> None:
-        """Make the folders, private to the user, or try whether the bucket can be written to.
+        """Create the local folders, private to the user, and check that a bucket is writable.
 
         Raises:
-            Exception: it cannot be; each kind of bucket has errors of its own.
+            Exception: they are not writable; the type depends on the kind of bucket.
         """
         if not is_local(self.root):
             write_atomically(self.folder / PROBE, b"")
@@ -55,18 +55,19 @@ class Landing:
             make_private(folder)
 
     def remove(self) -> None:
-        """Remove everything that landed for this purpose."""
+        """Delete everything in this part."""
         remove(self.folder)
         remove(self.work)
 
     def keep(self, unit: LandedList, run: str) -> None:
-        """Put a list that has been loaded aside, as what a run read, instead of removing it."""
+        """Move a loaded list into the folder of kept lists, by run, instead of deleting it."""
         move(unit.folder, self.folder / KEPT / run / unit.folder.parent.name / unit.folder.name)
 
     def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> LandedList:
-        """The folder of one list of one account, or of its part since a moment, which never meets the whole.
+        """The landed list of one endpoint and account.
 
-        `account_id` has been checked to be digits, `since` is ISO 8601 in UTC.
+        A list of records since a time (`since`, ISO 8601 in UTC) has a separate folder from the complete list.
+        `account_id` must have been checked to be digits.
         """
         if not since:
             return landed_list_in(self.folder, endpoint, account_id)
@@ -75,5 +76,5 @@ class Landing:
 
 
 def part_for(*purpose: str) -> str:
-    """The name of the part for one token, base URL, destination and dataset: a hash, which tells nothing of them."""
+    """The name of the part for a token, base URL, destination and dataset: a hash that does not reveal them."""
     return hashlib.blake2b("\0".join(purpose).encode(), digest_size=10).hexdigest()
