@@ -322,7 +322,7 @@ def reached(client: SyncPrefectClient, run: UUID, kind: StateType) -> State:
 
 
 def assert_found_gone(client: SyncPrefectClient, run: UUID) -> None:
-    assert "Nothing was heard" in str(reached(client, run, StateType.CRASHED).message)
+    assert "No heartbeat" in str(reached(client, run, StateType.CRASHED).message)
 
 
 def worker_at_work(server: Server, folder: Path) -> subprocess.Popen[str]:
