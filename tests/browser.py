@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its own DevTools protocol."""
+"""A headless Chromium, controlled through its DevTools protocol."""
 
 import json
 import shutil
@@ -22,19 +22,19 @@ POLL = 0.25
 
 
 def chromium() -> str | None:
-    """Where it is; None where there is none."""
+    """The path of the browser; None if it is not installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Page:
-    """A tab, and what can be asked of it."""
+    """A browser tab."""
 
     def __init__(self, socket: WebSocket) -> None:
         self.socket = socket
         self.sent = 0
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command of the protocol, and its result."""
+        """Send a protocol command and return its result."""
         self.sent += 1
         self.socket.send(json.dumps({"id": self.sent, "method": method, "params": parameters}))
         while (answer := json.loads(self.socket.recv())).get("id") != self.sent:
@@ -44,13 +44,13 @@ class Page:
         return result
 
     def run(self, script: str) -> Any:
-        """The value of an expression of JavaScript, awaited."""
+        """The value of a JavaScript expression, awaited."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def until(self, script: str, patience: float = 120) -> Any:
-        """The value of an expression, once it is true. It is asked in the page, where nothing has to be waited for."""
+        """The value of an expression once it is truthy. It is polled in the page, without round trips."""
         waiting = f"""new Promise((found, never) => {{
             const ends = Date.now() + {patience * 1000};
             const look = () => {{
@@ -65,17 +65,17 @@ class Page:
         return self.run(waiting)
 
     def size(self, width: int, height: int) -> None:
-        """Make the window this large, in pixels."""
+        """Set the size of the window, in pixels."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def picture(self, path: Path) -> None:
-        """Save what is seen, as PNG."""
+        """Save a screenshot as PNG."""
         path.write_bytes(b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 @contextmanager
 def page(url: str, folder: Path, width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """A tab that shows `url`, in a browser of its own whose profile is in `folder`."""
+    """A tab that shows `url`, in a separate browser with its profile in `folder`."""
     program = chromium()
     assert program
     words = [program, *QUIET, f"--user-data-dir={folder}", f"--window-size={width},{height}", "about:blank"]
@@ -91,7 +91,7 @@ def page(url: str, folder: Path, width: int = 1400, height: int = 1000) -> Itera
 
 
 def _tab(browser: "subprocess.Popen[str]") -> str:
-    """The address of the first tab's socket, once the browser has said where it listens."""
+    """The WebSocket address of the first tab, once the browser has printed where it listens."""
     assert browser.stderr
     said = next(line for line in browser.stderr if line.startswith("DevTools listening on "))
     port = said.split(":")[2].split("/")[0]

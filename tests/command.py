@@ -1,4 +1,4 @@
-"""The command line in this process: what it printed and its exit code, without a start of Python for each command."""
+"""Runs the command line in this process, to test output and exit codes without starting Python for each command."""
 
 import io
 import signal
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from flows.cli.app import app
 
 NO_PREFECT: dict[str, str | None] = {"PREFECT_API_URL": ""}
-"""Syncs run without Prefect, as they do for whoever has no Prefect API."""
+"""Syncs run without Prefect, as they do if no Prefect API is configured."""
 
 
 def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **settings: str | None) -> Result:
@@ -22,9 +22,9 @@ def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **setti
 
     Args:
         words: the command's arguments.
-        folder: the working directory; the present one by default.
-        typed: what is typed at its prompts.
-        settings: environment variables; None takes one away.
+        folder: the working directory; the current one by default.
+        typed: the input for its prompts.
+        settings: environment variables; None removes one.
     """
     with pytest.MonkeyPatch.context() as patch, _signal_handlers_kept():
         if folder:
@@ -33,8 +33,8 @@ def drip_flows(*words: str, folder: Path | None = None, typed: str = "", **setti
 
 
 def prefect(*words: str, folder: Path) -> str:
-    """What a `prefect` command prints that neither serves nor deploys; it has to succeed."""
-    from prefect.cli import app as prefect_app  # not before the settings of the tests are in the environment
+    """The output of a `prefect` command, other than serve and deploy, which has to succeed."""
+    from prefect.cli import app as prefect_app  # imported late, after the tests have set the environment
 
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
@@ -54,7 +54,7 @@ def _exit_code(run: Callable[[], object]) -> object:
 
 
 def assert_plain_error(result: Result, *words: str) -> None:
-    """Nothing could start: exit code 2 and one line on stderr, with each of `words` in it."""
+    """Check that the command could not start: exit code 2, and one line on stderr that contains each of `words`."""
     assert result.exit_code == 2, result.output
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -64,7 +64,7 @@ def assert_plain_error(result: Result, *words: str) -> None:
 
 @contextmanager
 def _signal_handlers_kept() -> Iterator[None]:
-    """The command takes over Ctrl-C and SIGTERM; pytest gets them back."""
+    """Restore pytest's handlers of Ctrl-C and SIGTERM, which the command replaces."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

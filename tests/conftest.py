@@ -1,4 +1,4 @@
-"""What all tests share: an environment of their own, a sandbox API, a warehouse, one Prefect server."""
+"""Fixtures for all tests: an isolated environment, a sandbox API, a warehouse and one Prefect server."""
 
 import atexit
 import os
@@ -24,33 +24,33 @@ from tests.scrubbing import ReadableSerializer
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
-    """Have pytest-recording write cassettes that can be read."""
+    """Register the serializer for readable cassettes."""
     vcr.register_serializer("yaml", ReadableSerializer)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slowest folder, so that no worker is left alone with it at the end."""
+    """Start with the slowest folder, so that no worker runs it alone at the end."""
     items.sort(key=lambda item: SLOWEST not in item.path.parts)
 
 
 SLOWEST = "deployment"
 PROJECT = Path(__file__).parent.parent
-os.environ["COLUMNS"] = "200"  # consoles are made as modules are imported
+os.environ["COLUMNS"] = "200"  # consoles are created when modules are imported
 PREFECT_API_URL = free_api_url()
-"""Where the fixture `prefect_server` serves. Set before Prefect is imported: its threads read no later setting."""
+"""The URL of the fixture `prefect_server`. Set before Prefect is imported, since its threads ignore later changes."""
 os.environ["PREFECT_API_URL"] = PREFECT_API_URL
 AT_EXIT = ExitStack()
-"""Closed when the process ends, after Prefect has sent its last log lines: threads of Prefect that no longer reach the
-server at exit retry for more than a minute. Registered before Prefect is imported, so that it runs last."""
+"""Closed when the process ends, after Prefect has sent its last log lines. Prefect's threads would otherwise retry for
+more than a minute at exit. Registered before Prefect is imported, so that it runs last."""
 atexit.register(AT_EXIT.close)
-# A slow machine is no failure: no example has a deadline.
+# No deadlines for examples, so that tests do not fail on a slow machine.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of the user's own settings, databases or Prefect profile is read or written."""
+    """Isolate the tests from the user's settings, databases and Prefect profile."""
     home = tmp_path_factory.mktemp("home")
     patch = pytest.MonkeyPatch()
     for name in os.environ:
@@ -67,26 +67,26 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """A shell that starts the suite in the background has it ignore Ctrl-C, and so every process it starts."""
+    """Handle Ctrl-C, which a suite started in the background by a shell ignores, as do its child processes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is remembered as secret in this process would be removed from the output of later tests."""
+    """Clear remembered secrets, which would otherwise be removed from the output of later tests."""
     monkeypatch.setattr("flows.common.scrubbing._remembered", set[str]())
 
 
 @pytest.fixture(scope="session")
 def prefect_template(_own_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty Prefect database, built once for all pytest-xdist workers, whose folders lie side by side."""
+    """An empty Prefect database, created once for all pytest-xdist workers, which share the parent folder."""
     own = tmp_path_factory.getbasetemp()
     return prepared_database(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture(scope="session")
 def prefect_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the Prefect server of this session keeps its database."""
+    """The folder of this session's Prefect database."""
     return tmp_path_factory.mktemp("prefect")
 
 
@@ -94,7 +94,7 @@ def prefect_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prefect_server(prefect_template: Path, prefect_folder: Path) -> Iterator[None]:
     """The Prefect server of this session, or of this pytest-xdist worker.
 
-    Flow runs of this process send it no heartbeat: its thread takes a second to notice that its run has ended.
+    Flow runs of this process send no heartbeats, because their thread takes a second to stop after each run.
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -105,14 +105,14 @@ def prefect_server(prefect_template: Path, prefect_folder: Path) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The one PostgreSQL server of the session, where a test asks for it: the URL of an empty database."""
+    """The URL of an empty database on the session's PostgreSQL server, which is started on first use."""
     with serve_postgres() as url:
         yield url
 
 
 @pytest.fixture
 def postgres(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a database of the test's own, which the settings name."""
+    """The URL of a new database for the test, which the settings point to."""
     url = new_database(postgres_server)
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
     return url
@@ -120,31 +120,31 @@ def postgres(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @dataclass
 class Warehouse:
-    """A DuckDB file that syncs load into, and a way to ask it."""
+    """A DuckDB file that syncs load into, with methods to query it."""
 
     path: Path
     dataset: str = "drip"
     destination: str = "duckdb"
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query; tables are found without naming the dataset."""
+        """The rows of a query; table names need no dataset."""
         with duckdb.connect(self.path, read_only=True) as con:
             con.execute(f"SET search_path = '{self.dataset}'")
             return con.execute(query).fetchall()
 
     def execute(self, statements: str) -> None:
-        """Change something by hand."""
+        """Execute statements."""
         with duckdb.connect(self.path) as con:
             con.execute(statements)
 
     def columns(self, table: str) -> dict[str, str]:
-        """The columns of a table, none where it is not there, and their types in the database's own words."""
+        """The columns of a table with their types in the database; empty if the table does not exist."""
         asked = "SELECT column_name, data_type FROM information_schema.columns WHERE"
         place = f"table_schema = '{self.dataset}' AND table_name = '{table}'"
         return dict(self.rows(f"{asked} {place} ORDER BY ordinal_position"))
 
     def value(self, query: str) -> Any:
-        """The one value of a query."""
+        """The single value of a query."""
         return self.rows(query)[0][0]
 
     def column(self, query: str) -> list[Any]:
@@ -154,13 +154,13 @@ class Warehouse:
 
 @dataclass
 class PostgresWarehouse(Warehouse):
-    """A PostgreSQL database that syncs load into. JSON comes as text, as it does from DuckDB."""
+    """A PostgreSQL database that syncs load into. JSON is returned as text, as from DuckDB."""
 
     destination: str = "postgres"
     url: str = ""
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query; tables are found without naming the dataset."""
+        """The rows of a query; table names need no dataset."""
         with closing(psycopg2.connect(self.url)) as con, con.cursor() as cursor:
             for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
                 register(con, loads=str)
@@ -169,24 +169,24 @@ class PostgresWarehouse(Warehouse):
             return cursor.fetchall()
 
     def execute(self, statements: str) -> None:
-        """Change something by hand."""
+        """Execute statements."""
         with closing(psycopg2.connect(self.url)) as con, con, con.cursor() as cursor:
             cursor.execute(statements)
 
 
 both_destinations = pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
-"""For tests in which the destination matters."""
+"""For tests that depend on the destination."""
 
 
 @pytest.fixture
 def world() -> World:
-    """The accounts behind the sandbox; two small ones unless a test says otherwise."""
+    """The accounts in the sandbox: two small ones, unless a test overrides the fixture."""
     return World(seed=7, sizes={"1000001": 130, "1000002": 20})
 
 
 @pytest.fixture
 def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The sandbox, which the settings point to; failing requests are retried at once."""
+    """The sandbox, which the settings point to. Failed requests are retried immediately."""
     with serve(world) as running:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", running.url)
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
@@ -197,7 +197,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """Where the settings have syncs load to, DuckDB unless a test says otherwise; the landing zone lies beside it."""
+    """The destination in the settings, DuckDB by default, with the landing zone beside it."""
     path = tmp_path / "warehouse.duckdb"
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
@@ -209,7 +209,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def sync(plain_sync: Any) -> Any:
-    """A sync as most tests run it; some override it with the flow."""
+    """A sync without Prefect, as most tests run it; some override this fixture with the flow."""
     return plain_sync
 
 

@@ -1,8 +1,8 @@
-"""Try the newest version of everything, upper bounds ignored, and name the versions that break the tests.
+"""Test with the newest versions of all packages, ignoring upper bounds, and name the versions that break the tests.
 
-`make newest` runs it. It resolves the project's requirements without their upper bounds, installs the result in an
-environment of its own, runs the tests there, and repeats those that fail with one package after the other put back
-to its locked version. It prints which bounds are needed, which are needless, and which are missing.
+`make newest` runs it. It resolves the project's requirements without upper bounds, installs the result in a separate
+environment, runs the tests there, and repeats failing tests with one package at a time reset to its locked version.
+It prints which bounds are needed, which are unnecessary, and which are missing.
 """
 
 import re
@@ -21,12 +21,12 @@ ENVIRONMENT = PROJECT / ".venv-newest"
 PYTHON = ENVIRONMENT / "bin" / "python"
 UPPER = ("<", "<=", "==", "~=")
 MOST_REPEATED = 5
-"""Failing tests that are repeated for each package."""
+"""Maximum number of failing tests that are repeated for each package."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 def main() -> int:
-    """Print what was found. Returns 1 where tests fail with the newest versions."""
+    """Print the results. Returns 1 if tests fail with the newest versions."""
     locked, newest = pins((PROJECT / "requirements.lock").read_text()), pins(resolved_without_bounds())
     changed = {name: version for name, version in newest.items() if locked.get(name, version) != version}
     for name, version in changed.items():
@@ -57,7 +57,7 @@ def bounds() -> dict[str, Requirement]:
 
 
 def requirements() -> list[Requirement]:
-    """All requirements of pyproject.toml: the project's, its extras', those of the tests."""
+    """All requirements in pyproject.toml: of the project, its extras and the tests."""
     described = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     project = described["project"]
     groups = [
@@ -69,14 +69,14 @@ def requirements() -> list[Requirement]:
 
 
 def without_upper_bound(requirement: Requirement) -> str:
-    """The requirement with its lower bounds only."""
+    """The requirement without its upper bounds."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     lower = ",".join(str(part) for part in requirement.specifier if part.operator not in UPPER)
     return f"{requirement.name}{extras}{lower}"
 
 
 def resolved_without_bounds() -> str:
-    """A lock of the newest versions that fit together, in uv's text."""
+    """A lock of the newest compatible versions, in uv's format."""
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
         wanted.write("\n".join(map(without_upper_bound, requirements())))
         wanted.flush()
@@ -84,21 +84,21 @@ def resolved_without_bounds() -> str:
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Versions by package. Of several for different Pythons, those for this one."""
+    """Versions by package, for this version of Python."""
     lines = [Requirement(line) for line in lock.splitlines() if "==" in line]
     here = [one for one in lines if one.marker is None or one.marker.evaluate()]
     return {one.name: next(iter(one.specifier)).version for one in here}
 
 
 def install(wanted: Iterable[str]) -> None:
-    """Install these versions, and the project, into the environment of this check."""
+    """Install these versions and the project into the separate environment."""
     if not PYTHON.exists():
         uv("venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT))
     uv("pip", "install", "--quiet", "--no-deps", "--python", str(PYTHON), *wanted, "--editable", str(PROJECT))
 
 
 def failing_tests(chosen: Iterable[str]) -> list[str]:
-    """The tests that fail, of those chosen; of all where none is."""
+    """The failing tests out of the chosen ones; out of all if none are chosen."""
     in_two_workers = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     words = [str(PYTHON), "-m", "pytest", "--quiet", *in_two_workers, *chosen]
     done = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
@@ -109,7 +109,7 @@ def failing_tests(chosen: Iterable[str]) -> list[str]:
 
 
 def mended_by(name: str, locked: str, newest: str, failing: list[str]) -> set[str]:
-    """The failing tests that pass once a package is back at its locked version; it is left at the newest."""
+    """The failing tests that pass with a package at its locked version. The package is then reset to the newest."""
     install([f"{name}=={locked}"])
     still = failing_tests(failing)
     install([f"{name}=={newest}"])
@@ -123,19 +123,19 @@ def verdict(name: str) -> str:
 
 
 def needless(changed: Mapping[str, str]) -> list[str]:
-    """For each bound that kept a version out which passes: say so."""
+    """Name the bounds that exclude versions with which the tests pass."""
     held = {name: one for name, one in bounds().items() if name in changed and changed[name] not in one.specifier}
     return [f"the bound {one} is needless: {changed[name]} passes too" for name, one in held.items()]
 
 
 def uv(*words: str) -> str:
-    """What a uv command printed, which has to succeed."""
+    """Run a uv command, which has to succeed, and return its output."""
     program = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     return subprocess.run([program, *words], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def say(*lines: str) -> None:
-    """Print at once: the tests take minutes."""
+    """Print and flush, since the tests take minutes."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 

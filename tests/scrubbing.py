@@ -1,7 +1,7 @@
-"""What is taken out of a cassette before it is written: secrets, and anything that tells who somebody is.
+"""Removes secrets and personal data from a cassette before it is written.
 
-Values are replaced by others of the same type, the same for the same value, so that keys still meet. Recorded
-from the sandbox this changes nothing that matters; recorded with a real key it is what makes it fit to commit.
+Each value is consistently replaced with another one of the same type, so that keys still match across lists. This is
+needed for recordings with a real key before they can be committed; for the sandbox, it makes no relevant difference.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ KEPT_FIELDS = frozenset(
     """.split()  # noqa: SIM905 - a list of forty quoted words hides what is in it
 )
 PARENT = re.compile(r"(/(?:campaigns|workflows)/)([^/?]+)")
-"""An id in a path, which has to be the one that stands in the scrubbed list of the parents."""
+"""An id in a path, which has to match the one in the scrubbed list of parents."""
 OURS = "100000"
-"""What ids that need no pseudonym begin with: the sandbox's, and the pseudonyms themselves."""
+"""Prefix of ids that need no pseudonym: the sandbox's ids, and pseudonyms."""
 KEPT_LISTS = frozenset({"events"})
 
 
 def scrub_request(request: Any) -> Any:
-    """The request as if sent to the real API, without who sent it; None leaves Prefect's own traffic alone."""
+    """The request with the real API's URL, without credentials; None for Prefect's traffic, which is not recorded."""
     if not request.path.startswith("/v2/"):
         return None
     path = PARENT.sub(lambda found: found[1] + pseudonym("id", found[2]), request.uri.split("/v2/", 1)[1])
@@ -41,9 +41,9 @@ def scrub_request(request: Any) -> Any:
 
 
 def scrub_response(response: dict[str, Any]) -> dict[str, Any]:
-    """The response with pseudonyms in its body, readable, and only the headers that matter.
+    """The response with a readable, pseudonymized body and only the relevant headers.
 
-    vcrpy calls this while replaying too, when it has been done already.
+    vcrpy also calls this on replay, with responses that are already scrubbed.
     """
     if SCRUBBED in response["headers"]:
         return response
@@ -67,7 +67,7 @@ def _scrub(field: str, value: Any) -> Any:
 
 
 def pseudonym(field: str, value: str) -> str:
-    """Another text of the same kind."""
+    """A pseudonym for a text, of the same kind."""
     digest = hashlib.blake2b(value.encode(), digest_size=10).hexdigest()
     if value.isdecimal() and field in ("id", "account", "forms", "workflow"):
         return value if value.startswith(OURS) else OURS + str(int(digest[:7], 16))
@@ -79,10 +79,10 @@ def pseudonym(field: str, value: str) -> str:
 
 
 class ReadableSerializer:
-    """Cassettes as YAML in which a body stands as it came, a line per value, in its own script."""
+    """Writes cassettes as YAML with readable bodies: one value per line, without escapes."""
 
     class Dumper(yaml.SafeDumper):
-        """Texts of several lines as blocks."""
+        """Dumps multi-line strings as block scalars."""
 
     @classmethod
     def serialize(cls, cassette: dict[str, Any]) -> str:

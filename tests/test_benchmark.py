@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: its smallest run, end to end."""
+"""Runs the benchmarks end to end at their smallest size, and checks what they measure."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ FAILING = Contender("a failing one", (*LIMIT.words[:2], "{url}/nowhere", "{key}"
 
 @pytest.fixture(scope="module")
 def found(prefect_server: None) -> dict[str, Run | str]:
-    """One run of each that needs no environment of its own."""
+    """Results of a run of each contender that needs no separate environment."""
     bench = Bench(runs=1, console=Console(file=io.StringIO()))
     return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
 

@@ -1,7 +1,7 @@
 """Each resource replayed from a cassette, single-threaded, with the network blocked.
 
-The cassettes were recorded from the sandbox (`make cassettes`). With RECORD_KEY and
-RECORD_ACCOUNT in the environment it records them from the real API, scrubbed.
+The cassettes were recorded from the sandbox (`make cassettes`). With RECORD_KEY and RECORD_ACCOUNT in the
+environment, they are recorded from the real API and scrubbed.
 """
 
 import json
@@ -28,15 +28,15 @@ from tests.scrubbing import HOST, scrub_request, scrub_response
 CASSETTES = Path(__file__).parent / "cassettes" / Path(__file__).stem
 FULL, EMPTY = os.environ.get("RECORD_ACCOUNT", "1000001"), "1000002"
 SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2, "campaign_subscribers": 1}
-"""Rows a page while recording, where the API lets us choose: several pages in a file one can read."""
+"""Rows per page while recording, if the API allows a choice: small, so that cassettes have several pages."""
 FLOW_TEST = "test_a_whole_flow_run"
 ODD_FIELDS = {"plan": 3, "Weird Field!": "😀", "nested": {"a": [1, "1", None, True]}, "zip": "00501"}
 
 
 def recording_world(resource: str) -> World:
-    """A small account with more than a page of everything that pages, and an empty one.
+    """A small account with more than one page of each paginated list, and an empty account.
 
-    Where each series or workflow has a list of its own there are only a few of them.
+    There are only a few campaigns and workflows if each has a separate list.
     """
     world = World(seed=11, sizes={FULL: 7, EMPTY: 1})
     account = world.account(FULL)
@@ -62,7 +62,7 @@ def vcr_config() -> dict[str, Any]:
 
 @pytest.fixture
 def api(record_mode: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings: of the cassette while replaying, of the sandbox or a real key while recording."""
+    """Settings for the cassette during replay, or for the sandbox or a real key while recording."""
     monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", os.environ.get("RECORD_KEY", "sandbox-key"))
     if record_mode == "none" or "RECORD_KEY" in os.environ:
@@ -75,14 +75,14 @@ def api(record_mode: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
-    """The exchanges in a cassette: URI and decoded body."""
+    """The URI and decoded body of each exchange in a cassette."""
     text = (CASSETTES / f"{name}.yaml").read_text()
     exchanges = yaml.safe_load(text)["interactions"]
     return [{"uri": e["request"]["uri"], "body": json.loads(e["response"]["body"]["string"])} for e in exchanges]
 
 
 def read(endpoint: Endpoint, account: str | None, folder: Path) -> LandedList:
-    """One list, or all lists of a family, landed."""
+    """Land a list, or all lists of a family."""
     unit = landed_list_in(folder_at(str(folder)), endpoint, account)
     for _ in land(DripClient(load_settings()), unit, lambda name: Decoder(ENDPOINTS[name])):
         pass
@@ -109,7 +109,7 @@ def test_resource(api: None, resource: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("resource", ENDPOINTS)
 def test_every_recorded_value_arrives(resource: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows of a replay against the bodies in the cassette, read here by another reader."""
+    """Compares the rows of a replay with the bodies in the cassette, which are parsed independently."""
     endpoint, decoder = ENDPOINTS[resource], Decoder(ENDPOINTS[resource])
     lists = [one for one in recorded(f"test_resource[{resource}]") if endpoint.selector in one["body"]]
     assert lists
@@ -135,7 +135,7 @@ def assert_same(endpoint: Endpoint, record: Any, row: dict[str, Any]) -> None:
 
 @pytest.mark.vcr
 def test_a_whole_flow_run(prefect_server: None, api: None, warehouse: Warehouse, record_mode: str) -> None:
-    """One task at a time, since a cassette cannot be shared between threads."""
+    """Run one task at a time, since a cassette cannot be shared between threads."""
     from prefect.task_runners import ThreadPoolTaskRunner
 
     from flows.sync import sync
@@ -146,7 +146,7 @@ def test_a_whole_flow_run(prefect_server: None, api: None, warehouse: Warehouse,
     assert state.is_completed(), state.message
     assert warehouse.value("SELECT count(*) FROM tags") > 0
     if record_mode != "none":
-        return  # nothing is written and scrubbed yet
+        return  # nothing has been written and scrubbed yet
     tags = next(e["body"]["tags"] for e in recorded(FLOW_TEST) if e["uri"].endswith("/tags"))
     assert set(warehouse.column("SELECT tag FROM tags")) == set(tags)
 

@@ -1,4 +1,4 @@
-"""Imports go one way, down the layers, and Prefect is only where it belongs."""
+"""Imports only go down the layers, and Prefect is only imported where it is allowed."""
 
 import ast
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
-"""Lowest first. A module imports from its own folder and from lower layers."""
+"""The layers, lowest first. A module may import from its own folder and from lower layers."""
 WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness")
 LONGEST = 300
-"""Lines of a module."""
+"""Maximum lines of a module."""
 MODULES = sorted(path for path in FLOWS.rglob("*.py") if path != FLOWS / "__init__.py")
 
 
@@ -31,12 +31,12 @@ def name_of(path: Path) -> str:
 
 
 def part_of(path: Path) -> str:
-    """The folder of a module in `flows/`, or the flow that it is."""
+    """The folder of a module in `flows/`, or the module itself if it is a flow."""
     return path.relative_to(FLOWS).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The dotted names that a module imports anywhere in its code."""
+    """The dotted names that a module imports, anywhere in its code."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -77,5 +77,5 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def module_in(files: dict[str, Path], name: str) -> str:
-    """The module that a dotted name is of, or is; empty where it is none of ours."""
+    """The module of this project that a dotted name refers to; empty if there is none."""
     return next((one for one in (name, name.rpartition(".")[0]) if one in files), "")

@@ -1,4 +1,4 @@
-"""What leaves the process leaves it without secrets: output, log records, errors."""
+"""Output, log records and errors contain no secrets."""
 
 import io
 import logging
@@ -30,7 +30,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def log() -> Any:
-    """What a handler makes of a logger's records, whose factory scrubs."""
+    """The formatted records of a logger with the scrubbing record factory."""
     factory, stream = logging.getLogRecordFactory(), io.StringIO()
     logger, handler = logging.getLogger("somebody.else"), logging.StreamHandler(stream)
     logger.addHandler(handler)
@@ -50,7 +50,7 @@ def assert_no_key(text: str) -> None:
 
 
 class Odd(Exception):
-    """Its words do not come from its arguments."""
+    """An error whose message does not come from its arguments."""
 
     def __init__(self, place: str, *, reason: str) -> None:
         self.reason = reason
@@ -146,7 +146,7 @@ def test_an_error_without_secrets_is_left_alone() -> None:
 
 
 def test_a_traceback_of_the_command() -> None:
-    """Of an error that nobody catches, in the main thread and in another one."""
+    """Uncaught errors, in the main thread and in another thread."""
     code = """
 import threading
 import flows.cli.app as cli

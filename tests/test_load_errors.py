@@ -1,4 +1,4 @@
-"""A load that fails says why in a line, without dlt's words; it is tried again only where waiting can help."""
+"""A failed load gives a one-line reason without dlt's wording, and is retried only if waiting can help."""
 
 import errno
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ DLT_WORDS = ("dlt", "pipeline", "abort", "package", "job", "Traceback", "step")
 
 
 def failure(target: Target, folder: Path, rows: list[dict[str, Any]], **hints: Any) -> Exception:
-    """The error of a real load of dlt into table `t` of the target."""
+    """The error of a real dlt load into the target's table `t`."""
     pipeline = dlt.pipeline(
         "breaks", pipelines_dir=str(folder), destination=target.destination(common_settings()), dataset_name="drip"
     )
@@ -60,7 +60,7 @@ def test_what_duckdb_does_not_take(warehouse: Warehouse, tmp_path: Path, broken:
 
 
 def with_trigger(url: str, body: str) -> None:
-    """Make the table with a trigger that does this whenever something is inserted."""
+    """Create the table with a trigger that runs this on every insert."""
     with closing(psycopg2.connect(url)) as con, con:
         con.cursor().execute(
             f"CREATE SCHEMA drip; CREATE TABLE drip.t (id varchar); CREATE FUNCTION no() RETURNS trigger "
@@ -87,7 +87,7 @@ def test_what_postgres_does_not_take(postgres: str, tmp_path: Path, body: str, w
 
 
 def test_a_connection_that_breaks_is_tried_again(postgres: str, tmp_path: Path) -> None:
-    """A trigger ends the session that inserts, as an operator or a restart of the server does."""
+    """A trigger terminates the inserting session, like an operator or a server restart."""
     with_trigger(postgres, "PERFORM pg_terminate_backend(pg_backend_pid())")
     target = resolve_target("postgres", "drip")
     failed = load_failed(failure(target, tmp_path / "dlt", [{"id": "one"}]), target)
@@ -96,7 +96,7 @@ def test_a_connection_that_breaks_is_tried_again(postgres: str, tmp_path: Path) 
 
 
 def postgres_errors(url: str) -> Iterator[tuple[Exception, bool]]:
-    """Errors of a real server, and whether waiting can help."""
+    """Errors from a real server, with whether waiting can help."""
     with closing(psycopg2.connect(url)) as first, closing(psycopg2.connect(url)) as second:
         with first:
             first.cursor().execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
@@ -159,7 +159,7 @@ def test_what_to_do(cause: Exception, words: str) -> None:
 
 
 def test_the_task_is_retried_for_what_may_pass_alone() -> None:
-    """Of an error that the load raised itself: a file that somebody holds was waited for already."""
+    """A SettingsError is not retried, because the load has already waited for the file to be closed."""
     unused: Any = None
     errors = {LoadFailed("", True): True, LoadFailed("", False): False, SettingsError("held"): False, KeyError(): False}
     for error, again in errors.items():

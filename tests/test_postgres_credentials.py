@@ -1,4 +1,4 @@
-"""Every driver of PostgreSQL is handed the same credentials, and tried before the first request."""
+"""All PostgreSQL drivers receive the same credentials, and are tried before the first request."""
 
 import os
 from contextlib import closing
@@ -22,7 +22,7 @@ PASSWORDS = ["two words", "a+b%20c", "50%", "sl/ash?and#more", "c:o@lon@", "grö
 
 
 def created(postgres: str, password: str, database: str) -> str:
-    """The URL's host and port of a server with a role of that password, and a database that is the role's."""
+    """Host and port of a server with a role that has this password, and a database that it owns."""
     names = {"role": psycopg2.sql.Identifier("o d+d"), "database": psycopg2.sql.Identifier(database)}
     with closing(psycopg2.connect(postgres)) as con:
         con.autocommit = True

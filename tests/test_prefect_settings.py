@@ -1,4 +1,4 @@
-"""The settings of Prefect stand in two places, for the command line and for all else; they are the same."""
+"""Prefect's settings are the same in both places: for the command line, and for everything else."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def test_prefect_knows_every_setting_and_takes_its_value() -> None:
 
 
 def test_the_command_line_does_without_what_is_slow_to_import() -> None:
-    """The parameters of flows are still checked: the formats that jsonschema has for them do not need it."""
+    """Flow parameters are still validated, since their formats in jsonschema do not need the slow module."""
     code = """
 from flows.orchestration.settings import apply_prefect_settings
 apply_prefect_settings()

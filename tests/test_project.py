@@ -1,4 +1,4 @@
-"""What is committed: pinned, and of no particular machine."""
+"""Committed files are pinned and independent of the machine."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def test_nothing_names_a_registry_or_this_machine() -> None:
     registry = "|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "index" + "-url"))
     homes = "|".join("/" + folder + "/" for folder in ("root", "home", "work", "Users"))
     places = re.compile(rf"({registry}|{homes}|{re.escape(str(PROJECT))})")
-    allowed = {"Makefile"}  # `make lock` switches the index lines off by name
+    allowed = {"Makefile"}  # `make lock` disables index lines by name
     named = [name for name in committed() if name not in allowed and places.search((PROJECT / name).read_text())]
     assert not named
 

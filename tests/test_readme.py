@@ -1,4 +1,4 @@
-"""The README and docs/ show only what runs: their tables come from the code, their commands are run here.
+"""The README and docs/ are correct: their tables are generated from the code, and their commands are run here.
 
 `deployment/test_operations.py` runs the commands of docs/operations.md.
 """
@@ -45,7 +45,7 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[dict[str, str]]:
-    """The sandbox, with the accounts that the README names, as environment."""
+    """Environment variables for a sandbox with the accounts that the README mentions."""
     world = World(sizes={"1000001": 30, "1000002": 10})
     with serve(world) as server:
         yield {"SOURCES__DRIP__BASE_URL": server.url, "SOURCES__DRIP__API_KEY": world.api_key}

@@ -1,4 +1,4 @@
-"""No secret is left in a text, whatever form it takes there and wherever the settings hold it."""
+"""Secrets are removed from text in every encoding, and from every source of settings."""
 
 import json
 from base64 import b64encode, urlsafe_b64encode
@@ -47,7 +47,7 @@ SECRETS = [
 
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test knows the secrets of another."""
+    """Clear the secrets of other tests."""
     monkeypatch.setattr(scrubbing, "_remembered", set[str]())
 
 
@@ -56,7 +56,7 @@ def shown(secret: str, form: str) -> str:
 
 
 def middle(text: str) -> str:
-    """What is between the brackets, without the first and last characters, which in Base64 belong to neighbours too."""
+    """The text between the brackets, without its ends, which in Base64 also depend on the neighbours."""
     inner = text.partition("<")[2].rpartition(">")[0]
     return inner[6:-6] if len(inner) > 16 else inner
 
@@ -118,7 +118,7 @@ def test_wherever_the_environment_holds_it(monkeypatch: pytest.MonkeyPatch, held
 
 @pytest.fixture
 def in_project(tmp_path: Path) -> Iterator[Path]:
-    """The folder of the secrets of a project that dlt is in."""
+    """The folder with the secrets of dlt's current project."""
     (tmp_path / ".dlt").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLT_PROJECT_DIR", str(tmp_path))

@@ -1,6 +1,6 @@
-"""Each destination that is listed is made here, and its SQL written and parsed; where the list says so, it is filled.
+"""Each listed destination is constructed, its SQL is generated and parsed, and it is loaded if it is listed as "run".
 
-Nothing but Delta, in a folder, is filled here: the syncs into DuckDB and PostgreSQL are in the tests of the flow.
+Only Delta tables are loaded here; the tests in `flow/` run syncs into DuckDB and PostgreSQL.
 """
 
 import json
@@ -63,7 +63,7 @@ STATEMENTS = {"LATEST": LATEST, "LISTS": LISTS, "RUNS": RUNS, "SEEN": SEEN}
 
 @pytest.fixture(autouse=True)
 def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every destination, somewhere that nobody is at."""
+    """Settings for every destination, at addresses where nothing listens."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", NOBODY)
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
@@ -92,7 +92,7 @@ def test_a_place_is_named_without_its_secrets(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in DESTINATIONS if name != "duckdb"])
 def test_a_place_that_is_not_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DESTINATIONS[name].setting)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # Google's library looks around for a machine of Google's
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # otherwise Google's library looks for Google's metadata server
     with pytest.raises(SettingsError, match=DESTINATIONS[name].setting):
         resolve_target(name, "drip")  # type: ignore[arg-type]
 
@@ -133,7 +133,7 @@ def test_the_freshness_is_not_deployed_where_it_cannot_read() -> None:
 
 @dataclass
 class Written:
-    """The SQL of a load, by table: what makes it, and what merges it."""
+    """The SQL of a load, by table: the statements that create it and that merge into it."""
 
     made: dict[str, list[str]]
     merged: dict[str, list[str]]
@@ -141,7 +141,7 @@ class Written:
 
 @pytest.fixture(params=DATABASES)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Written]:
-    """A load of every list of one account, whose lists are empty, as dlt would send it to a destination."""
+    """The SQL that dlt generates to load an account with empty lists into a destination."""
     name = request.param
     target = resolve_target(name, "drip")
     run = ConnectionRun(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))
@@ -164,7 +164,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
 
 
 def parsed(name: str, statement: str) -> exp.Expr:
-    """A statement, all of which sqlglot understands."""
+    """Parse a statement, all of which sqlglot has to support."""
     found = sqlglot.parse_one(statement, dialect=DESTINATIONS[name].dialect)
     assert not isinstance(found, exp.Command), statement
     return found
@@ -189,7 +189,7 @@ def test_the_sql_of_a_load(written: tuple[str, Written]) -> None:
 @pytest.mark.parametrize("statement", STATEMENTS)
 @pytest.mark.parametrize("name", DATABASES)
 def test_our_own_statements(name: str, statement: str) -> None:
-    """In the words of each destination; said in DuckDB's again they mean the same."""
+    """Translated into each dialect and back into DuckDB's, the statements return the same result."""
     dialect = DESTINATIONS[name].dialect
     escaped = {"bigquery": "`somewhere`.`drip`.`{0}`", "snowflake": '"DRIP"."{0}"'}.get(dialect, '"drip"."{0}"')
     tables = {one: escaped.format(f"_{one}") for one in ("table", "syncs", "people")}
@@ -220,14 +220,14 @@ HERE = """
     CREATE TABLE _syncs AS FROM _table;
     CREATE TABLE _people AS SELECT '1' AS account_id, TIMESTAMPTZ '2026-05-31 08:00:00+00' AS created_at
 """
-"""Three runs, of which two are of one week, and somebody."""
+"""Three runs, two of them in the same week, and one subscriber."""
 
 
 class DeltaWarehouse(Warehouse):
-    """Delta tables in a folder, asked by DuckDB."""
+    """Delta tables in a folder, queried with DuckDB."""
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query."""
+        """The rows of a query."""
         folders = [log.parent for log in (self.path / self.dataset).glob("*/_delta_log")]
         with duckdb.connect() as con:
             return DeltaReader({folder.name: DeltaTable(folder) for folder in folders}, con).execute_sql(query)

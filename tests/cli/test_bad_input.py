@@ -1,4 +1,4 @@
-"""Bad input gets one line on stderr that names what to change, exit code 2, no traceback and no secret."""
+"""Bad input gives exit code 2 and one line on stderr that names what to change, without traceback or secrets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def cli(server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
-    """Run the command in a folder of its own, with settings of the sandbox and the ones given."""
+    """Run the command in a temporary folder, with settings for the sandbox plus the given ones."""
 
     def run(*words: str, **settings: str | None) -> Result:
         return drip_flows(*words, folder=tmp_path, **settings)

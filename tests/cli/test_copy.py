@@ -1,4 +1,4 @@
-"""Moving from DuckDB to PostgreSQL: everything arrives, is compared, and the next sync goes on from there."""
+"""Copying from DuckDB to PostgreSQL: all rows are copied and compared, and the next sync continues from there."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The demo: several days of the sandbox, one after the other, into one database."""
+"""The demo syncs several days of the sandbox, one after the other, into one database."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SIZES = {"1000001": 300, "1000002": 5}
 
 @pytest.fixture
 def days(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small demo of three days; its database."""
+    """The database of a small demo of three days."""
     of_the_source = (f"SOURCES__DRIP__{name}" for name in ("BASE_URL", "API_KEY", "CONNECTIONS"))
     for name in (*of_the_source, "DESTINATION__DUCKDB__CREDENTIALS"):
         monkeypatch.setenv(name, "set by the demo")
@@ -37,4 +37,4 @@ def test_a_line_per_day_and_the_last_one_in_the_database(days: Path, capsys: pyt
     assert people == [(305,)]
     assert demo.run_demo(days) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("As of ")]
-    assert [line[:16] for line in lines] == ["As of 2026-06-01"], "the days run backwards in a database that has them"
+    assert [line[:16] for line in lines] == ["As of 2026-06-01"], "the demo went back in time in an existing database"

@@ -1,4 +1,4 @@
-"""Values from users, the API and the file system are shown as they are, whatever Rich would take them for."""
+"""Values from users, the API and the file system are printed literally, even if they look like Rich markup."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ odd_values = pytest.mark.parametrize("odd", ODD)
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is wrapped or cut."""
+    """Make the console wide enough that nothing is wrapped or truncated."""
     monkeypatch.setenv("COLUMNS", "400")
 
 

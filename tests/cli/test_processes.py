@@ -1,4 +1,4 @@
-"""What only real processes show: exit codes as a shell sees them, two syncs at once."""
+"""Tests that need real processes: exit codes as a shell sees them, and concurrent syncs."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -27,7 +27,7 @@ with SubprocessASGIServer() as server:
     for path in ("artifacts/filter", "logs/filter"):
         print(httpx.post(f"{server.api_url}/{path}", json={}).status_code)
 """
-"""A server whose database broke logs a traceback for each request, and its services log more."""
+"""Breaks the server's database, so that it logs tracebacks for each request and from its services."""
 
 
 def test_what_the_server_logs(tmp_path: Path, prefect_template: Path) -> None:

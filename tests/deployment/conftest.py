@@ -1,4 +1,4 @@
-"""What tests of the deployment share: they leave no secret to the tests after them."""
+"""Fixtures for tests of the deployment: they leave no Secret blocks behind."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +11,7 @@ from flows.orchestration.secret_blocks import block_of, secret_settings
 
 @pytest.fixture
 def no_block_left(prefect_server: None) -> Iterator[None]:
-    """Every sync on the session's server would read the Secret blocks that a test made."""
+    """Delete the Secret blocks of a test, which later syncs on the session's server would read."""
     yield
     for setting in secret_settings():
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""The example automations are taken as they are, and a sync that fails tells whoever they are set to tell."""
+"""Prefect accepts the example automations, and a failed sync sends the configured notification."""
 
 import queue
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ Told = queue.Queue[dict[str, str]]
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[tuple[str, Told]]:
-    """Somebody who is told, by a webhook: the address, and what was said."""
+    """A webhook receiver: its address, and the queue of received messages."""
     said: Told = queue.Queue()
 
     class Ear(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ def told() -> Iterator[tuple[str, Told]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -52,7 +52,7 @@ def told() -> Iterator[tuple[str, Told]]:
 
 @pytest.fixture(scope="module")
 def said(prefect_server: None, told: tuple[str, Told], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """What is told by the automations, created as their file says."""
+    """The messages of the automations, which are created from the example file."""
     url, messages = told
     block = CustomWebhookNotificationBlock(
         name="ear", url=url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
@@ -74,7 +74,7 @@ def test_a_sync_that_fails_is_told_with_its_failed_list(sync: Any, world: World,
     message = said.get(timeout=PATIENCE)
     assert message["subject"] == "drip-sync Failed"
     assert f"tags of {FIRST}: HTTP 404" in message["body"]
-    assert said.empty(), "a sync that went well is told as well"
+    assert said.empty(), "a successful sync sent a notification too"
 
 
 def test_a_check_that_fails_is_told(sync: Any, world: World, said: Told) -> None:

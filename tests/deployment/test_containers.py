@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file, as far as they can be checked without an engine."""
+"""Checks of the Dockerfile and the compose file that need no container engine."""
 
 import json
 import re

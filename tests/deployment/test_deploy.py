@@ -1,4 +1,4 @@
-"""`prefect.yaml` deploys as it is, and what it deploys syncs on a worker."""
+"""`prefect.yaml` can be deployed unchanged, and its deployments sync on a worker."""
 
 import json
 import os
@@ -51,18 +51,18 @@ SECRET_VALUES = {
 COMMAND_SECONDS, RUN_SECONDS = 120, 180
 BLOCK_TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 SOONEST = 10
-"""Seconds that Prefect lets an automation wait at least."""
+"""Shortest wait, in seconds, that Prefect allows in an automation."""
 SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
 
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
 def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """A command of the project's environment, or of the machine, in a session of its own."""
+    """Start a command of the project's environment, or of the machine, in a new session."""
     found = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert found, program
     return subprocess.Popen(
@@ -78,7 +78,7 @@ def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], timeout: float = COMMAND_SECONDS, typed: str = "") -> str:
-    """What a command printed, which has to succeed; it and all that it started end in time."""
+    """The output of a command, which has to succeed. After the timeout, it is killed with its child processes."""
     try:
         output, _ = process.communicate(typed, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -89,25 +89,25 @@ def finish(process: subprocess.Popen[str], timeout: float = COMMAND_SECONDS, typ
 
 
 def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str:
-    """What a `prefect` command printed."""
+    """The output of a `prefect` command."""
     return finish(start("prefect", *arguments, cwd=cwd), timeout)
 
 
 def drip_flows(*arguments: str, cwd: Path) -> str:
-    """What a `drip-flows` command printed."""
+    """The output of a `drip-flows` command."""
     return finish(start("drip-flows", *arguments, cwd=cwd))
 
 
 @pytest.fixture(scope="module")
 def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
-    """Of the session's server."""
+    """A client of the session's server."""
     with get_client(sync_client=True) as speaking:
         yield speaking
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another copy of the project than the one installed, as on the machine of whoever deploys."""
+    """A copy of the project other than the installed one, as on the machine of the person who deploys."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("prefect.yaml", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder)
@@ -117,7 +117,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:
-    """What the commands of `deployments` printed."""
+    """The output of the commands that `deployments` runs."""
     return []
 
 
@@ -125,13 +125,13 @@ def printed() -> list[str]:
 def deployments(
     client: SyncPrefectClient, checkout: Path, printed: list[str]
 ) -> Iterator[dict[str, DeploymentResponse]]:
-    """All of them by name: with the pool, as docs/operations.md says, and then once more, over what is there."""
+    """All deployments by name: deployed with the pool as in docs/operations.md, then again over the existing ones."""
     with pytest.MonkeyPatch.context() as patch:
         for setting, value in SECRET_VALUES.items():
             patch.setenv(setting, value)
         printed.append(drip_flows("deploy", cwd=checkout))
         queue = client.read_work_queue_by_name(QUEUE, work_pool_name=POOL)
-        client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` alone sets it too
+        client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` on its own sets it too
         printed.append(prefect("--no-prompt", "deploy", "--all", cwd=checkout))
     deployed = {name: client.read_deployment_by_name(f"drip-sync/{name}") for name in SCHEDULES}
     deployed |= {name: client.read_deployment_by_name(name) for name in (CHECK, EXTRACTION)}
@@ -150,7 +150,7 @@ def test_the_freshness_check_is_deployed(deployments: dict[str, DeploymentRespon
     one = deployments[CHECK]
     assert one.entrypoint == "flows/freshness.py:freshness"
     assert one.work_pool_name == POOL
-    assert one.work_queue_name != QUEUE  # it has to tell of a sync that hangs
+    assert one.work_queue_name != QUEUE  # so that it can report a sync that hangs
     assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
     assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == CHECKED_AT
     assert one.global_concurrency_limit.limit == 1
@@ -199,7 +199,7 @@ def test_a_parameter_that_is_wrong_is_refused(client: SyncPrefectClient, deploym
 
 @pytest.mark.parametrize(("kind", "package"), [("docker", "prefect-docker"), ("kubernetes", "prefect-kubernetes")])
 def test_containers(kind: str, package: str, tmp_path: Path) -> None:
-    """What is deployed there fits the template that Prefect has for such a work pool, and fills it."""
+    """The deployments provide everything that Prefect's template for this type of work pool needs."""
     shutil.copy(PROJECT / "prefect.yaml", tmp_path)
     described = description(tmp_path, "containers", kind, "registry.example.com/drip-flows:1")
     template = json.loads(WORKER_TEMPLATES.read_text())[package][kind]["default_base_job_configuration"]
@@ -230,7 +230,7 @@ def test_no_secret_is_deployed(deployments: dict[str, DeploymentResponse], print
 
 @pytest.fixture
 def nothing_scheduled(client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]) -> None:
-    """A worker finds only what the test asks for, whatever time it is."""
+    """Pause all schedules, so that a worker only finds the runs of the test."""
     for one in deployments.values():
         for schedule in client.read_deployment(one.id).schedules:
             client.update_deployment_schedule(one.id, schedule.id, active=False)
@@ -301,7 +301,7 @@ def filled_in(block: UUID) -> str:
 
 @contextmanager
 def ended_soon(client: SyncPrefectClient, after: str) -> Iterator[None]:
-    """The example automation that ends runs which only this event was seen of, as soon as Prefect can."""
+    """The example automation that ends runs with no other event than this one, with the shortest possible wait."""
     automations = yaml.safe_load(filled_in(uuid4()))["automations"]
     (one,) = [one for one in automations if after in one["trigger"].get("after", ())]
     one["trigger"] |= {"within": SOONEST, "after": [after]}
@@ -313,7 +313,7 @@ def ended_soon(client: SyncPrefectClient, after: str) -> Iterator[None]:
 
 
 def reached(client: SyncPrefectClient, run: UUID, kind: StateType) -> State:
-    """The state of a kind that a run comes to."""
+    """Wait until a run reaches a state of this type, and return it."""
     deadline = time.monotonic() + COMMAND_SECONDS
     while not (state := client.read_flow_run(run).state) or state.type != kind:
         assert time.monotonic() < deadline, state
@@ -326,7 +326,7 @@ def assert_found_gone(client: SyncPrefectClient, run: UUID) -> None:
 
 
 def worker_at_work(server: Server, folder: Path) -> subprocess.Popen[str]:
-    """A worker whose run has asked for most lists."""
+    """A worker with a run that has requested most lists."""
     worker = start("prefect", "worker", "start", "--pool", POOL, "--run-once", cwd=folder)
     deadline = time.monotonic() + RUN_SECONDS
     while len(server.log) < 10 and time.monotonic() < deadline:
@@ -359,7 +359,7 @@ def test_a_run_whose_worker_is_killed_with_it_has_crashed_and_the_next_is_exact(
 
 
 def test_runs_that_do_not_begin_or_end(client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]) -> None:
-    """One that a worker took and never began has crashed; one that does not end is cancelled, by its worker if any."""
+    """A run that was taken but never started has crashed; an endless run is cancelled (completed by a worker)."""
     with ended_soon(client, "prefect.flow-run.Pending"), ended_soon(client, "prefect.flow-run.Running"):
         never_began, endless = (
             client.create_flow_run_from_deployment(deployments[name].id) for name in ("sync-account", "full-refresh")
@@ -397,7 +397,7 @@ def test_a_file_in_a_container_is_refused(
 def test_workers_read_an_account_each_within_one_budget(
     client: SyncPrefectClient, sync: Any, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The flow here, each account's lists in a flow run of its own; one account has a list that fails."""
+    """Run the flow here and each account's lists in a separate flow run; a list of one account fails."""
     world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=14, rate_window=5)
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")

@@ -1,4 +1,4 @@
-"""What the documents have a reader do works in their order, and an example that was not filled in is refused."""
+"""The steps in the documentation work in order, and an example with placeholders is rejected."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def test_the_server_is_named_before_it_is_needed(name: str) -> None:
 
 
 def create(path: Path) -> subprocess.CompletedProcess[str]:
-    """Have Prefect create the automations of a file; nobody is at its address."""
+    """Run the command that creates the automations of a file, with an API address where nothing listens."""
     words = [str(Path(sys.executable).with_name("prefect")), "automation", "create", "--from-file", str(path)]
     environment = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api", "COLUMNS": "200"}
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -35,7 +35,7 @@ def test_automations_without_a_block_are_refused() -> None:
     result = create(PROJECT / "docs" / "automations.yaml")
     assert result.returncode == 1
     assert "undefined alias 'block'" in result.stdout + result.stderr
-    assert "Failed to create" not in result.stdout + result.stderr, "Prefect was asked for some of them"
+    assert "Failed to create" not in result.stdout + result.stderr, "some automations were sent to Prefect"
 
 
 def test_a_placeholder_is_no_id_of_a_block() -> None:

@@ -1,4 +1,4 @@
-"""Every command of the operations page is run once, in its order: on a Prefect server, the sandbox, PostgreSQL."""
+"""Runs every command of docs/operations.md once, in order, with a Prefect server, the sandbox and PostgreSQL."""
 
 import os
 import re
@@ -18,9 +18,9 @@ from tests.deployment.test_deploy import RUN_SECONDS, checkout, client, finish, 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = list(dict.fromkeys(line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()))
-"""Each of the page's commands once."""
+"""The page's commands, without duplicates."""
 INSTEAD = {
-    # The tests have a server, whose address is in the environment; nothing is installed anew.
+    # The tests already have a server, whose address is in the environment, and do not install anything.
     ".venv/bin/prefect server start": ".venv/bin/prefect server start --help",
     "make install": f"make --dry-run --directory {PROJECT} install",
     ".venv/bin/prefect worker start --pool drip": ".venv/bin/prefect worker start --pool drip --run-once",
@@ -33,7 +33,7 @@ __all__ = ["checkout", "client"]  # fixtures
 
 
 def run(command: str, folder: Path) -> str:
-    """What it printed; a secret that it asks for is the one in the environment."""
+    """The output of a command. If it asks for a secret, the one in the environment is entered."""
     words = shlex.split(INSTEAD.get(command, command))
     typed = os.environ[words[-1]] + "\n" if "secret" in words else ""
     if Path(words[0]).name == "prefect" and words[1] in ("deployment", "flow-run"):
@@ -78,5 +78,5 @@ def test_every_command(
 
 
 def flow_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    """All there are, as Prefect has them."""
+    """All flow runs on the server."""
     return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)

@@ -1,4 +1,4 @@
-"""The deployed sync starts by itself: a server, a worker and a schedule are enough."""
+"""The deployed sync is started by its schedule, with a server and a worker."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ WAIT_SECONDS = 180
 
 @pytest.fixture
 def api(prefect_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a server with all of its services, as a user starts it."""
+    """The API URL of a server with all services, as a user starts it."""
     url = free_api_url()
     with serve_prefect(url, prefect_template, tmp_path_factory.mktemp("scheduling"), SCHEDULER):
         yield url
@@ -36,7 +36,7 @@ def api(prefect_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout in which the hourly sync is due every ten seconds."""
+    """A checkout in which the hourly sync is scheduled every ten seconds."""
     folder = tmp_path / "checkout"
     shutil.copytree(PROJECT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "pyproject.toml", folder)
@@ -48,7 +48,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @contextmanager
 def worker(api: str, folder: Path) -> Iterator[None]:
-    """A worker of the pool, which takes whatever is due, until the block ends."""
+    """Run a worker for the pool while the block runs."""
     words = [str(Path(sys.executable).with_name("prefect")), "worker", "start", "--pool", "drip"]
     with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(
@@ -67,7 +67,7 @@ def worker(api: str, folder: Path) -> Iterator[None]:
 
 
 def first_to_end(client: SyncPrefectClient) -> FlowRun:
-    """The first scheduled run that comes to an end."""
+    """Wait for the first scheduled run that ends, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state={"type": {"any_": ["COMPLETED", "FAILED"]}}))

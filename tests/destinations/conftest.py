@@ -1,4 +1,4 @@
-"""What tests of destinations share: a role that owns nothing."""
+"""Fixtures for tests of destinations: a role that owns nothing."""
 
 from contextlib import closing
 
@@ -16,7 +16,7 @@ def as_owner(url: str, statements: str) -> None:
 
 @pytest.fixture
 def limited(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a role that may use the database and not create anything in it; the settings sync as it."""
+    """The URL of a role that may use the database but not create anything in it; syncs connect with it."""
     with closing(psycopg2.connect(postgres)) as con, con, con.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'limited'")
         if not cursor.fetchone():

@@ -1,4 +1,4 @@
-"""Two datasets in one database, and the tables of others beside them: a sync changes its own dataset alone."""
+"""With several datasets and foreign tables in one database, a sync only changes its own dataset."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Forgetting: in any letter case, without a key, out of the bytes of the database, and nothing of anybody else."""
+"""Forgetting works in any letter case, without a key, and in the database's bytes; other people's data is kept."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The freshness check compares what `_syncs` tells with what the tables hold now."""
+"""The freshness check compares `_syncs` with the current rows of the tables."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ FIRST, SECOND = "1000001", "1000002"
 
 @pytest.fixture
 def problems(sync: Any, warehouse: Warehouse) -> Any:
-    """The resources that the check names after a sync and a statement; all is well before."""
+    """The problems found after a sync and a statement; before the statement there are none."""
     assert sync(resources=["accounts", "subscribers", "tags"]).exit_code == 0
 
     def check(limits: Limits | None = None, **chosen: Any) -> list[tuple[str, str, str]]:

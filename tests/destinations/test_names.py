@@ -1,4 +1,4 @@
-"""The names that a sync takes are its own, and the database takes them: it is asked before the first request."""
+"""Names that a sync needs are free and accepted by the database; this is checked before the first request."""
 
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ STAGING = f'"{staging_name("drip")}"'
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key, and nobody to ask with it: whatever asks the API fails."""
+    """A key, and a base URL where nothing listens, so that any API request fails."""
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", "n0body")
     monkeypatch.setenv("SOURCES__DRIP__BASE_URL", "http://127.0.0.1:9/v2")
 
 
 def check(destination: str, dataset: str = "drip") -> None:
-    """All that is checked before the first request."""
+    """Run all checks before the first request."""
     clean_up(prepare(None, destination, dataset))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""A project and a landing zone can have any path: none of it is taken for a part of a statement."""
+"""The project and the landing zone can have any path: no part of it is interpreted as SQL."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_a_path_that_would_be_read_as_another_is_refused(
 
 
 def test_motherduck_loads_from_any_folder_too(tmp_path: Path) -> None:
-    """Its statements are dlt's for DuckDB; nothing is sent here."""
+    """MotherDuck uses dlt's statements for DuckDB; nothing is sent."""
     destination = BoundMotherDuck(credentials="md:somewhere?motherduck_token=n0body", destination_name="motherduck")
     client = destination.client(dlt.Schema("drip"), destination.spec()._bind_dataset_name("drip"))
     for name in ("O'Brien.parquet", "it's; --.parquet"):

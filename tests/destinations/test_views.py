@@ -1,4 +1,4 @@
-"""Views in PostgreSQL: replaced only where they differ, and a user who may not is told before the first request."""
+"""Views in PostgreSQL are replaced only if they differ; a lack of privileges is reported before the first request."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(url: str, **changed: str) -> None:
-    """The tables and views of an earlier sync, as their owner left them."""
+    """Create the tables and views of an earlier sync, as their owner."""
     views = "; ".join(f"CREATE VIEW drip.{name} AS {query}" for name, query in (VIEWS | changed).items())
     as_owner(url, f"{TABLES} {views}; {GRANTS}")
 
@@ -86,7 +86,7 @@ def test_a_user_who_does_not_own_the_views_syncs(
         again = warehouse.rows(
             "SELECT oid, xmin FROM pg_class WHERE relkind = 'v' AND relname LIKE 'subscriber_%' ORDER BY oid"
         )
-        assert objects == again, "a view that is as it should be is not replaced"
+        assert objects == again, "an unchanged view was replaced"
     as_owner(postgres, GRANTS)
     assert sync(resources=["subscribers"]).exit_code == 0
     assert warehouse.value("SELECT count(DISTINCT run) FROM _syncs") == 3

@@ -1,4 +1,4 @@
-"""What tests of the flow share: the command in a process of its own, a sandbox whose budget is soon spent."""
+"""Fixtures for tests of the flow: the command in a child process, a sandbox with a low rate limit."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.conftest import Warehouse
 
 @contextmanager
 def serve_limited(world: World, monkeypatch: pytest.MonkeyPatch, limit: int, window: float) -> Iterator[Server]:
-    """The sandbox of `world`, which the settings point to, with the budget that they believe in."""
+    """The sandbox of `world`, which the settings point to, with the same rate limit as in the settings."""
     with serve(world) as server:
         for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", limit), ("RATE_WINDOW", window)):
             monkeypatch.setenv(f"SOURCES__DRIP__{name}", str(value))
@@ -24,13 +24,13 @@ def serve_limited(world: World, monkeypatch: pytest.MonkeyPatch, limit: int, win
 
 
 def refused(log: Iterable[Any]) -> int:
-    """Requests that were answered with 429."""
+    """The number of requests answered with 429."""
     return sum(request.status == 429 for request in log)
 
 
 @pytest.fixture
 def command(warehouse: Warehouse, tmp_path: Path) -> Any:
-    """Start the command line; returns the process."""
+    """Start the command line and return the process."""
 
     def start() -> subprocess.Popen[str]:
         environment = os.environ | {"SOURCES__DRIP__LOCK_WAIT": "30", "PREFECT_API_URL": ""}

@@ -1,4 +1,4 @@
-"""What the API should never send arrives faithfully or in `_quarantine`, and never stops the rest."""
+"""Invalid data from the API is loaded faithfully or goes to `_quarantine`, and never stops the rest."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ PEOPLE = {"account": FIRST, "resource": "subscribers"}
 
 
 def reply(records: list[Any], meta: Any = None, **siblings: Any) -> dict[str, Any]:
-    """A rule: this is the reply to every request for the first account's subscribers."""
+    """A fault rule that returns this reply to every request for the first account's subscribers."""
     count = {"page": 1, "count": len(records), "total_pages": 1, "total_count": len(records)}
     body = {"meta": meta or count, "subscribers": records, **siblings}
     text = json.dumps(body).replace(json.dumps(HUGE), "1e400").replace(json.dumps(HUGER), "1e200000")
@@ -289,7 +289,7 @@ def test_accounts_that_are_odd(sync: Any, world: World, warehouse: Warehouse) ->
 
 
 TRICKLE = {"seconds": 300.0, "drip": 600}
-"""Were its end waited for, the eight tries would take longer than a test may."""
+"""Long enough that the test would time out if the eight attempts waited for the end of the reply."""
 
 
 @pytest.mark.parametrize(("setting", "value", "slow"), [("MAX_REPLY_MB", "1", {}), ("REPLY_TIMEOUT", "0.5", TRICKLE)])

@@ -1,4 +1,4 @@
-"""The request budget: as fast as it allows, with next to no refused request, and exact under random faults."""
+"""The rate limit is used fully, with almost no refused requests, and results are exact under random faults."""
 
 from typing import Any
 

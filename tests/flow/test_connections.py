@@ -1,4 +1,4 @@
-"""Several keys in one sync: every account of every connection, each with its own budget, none in another's way."""
+"""Several keys in one sync: all accounts of all connections, each with its own rate limit, independently."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ ONE, SHARED, OTHER = "1000001", "1000002", "2000001"
 KEYS = {ACME: "acme-k3y-of-nobody", ZENITH: "zenith-k3y-of-nobody"}
 SUBSCRIBERS = ["subscribers"]
 SOME = ["accounts", "users", "subscribers", "tags"]
-"""Enough where what is asked does not differ from list to list."""
+"""Resources for tests that do not depend on the list."""
 MARKED = "SELECT id, connection FROM accounts ORDER BY id"
 
 
@@ -49,7 +49,7 @@ def variable(connection: str, name: str) -> str:
 
 @pytest.fixture
 def worlds() -> dict[str, World]:
-    """By connection. One account is visible to both."""
+    """Worlds by connection. One account is visible to both."""
     worlds = {
         ACME: World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME]),
         ZENITH: World(seed=7, sizes={SHARED: 10, OTHER: 40}, api_key=KEYS[ZENITH]),
@@ -60,7 +60,7 @@ def worlds() -> dict[str, World]:
 
 @pytest.fixture
 def server(worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Server]]:
-    """A sandbox for each connection, which the settings name; failing requests are retried at once."""
+    """A sandbox for each connection, which the settings point to. Failed requests are retried immediately."""
     monkeypatch.setenv("SOURCES__DRIP__CONNECTIONS", f'["{ACME}", "{ZENITH}"]')
     monkeypatch.setenv("SOURCES__DRIP__BACKOFF_FACTOR", "0.01")
     monkeypatch.setenv("SOURCES__DRIP__TASK_RETRY_DELAY", "0")
@@ -77,7 +77,7 @@ def refuse(world: World) -> None:
 
 
 def assert_holds(warehouse: Warehouse, *worlds: World) -> None:
-    """Every list holds what the worlds have, each row once."""
+    """Check that every table has the rows of the worlds, each once."""
     for resource in LISTS:
         rows = table_keys(warehouse, resource)
         assert len(rows) == len(set(rows)), resource
@@ -94,7 +94,7 @@ def failed(report: SyncReport) -> list[tuple[str, str | None, str]]:
 
 
 def asked(server: Server) -> set[str]:
-    """The accounts that a sandbox was asked about."""
+    """The accounts that were requested from a sandbox."""
     return {part for request in server.log for part in request.path.split("/") if part.isdigit()}
 
 
@@ -216,7 +216,7 @@ def test_modes_and_history_go_by_the_account(
     arrived = "SELECT account_id, count(*) FROM subscribers_history WHERE opened_as = 'arrived' GROUP BY 1 ORDER BY 1"
     assert warehouse.rows(arrived) == [(ONE, 3), (OTHER, 3)]
 
-    del worlds[ACME].accounts[1]  # the token sees it no longer, and zenith's does: the same list goes on there
+    del worlds[ACME].accounts[1]  # only zenith's token has access to it now: the list continues there
     report = sync(resources=SUBSCRIBERS, mode="auto")
     taken_over = next(line for line in report.lists if line.account == SHARED)
     assert (taken_over.connection, taken_over.mode, taken_over.complete) == (ZENITH, "incremental", True)
@@ -298,7 +298,7 @@ def test_freshness_tells_the_connections_apart(
     server: dict[str, Server],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with monkeypatch.context() as then:  # before there were connections, and a column for them
+    with monkeypatch.context() as then:  # before there were connections and their column
         for name in [name for name in os.environ if name.startswith("SOURCES__DRIP__")]:
             then.delenv(name)
         then.setenv("SOURCES__DRIP__LANDING", str(warehouse.path.parent / "landing"))
@@ -324,7 +324,7 @@ def test_freshness_tells_the_connections_apart(
 
 @pytest.fixture
 def blocks(prefect_server: None, server: dict[str, Server]) -> Iterator[None]:
-    """No secret is left to the tests after."""
+    """Delete the Secret blocks after the test."""
     yield
     for name in KEYS:
         Secret.delete(block_of(variable(name, "API_KEY")))
@@ -360,14 +360,14 @@ def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
 
 
 def keep(setting: str, value: str) -> str:
-    """Keep a secret in its block, as an operator does; what the command printed."""
+    """Save a secret in its block with the command, and return its output."""
     result = drip_flows("secret", setting, typed=f"{value}\n")
     assert result.exit_code == 0, result.stderr
     return result.output
 
 
 def basic(key: str) -> str:
-    """As a header has it."""
+    """The key as sent in a header."""
     return b64encode(f"{key}:".encode()).decode()
 
 

@@ -1,4 +1,4 @@
-"""Lists that other processes read: the same tables as from threads, one budget for all of them."""
+"""Lists read by other processes give the same tables as threads, and share one rate limit."""
 
 import os
 import signal
@@ -33,13 +33,13 @@ LIMIT, WINDOW = 40, 5.0
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
 @contextmanager
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A Dask cluster of two processes, which know the settings of now, and which syncs read with."""
+    """A Dask cluster of two processes with the current settings, which syncs use."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None) as local,
         Client(local) as client,
@@ -49,18 +49,18 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 
 
 def most_in_a_window(server: Server) -> int:
-    """The most requests in any stretch of time that is as long as the window, by the sandbox's log."""
+    """The maximum number of requests in any rate window, from the sandbox's log."""
     times = sorted(request.time for request in server.log)
     return max(place + 1 - bisect_left(times, at - WINDOW) for place, at in enumerate(times))
 
 
 def readers(client: Client) -> int:
-    """How many processes have read lists."""
+    """The number of processes that have read lists."""
     return sum(client.run(lambda: bool(__import__("flows.pipeline.context").pipeline.context._tools)).values())
 
 
 def contents(warehouse: Warehouse, dataset: str) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables of a dataset, but for what names the load."""
+    """All rows of all tables of a dataset, without the columns that identify the load."""
     names = warehouse.column(
         f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}' "
         "AND table_name NOT LIKE '\\_%' ESCAPE '\\' AND table_type = 'BASE TABLE'"

@@ -1,4 +1,4 @@
-"""A failed run ends in a state that Prefect can raise, and the report is still in it."""
+"""A failed run ends in a state that Prefect can raise and that contains the report."""
 
 from datetime import timedelta
 from typing import Any

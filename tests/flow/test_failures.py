@@ -1,4 +1,4 @@
-"""One list that fails costs that list a refresh; a refused token stops all; a passing fault costs nothing."""
+"""A failed list is not refreshed, a rejected token stops everything, and a transient fault has no effect."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_a_list_that_keeps_failing_keeps_its_old_rows(
 
 
 def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehouse, server: Server) -> None:
-    # Once each, three requests apart: no list can meet more of them than it has tries.
+    # Once each, three requests apart, so that no list meets more faults than it has attempts.
     world.faults = [
         {"when": {"after": 3 * number, "times": 1}, "action": fault} for number, fault in enumerate(PASSING_FAULTS)
     ]

@@ -1,4 +1,4 @@
-"""Lists that every series or workflow has one of: whole mirrors, read list by list, gone on from, never confused."""
+"""Lists that each campaign or workflow has: they are mirrored completely, resumed list by list, and kept apart."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def world() -> World:
 
 @pytest.fixture(params=["flow", "source alone"])
 def load(request: pytest.FixtureRequest, server: Server, warehouse: Warehouse, tmp_path: Path) -> Any:
-    """Both ways of loading some resources."""
+    """Loads resources with a sync, or with the dlt source alone."""
     if request.param == "flow":
         sync = request.getfixturevalue("sync")
         return lambda **parameters: sync(**parameters)
@@ -35,7 +35,7 @@ def load(request: pytest.FixtureRequest, server: Server, warehouse: Warehouse, t
 
 
 def members(world: World, account: str) -> set[tuple[str, ...]]:
-    """Who is in which series of an account, by the API."""
+    """The members of each campaign of an account, according to the API."""
     place = world.account(account)
     return {
         (account, campaign["id"], status, person["id"])
@@ -77,7 +77,7 @@ def test_complete_mirrors_day_after_day(load: Any, warehouse: Warehouse, world: 
     load(resources=FAMILIES)
     assert_mirrors(warehouse, world)
     moved = {row[:2] + row[3:] for row in before - set(warehouse.rows(MEMBERS))}
-    assert moved & {row[:2] + row[3:] for row in warehouse.rows(MEMBERS)}, "nobody changed status between the days"
+    assert moved & {row[:2] + row[3:] for row in warehouse.rows(MEMBERS)}, "nobody changed status between the two days"
 
 
 @pytest.mark.parametrize("resources", [["campaigns", "campaign_subscribers"], ["workflow_triggers", "workflows"]])
@@ -176,7 +176,7 @@ def test_a_list_that_is_missing_while_its_series_is_there_fails(sync: Any, world
 def test_who_is_found_in_two_statuses_is_there_once(
     sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody unsubscribes after the active ones were read and before the unsubscribed ones are."""
+    """Somebody unsubscribes after the active members were read and before the unsubscribed ones are."""
     account = world.account(FIRST)
     monkeypatch.setattr(
         account,

@@ -1,4 +1,4 @@
-"""Whoever is forgotten is nowhere any more, and everybody else still is."""
+"""A forgotten person is deleted everywhere, and everybody else is kept."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def world() -> World:
 
 
 def holding(warehouse: Warehouse, text: str) -> dict[str, int]:
-    """By table or view, of the staging dataset too, the rows that hold a text anywhere."""
+    """The number of rows that contain a text, by table or view, including the staging dataset."""
     holds = f"strpos(lower(CAST(one AS VARCHAR)), lower('{text}')) > 0"
     counts = {
         f"{schema}.{name}": warehouse.value(f'SELECT count(*) FROM "{schema}"."{name}" AS one WHERE {holds}')
@@ -44,7 +44,7 @@ def landed(folder: Path, text: str) -> bool:
 
 @pytest.fixture
 def known(sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A person in two accounts, under two addresses over time, whom everything there is knows of; their id in one."""
+    """The id, in one account, of a person in two accounts, who has had two addresses and is in every table."""
     campaign = world.account(FIRST).records["campaigns"].all()[0]["id"]
     person = world.account(FIRST).campaign_subscribers(campaign, "active").slice(0, 1)[0]["id"]
     people = world.account(FIRST).subscribers
@@ -92,7 +92,7 @@ def test_nobody_knows_them_any_more(known: str, warehouse: Warehouse, world: Wor
     world.account(FIRST).subscribers.delete([known])
     sync(resources=RESOURCES)
     assert holding(warehouse, known) == {}
-    assert warehouse.value("SELECT count(*) FROM subscribers") == 59 + 1  # still in Drip elsewhere: back again
+    assert warehouse.value("SELECT count(*) FROM subscribers") == 59 + 1  # still in Drip in one account
 
 
 def test_the_command_says_what_it_removed_and_where_else_they_are(

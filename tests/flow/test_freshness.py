@@ -1,4 +1,4 @@
-"""The freshness check, on what real syncs left: it names what is too old, and what has shrunk."""
+"""The freshness check, after real syncs, names lists that are too old or have shrunk."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ RESOURCES = ["subscribers", "tags"]
 
 
 def age(warehouse: Warehouse, hours: float) -> None:
-    """Have all that was synced so far be so many hours older."""
+    """Make all syncs so far older by this number of hours."""
     with duckdb.connect(warehouse.path) as con:
         con.execute(f"UPDATE drip._syncs SET finished = finished - INTERVAL '{int(hours * 60)} minutes'")
 
@@ -40,7 +40,7 @@ def test_a_list_that_fails_grows_old(sync: Any, warehouse: Warehouse, world: Wor
     assert problems(Limits(hours=3), accounts=[SECOND]) == []
     assert problems(Limits(hours=3), resources=["subscribers"]) == []
     age(warehouse, 24 * 365)
-    assert len(problems(Limits(hours=3))) == 4, "a sync that has stopped long ago is no reason to be content"
+    assert len(problems(Limits(hours=3))) == 4, "lists of a sync that stopped long ago were not reported"
     result = drip_flows("freshness", "--hours", "3", "--account", FIRST)
     assert result.exit_code == 1
     assert f"tags of {FIRST}" in result.stdout
@@ -79,7 +79,7 @@ def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> N
     assert freshness(shrink=share, return_state=True).is_completed()  # type: ignore[attr-defined]
 
     sync(resources=RESOURCES)
-    assert problems(Limits(shrink=0)) == [], "the sync before is the last one, not the one before that"
+    assert problems(Limits(shrink=0)) == [], "compared with an older sync than the previous one"
     result = drip_flows("freshness")
     assert (result.exit_code, "4 lists are fresh" in result.stdout) == (0, True), result
 

@@ -1,4 +1,4 @@
-"""The freshness check never judges the demo's invented people in place of a warehouse that is not there."""
+"""The freshness check never uses the demo database instead of a missing warehouse."""
 
 import shutil
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from flows.reporting.freshness import Limits, check_freshness
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database in which every list has just arrived."""
+    """A database in which every list is fresh."""
     path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
     now = datetime.now(UTC)
     row = {"run": "1", "started": now, "finished": now, "mode": "full", "account": "1000001", "resource": "tags"}
@@ -33,7 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with no data but the demo's."""
+    """A project with only the demo's data."""
     (tmp_path / "data").mkdir()
     shutil.copy(demo, tmp_path / "data" / "demo.duckdb")
     (tmp_path / "pyproject.toml").touch()

@@ -1,4 +1,4 @@
-"""History keeps a version of each row, and tells what happened in between; on both destinations."""
+"""History keeps the versions of each row and the changes between them, in both destinations."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def world() -> World:
 
 @pytest.fixture
 def day(sync: Any) -> Callable[..., Any]:
-    """Sync the subscribers once more; the report."""
+    """Sync the subscribers again, and return the report."""
 
     def run(**parameters: Any) -> Any:
         report = sync(**{"resources": ["subscribers"]} | parameters)

@@ -1,4 +1,4 @@
-"""The landing zone in a bucket: the same rows, gone on from after an interruption, nothing left behind."""
+"""A landing zone in a bucket gives the same rows, is resumed after an interruption, and is empty afterwards."""
 
 import uuid
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KEY = "testing"
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    """The URL of a bucket on a server that speaks S3; fsspec finds it and its keys in the environment."""
+    """The URL of a bucket on an S3 server; fsspec reads its address and keys from the environment."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -1,4 +1,4 @@
-"""A run that breaks in a way that nobody foresaw leaves no secret anywhere, in whatever form the error repeats it."""
+"""An unexpected error leaves no secret anywhere, whatever encoding of it the error contains."""
 
 import time
 from base64 import b64encode
@@ -26,7 +26,7 @@ def world() -> World:
 
 
 def fail_with(warehouse: PostgresWarehouse, words: str) -> None:
-    """Have the database refuse every new workflow with these words."""
+    """Make the database reject every new workflow with this message."""
     warehouse.execute(
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$BEGIN RAISE EXCEPTION USING MESSAGE = $words${words}$words$; END$$; "
@@ -35,7 +35,7 @@ def fail_with(warehouse: PostgresWarehouse, words: str) -> None:
 
 
 def wait_for_log(server_files: Path) -> None:
-    """The log and the events are sent in the background."""
+    """Wait for the log and the events, which are sent in the background."""
     deadline = time.monotonic() + SECONDS
     while not any(MARK.encode() in path.read_bytes() for path in server_files.iterdir()):
         assert time.monotonic() < deadline, "the log did not reach Prefect"

@@ -1,4 +1,4 @@
-"""A load that fails or is killed costs nothing that landed; the next run ends right."""
+"""After a failed or killed load, the landed pages are kept and the next run succeeds."""
 
 import time
 from pathlib import Path

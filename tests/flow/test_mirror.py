@@ -1,4 +1,4 @@
-"""After a sync the tables hold exactly what the API holds for the accounts synced."""
+"""After a sync, the tables contain exactly the API's records of the synced accounts."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ FIRST, SECOND = "1000001", "1000002"
 
 
 both_ways = pytest.mark.parametrize("sync", ["plain_sync", "sync_flow"], indirect=True)
-"""Without Prefect, and as a flow."""
+"""Runs a test both without Prefect and as a flow."""
 
 
 @pytest.fixture
 def sync(request: pytest.FixtureRequest) -> Any:
-    """One of the two ways of running a sync."""
+    """A sync without Prefect or as a flow."""
     return request.getfixturevalue(getattr(request, "param", "plain_sync"))
 
 
 def api_keys(world: World, resource: str) -> set[tuple[str, str]]:
-    """What the API has: account and key of each record."""
+    """Account and key of each record in the API."""
     key = ENDPOINTS[resource].key
     return {
         (account, record if isinstance(record, str) else record[key])
@@ -33,7 +33,7 @@ def api_keys(world: World, resource: str) -> set[tuple[str, str]]:
 
 
 def table_keys(warehouse: Warehouse, resource: str) -> list[tuple[Any, ...]]:
-    """What the table has: account and key of each row."""
+    """Account and key of each row in the table."""
     return warehouse.rows(f"SELECT account_id, {ENDPOINTS[resource].key} FROM {resource}")
 
 
@@ -45,7 +45,7 @@ def rows_of(warehouse: Warehouse, resource: str, account: str) -> list[tuple[Any
 def assert_mirrors(warehouse: Warehouse, world: World) -> None:
     for resource in LISTS:
         rows = table_keys(warehouse, resource)
-        assert len(rows) == len(set(rows)), f"{resource} has a key twice"
+        assert len(rows) == len(set(rows)), f"{resource} has duplicate keys"
         assert set(rows) == api_keys(world, resource), resource
 
 

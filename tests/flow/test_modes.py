@@ -1,4 +1,4 @@
-"""Between full syncs only those who came are asked for, and nothing else is touched or forgotten."""
+"""Between full syncs, only new subscribers are requested, and no other rows are changed or lost."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def line(report: SyncReport, account: str = FIRST) -> ListReport:
 
 
 def pages(server: Server, account: str = FIRST) -> list[tuple[str, bool]]:
-    """The pages of subscribers asked for since the log was cleared, and whether only of those after a moment."""
+    """The subscriber pages requested since the log was cleared, and whether they were limited to new subscribers."""
     asked = [one.query for one in server.log if one.path.endswith(f"/{account}/subscribers")]
     return [(query.get("page", "1"), "subscribed_after" in query) for query in asked]
 

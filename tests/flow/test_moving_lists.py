@@ -1,4 +1,4 @@
-"""Lists of several pages that move while they are read, over real HTTP."""
+"""Lists with several pages that change while they are read, over real HTTP."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ def test_a_list_without_pages_that_ignores_page(sync: Any, world: World, warehou
 
 
 def test_one_lost_and_one_arrived_in_mid_scan_is_seen(sync: Any, world: World, warehouse: Warehouse) -> None:
-    """The count stays as it was, and yet a row has moved to a page already read."""
+    """The count does not change, but a row has moved to a page that was already read."""
     once = {"after": 2, "times": 1}
     world.faults = [
         {"match": PEOPLE, "when": once, "action": action}

@@ -1,4 +1,4 @@
-"""The numbers of a report are what they are said to be: of the whole, since the last sync, from the first moment on."""
+"""The numbers in a report are correct: totals, changes since the last sync, and durations from the start."""
 
 import json
 import re
@@ -30,12 +30,12 @@ RESOURCES = ["subscribers", "tags"]
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
 def held(warehouse: Warehouse) -> int:
-    """Rows in the database of what these tests sync."""
+    """The number of rows in the tables that these tests sync."""
     return sum(warehouse.value(f"SELECT count(*) FROM {table}") for table in RESOURCES)
 
 
@@ -79,7 +79,7 @@ def test_a_list_that_did_not_arrive(sync: Any, warehouse: Warehouse, world: Worl
     world.faults = [GONE]
     report = sync(resources=RESOURCES)
     assert report.exit_code == 1
-    assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts "), "its rows have stayed"
+    assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts "), "rows of the failed list were deleted"
     world.faults = None
     world.account(FIRST).records["tags"].add("Fresh")
     assert changed(sync(resources=RESOURCES)) == "+1 tags since the last sync"
@@ -103,7 +103,7 @@ HELD_SECONDS = 1.5
 
 @contextmanager
 def held_elsewhere(warehouse: Warehouse) -> Iterator[None]:
-    """Another process has the database open for a while."""
+    """Keep the database open in another process for a while."""
     words = [sys.executable, "-c", HOLD, str(warehouse.path), str(HELD_SECONDS)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -139,7 +139,7 @@ def test_a_command_that_waits_for_the_database(
 
 
 def read(lists: Sequence[ListKey], planned: int, accounts: Sequence[str] = ("",)) -> str:
-    """What is said once the accounts, and then all planned lists, have been read."""
+    """The progress messages after the accounts, and after all planned lists, have been read."""
     progress = Progress()
     for connection in accounts:
         progress.on(PageLanded(ListKey(connection, ACCOUNTS.resource, None), 2, None))

@@ -1,4 +1,4 @@
-"""What an operator sees of a run in Prefect: named tasks, a report however it ended, progress."""
+"""What an operator sees of a run in Prefect: named tasks, progress, and a report whether it succeeds or fails."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "sta
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
@@ -45,7 +45,7 @@ def newest_run(flow: str = "drip-sync") -> FlowRun:
 
 
 def artifacts(run: FlowRun) -> dict[str, Artifact]:
-    """By key, what a flow run left in Prefect."""
+    """The artifacts of a flow run by key."""
     of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
     with get_client(sync_client=True) as client:
         return {str(one.key): one for one in client.read_artifacts(artifact_filter=of_run)}

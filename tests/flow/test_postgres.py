@@ -1,4 +1,4 @@
-"""PostgreSQL as the destination: what is its own. What holds for every destination is tested beside DuckDB."""
+"""Behaviour that is specific to PostgreSQL. Common behaviour is tested together with DuckDB."""
 
 import subprocess
 import threading
@@ -49,7 +49,7 @@ def test_types(sync: Any, warehouse: Warehouse, world: World) -> None:
 
 @contextmanager
 def reading(url: str, query: str) -> Iterator[list[Any]]:
-    """Another session that asks the same again and again while the block runs; what it got, each answer once."""
+    """Repeat a query in another session while the block runs. Yields the list of its distinct results."""
     answers: list[Any] = []
     done = threading.Event()
 

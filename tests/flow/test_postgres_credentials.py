@@ -1,4 +1,4 @@
-"""A PostgreSQL URL may leave out what libpq finds by itself: the password, the user, the host."""
+"""A PostgreSQL URL may omit the password, user and host, for which libpq has defaults."""
 
 from collections.abc import Callable
 from contextlib import closing

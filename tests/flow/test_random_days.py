@@ -1,4 +1,4 @@
-"""Random days in the lives of two accounts, through real syncs: what was so on each day can be told afterwards."""
+"""Random changes in two accounts over several days, with real syncs: history can restore the state of each day."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,12 +43,12 @@ DAYS = st.tuples(st.permutations(KINDS), st.lists(DAY, min_size=len(KINDS), max_
 
 @dataclass
 class Story:
-    """A world and the syncs of it so far.
+    """A world and its syncs so far.
 
     Attributes:
-        mirrors: what was in the mirror after each sync that kept history, by its start.
-        last: what was in it after the last sync.
-        left: by account, who left.
+        mirrors: contents of the mirror after each sync with history, by the sync's start.
+        last: contents of the mirror after the last sync.
+        left: people who left, by account.
     """
 
     warehouse: Warehouse
@@ -58,7 +58,7 @@ class Story:
     left: dict[str, list[Any]] = field(default_factory=lambda: {FIRST: [], SECOND: []})
 
     def change(self, account: str, place: int, what: str, value: Any) -> None:
-        """Something happens to the person at that place of an account's list."""
+        """Change the person at this position of an account's list."""
         people = self.world.account(account).subscribers
         ids = people.ids()
         one = ids[place % len(ids)] if ids else None
@@ -76,7 +76,7 @@ class Story:
             people.update(one, **{what: value})
 
     def day(self, kind: str, account: str) -> None:
-        """Another day's sync, in which `account` has it as `kind` says; what must hold after it."""
+        """Sync another day, with a fault of this `kind` for `account`, and check the results."""
         self.world.move_to(self.world.as_of + timedelta(days=1))
         before = self.last
         report = self.sync(kind, account)
@@ -112,12 +112,12 @@ class Story:
         return sorted((account, person["id"], person["status"], person["email"]) for account, person in people)
 
     def rows(self, table: str, which: str = "TRUE") -> list[tuple[Any, ...]]:
-        """What history keeps of the rows of the mirror, or of those versions."""
+        """The columns that history keeps, of rows of the mirror or of versions."""
         names = [name for name in self.warehouse.columns("subscribers") if name not in NO_PART_OF_HISTORY]
         return self.warehouse.rows(f"SELECT {', '.join(names)} FROM {table} WHERE {which} ORDER BY account_id, id")
 
     def check_history(self) -> None:
-        """Each mirror there was is there as of its day, no version overlaps another, none is without a change."""
+        """Check that each earlier mirror can be restored, no versions overlap, and none repeats the one before."""
         assert self.warehouse.rows(OVERLAPPING) == []
         before: list[Any] = []
         changes = 0
@@ -130,7 +130,7 @@ class Story:
 
 @contextmanager
 def story(destination: str, folder: Path, server: str) -> Iterator[Story]:
-    """A story in a database of its own."""
+    """A `Story` with a separate database."""
     folder.mkdir()
     path, url = folder / "warehouse.duckdb", new_database(server) if server else ""
     world = World(sizes=SIZES, as_of=AS_OF - timedelta(days=len(KINDS)))

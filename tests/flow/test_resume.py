@@ -1,4 +1,4 @@
-"""What was paid for in requests is not paid twice: a killed run is gone on from, a spent budget waited for."""
+"""Requests are not repeated: a killed run is resumed, and a used-up rate limit is waited for."""
 
 import signal
 import subprocess
@@ -16,12 +16,12 @@ from tests.flow.conftest import refused, serve_limited
 ACCOUNT = "1000001"
 PAGES = 20
 FIXED = 11 + 4
-"""Requests beside the pages of subscribers: the accounts, the user, the other lists with their further pages."""
+"""Requests other than for pages of subscribers: the accounts, the user, and all pages of the other lists."""
 PARALLEL = 2
 SILENCE = 1.0
-"""Seconds, of which a request takes a tenth."""
+"""Seconds without a request; a request takes a tenth of that."""
 LOST_BY_A_KILL = LISTS_AT_ONCE + PARALLEL + 1
-"""Answered and not landed yet on a slow machine, one of each list; under way; and the accounts asked for anew."""
+"""Requests that a kill may cost: a page per list answered but not landed yet, those in flight, and the accounts."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def world() -> World:
 
 @pytest.fixture
 def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A sandbox that takes its time, so that a run can be caught in the middle."""
+    """A slow sandbox, so that a run can be interrupted in the middle."""
     with serve(world, latency=0.1) as server:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
@@ -40,12 +40,12 @@ def slow_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
 
 
 def wait_for_requests(server: Server, process: subprocess.Popen[str], count: int) -> None:
-    """Until the server has seen so many requests, or the process is done."""
+    """Wait until the server has received this many requests, or the process has ended."""
     wait_until(lambda: len(server.log) >= count, process)
 
 
 def wait_until_only_this_is_awaited(server: Server, process: subprocess.Popen[str], resource: str) -> None:
-    """Until the server has been asked for the resource, and for nothing more in a while; or the process is done."""
+    """Wait until the resource was requested and no more requests arrive, or the process has ended."""
     wait_until(lambda: any(one.path.endswith(resource) for one in server.log), process)
     seen = -1
     while seen < len(server.log) and process.poll() is None:
@@ -54,7 +54,7 @@ def wait_until_only_this_is_awaited(server: Server, process: subprocess.Popen[st
 
 
 def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Until it is so, or the process is done."""
+    """Wait until the condition is true, or the process has ended."""
     deadline = time.monotonic() + 120
     while not is_so() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -69,7 +69,7 @@ def assert_exact(warehouse: Warehouse, world: World) -> None:
 def test_killed_again_and_again_it_pays_for_no_page_twice(
     command: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    kills = (15, 28, 38)  # so late that to begin anew each time would cost more than what a kill may
+    kills = (15, 28, 38)  # so late that restarting each time would exceed the allowed cost
     for count in kills:
         process = command()
         wait_for_requests(slow_server, process, count)
@@ -108,7 +108,7 @@ def test_interrupted_while_it_waits_it_ends_soon(
     process = command()
     wait_until_only_this_is_awaited(slow_server, process, "/tags")
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)  # sooner than the 90 s of the reply, the hour of the budget
+    output, errors = process.communicate(timeout=60)  # less than the 90 s of the reply and the hour of the rate window
     assert process.returncode == 130, output + errors
     assert len(errors.strip().splitlines()) == 1, errors
     assert "run the same command again" in errors

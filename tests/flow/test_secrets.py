@@ -1,4 +1,4 @@
-"""The key stays in the settings, and personal data stays the user's own."""
+"""The key stays in the settings, and personal data is only accessible to the user."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def world() -> World:
 
 
 def every_value(path: Path) -> str:
-    """All that a database holds, uncompressed."""
+    """The uncompressed contents of a database."""
     with duckdb.connect(path, read_only=True) as con:
         tables = con.execute("SELECT database_name, schema_name, table_name FROM duckdb_tables()").fetchall()
         names = [".".join(f'"{part}"' for part in table) for table in tables]

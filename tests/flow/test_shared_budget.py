@@ -1,4 +1,4 @@
-"""A budget that several processes use up together, and a wait for it that Prefect shows."""
+"""A rate limit shared by several processes, and a wait for it that Prefect shows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.flow.test_mirror import assert_mirrors
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
-    """The flow: Prefect is what is tested here."""
+    """The flow, because these tests are about Prefect."""
     return sync_flow
 
 
@@ -46,7 +46,7 @@ def test_a_sync_takes_every_request_from_it(
 ) -> None:
     assert sync().exit_code == 0
     taken = prefect.read_global_concurrency_limit_by_name(limit_name(load_settings())).active_slots
-    assert len(server.log) <= taken + 10 <= len(server.log) + 50  # leased in blocks; some have decayed meanwhile
+    assert len(server.log) <= taken + 10 <= len(server.log) + 50  # leased in blocks, some of which have decayed
 
 
 def test_what_another_process_has_used_up_is_waited_for(
@@ -54,7 +54,7 @@ def test_what_another_process_has_used_up_is_waited_for(
 ) -> None:
     world = World(seed=7, sizes={"1000001": 30}, rate_limit=30, rate_window=6)
     with serve_limited(world, monkeypatch, 30, 3_600) as server:
-        monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # a wait at all would fail the lists, naming it
+        monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # any wait would fail the lists with that reason
         assert SharedRateLimit(prefect, load_settings()).lease(30) == 0
         starved = sync()
         assert "SOURCES__DRIP__MAX_WAIT" in starved.stopped

@@ -1,4 +1,4 @@
-"""A run that takes longer than it may ends with what has arrived; the next one goes on from there."""
+"""A run that exceeds its time limit loads what has arrived, and the next run resumes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A kernel that runs the cells of a notebook, and stays open; a database that several days of syncs filled."""
+"""Fixtures for the notebooks: a kernel that runs cells and stays open, and a database with several days of syncs."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ from tests.conftest import PROJECT, Warehouse
 
 NOTEBOOKS = PROJECT / "notebooks"
 CHART = "application/vnd.vegalite.v5+json"
-"""What JupyterLab draws without the network."""
+"""The chart format that JupyterLab renders without network access."""
 
 SIZES = {"1000001": 300, "1000002": 20, "1000003": 0}
 DAYS = 3
 
 
 class Kernel:
-    """A running kernel whose working directory is `notebooks/`, as Jupyter has it."""
+    """A running kernel with `notebooks/` as its working directory, as in Jupyter."""
 
     def __init__(self, client: NotebookClient) -> None:
         self.client = client
 
     def run(self, source: str) -> list[Any]:
-        """The outputs of a cell; the error among them where it fails."""
+        """The outputs of a cell, including its error if it fails."""
         cell = nbformat.v4.new_code_cell(source)
         self.client.nb.cells.append(cell)
         with suppress(CellExecutionError):
@@ -38,7 +38,7 @@ class Kernel:
         return cell.outputs
 
     def charts(self, notebook: Path) -> list[dict[str, Any]]:
-        """Run a notebook's cells, none of which may fail; the specifications of its charts."""
+        """Run a notebook's cells, none of which may fail, and return the specifications of its charts."""
         specs: list[dict[str, Any]] = []
         for cell in nbformat.read(notebook, as_version=4).cells:
             if cell.cell_type == "code":
@@ -51,7 +51,7 @@ class Kernel:
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
-    """The settings of the test are the kernel's: it takes over the environment when it starts."""
+    """A kernel with the test's settings, since it copies the environment when it starts."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     client = NotebookClient(
         nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
@@ -62,7 +62,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that real syncs filled, day after day; one account of it is empty."""
+    """A database filled by real syncs of several days; one of its accounts is empty."""
     from flows.pipeline.sync import sync
 
     folder, world = tmp_path_factory.mktemp("built"), World(sizes=SIZES)
@@ -82,7 +82,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def there(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """A copy of it, which the settings point to."""
+    """A copy of the database, which the settings point to."""
     path = Path(shutil.copy(built, tmp_path / "copy.duckdb"))
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
     return Warehouse(path)

@@ -1,4 +1,4 @@
-"""JupyterLab as `make lab` starts it, and a notebook run in it from top to bottom."""
+"""Starts JupyterLab like `make lab`, and runs a whole notebook in it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
 }
-"""Every cell is drawn, in sight or not; what is run is not saved; no question whether to fetch news is in the way."""
+"""Settings: render all cells, including invisible ones, do not save, and do not ask whether to fetch news."""
 OPENED = "[...jupyterapp.shell.widgets('main')].find(one => one.context?.path === '{name}')"
 IDLE = "{opened}.sessionContext.session.kernel.status === 'idle'"
 CHARTS = """
@@ -32,7 +32,7 @@ ERRORS = """[...document.querySelectorAll('.jp-RenderedText[data-mime-type$="std
 
 @contextmanager
 def lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab on the project's notebooks, its own files in `folder`."""
+    """The URL of a JupyterLab with the project's notebooks, which keeps its own files in `folder`."""
     for name, values in SETTINGS.items():
         path = folder / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def _address(server: "subprocess.Popen[str]") -> str:
 
 @contextmanager
 def run_notebook(address: str, name: str, folder: Path) -> Iterator[Page]:
-    """The notebook in a browser, all of its cells run."""
+    """Open the notebook in a browser and run all its cells."""
     with page(f"{address}/lab/tree/{name}?reset&token={TOKEN}", folder) as tab:
         opened = OPENED.format(name=name)
         tab.until(IDLE.format(opened=opened))
@@ -72,6 +72,6 @@ def run_notebook(address: str, name: str, folder: Path) -> Iterator[Page]:
 
 
 def charts(tab: Page) -> list[dict[str, Any]]:
-    """The charts that are seen."""
+    """The visible charts."""
     found: list[dict[str, Any]] = tab.run(CHARTS)
     return found

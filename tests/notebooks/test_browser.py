@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: the notebook that is run there shows its charts, without the network."""
+"""A notebook run in JupyterLab in a real browser shows its charts without network access."""
 
 from pathlib import Path
 

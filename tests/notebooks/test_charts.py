@@ -1,4 +1,4 @@
-"""What a chart looks like, drawn as a browser would draw it."""
+"""Charts rendered like in a browser."""
 
 import io
 import os
@@ -27,7 +27,7 @@ for chart in (charts.table_growth(growth), charts.movements(moves), charts.serie
 
 
 def test_moments_are_in_utc_wherever_the_reader_is() -> None:
-    """The browser's clock stands three hours and a half behind; the axes say UTC."""
+    """The browser's time zone is three and a half hours behind; the axes are in UTC."""
     words = [sys.executable, "-c", MOMENTS]
     environment = os.environ | {"TZ": "America/St_Johns", "PYTHONPATH": str(PROJECT)}
     result = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
@@ -37,7 +37,7 @@ def test_moments_are_in_utc_wherever_the_reader_is() -> None:
         labels = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
         assert re.search(r"\b0?9(:15|:30|:45| AM)", labels), labels
         assert not re.search(r"\b0?[56]:[14]5", labels), labels
-        assert not re.search(r"\d\.\d", labels), "there is no half of a person"
+        assert not re.search(r"\d\.\d", labels), "the axis has fractions of a person"
 
 
 def test_a_list_that_never_arrived_says_so() -> None:

@@ -1,4 +1,4 @@
-"""What is committed of a notebook: its cells, nothing that a run left in it."""
+"""Notebooks are committed without outputs."""
 
 import ast
 import subprocess
@@ -50,7 +50,7 @@ def test_cells_hold_no_logic(path: Path) -> None:
 
 
 def test_jupyterlab_draws_what_the_charts_are() -> None:
-    """The renderer that JupyterLab brings is of one version of Vega-Lite; Altair has to write that one."""
+    """JupyterLab's renderer supports one version of Vega-Lite, which Altair has to write."""
     lab = Path(jupyterlab.commands.get_app_dir()) / "static"
     script = "".join(path.read_text() for path in lab.glob("*.js") if "vegalite" in path.read_text())
     assert f'"{CHART}"' in script

@@ -1,4 +1,4 @@
-"""Reading: the right rows, the right types, the right file, and never in the way of a sync."""
+"""Reading returns the right rows and types from the right file, and never blocks a sync."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ time.sleep(float(sys.argv[2]))
 
 @contextmanager
 def held(path: Path, seconds: float) -> Iterator[None]:
-    """Another process has the file open for writing."""
+    """Keep the file open for writing in another process."""
     command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -43,13 +43,13 @@ def held(path: Path, seconds: float) -> Iterator[None]:
 
 
 def assert_free(path: Path) -> None:
-    """Nothing in this process has it open: DuckDB refuses to write to what is open for reading."""
+    """Check that this process has the file closed: otherwise DuckDB refuses to open it for writing."""
     duckdb.connect(path).close()
 
 
 @pytest.fixture
 def tiny(warehouse: Warehouse) -> Warehouse:
-    """A dataset that took no sync: one table, made by dlt under the names of the sync."""
+    """A dataset without a sync: one table, created by dlt with the sync's names."""
     import dlt
 
     with_name = dlt.resource([{"account_id": FIRST, "tag": "a"}], name="tags")
@@ -161,7 +161,7 @@ def test_reading_needs_no_api_key_and_a_sound_wait(tiny: Warehouse, monkeypatch:
 
 @pytest.fixture
 def project(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project without settings, seen from its `notebooks/`; its root."""
+    """The root of a project without settings, with its `notebooks/` as the working directory."""
     root = tiny.path.parent / "project"
     for folder in ("notebooks", "data", ".dlt"):
         (root / folder).mkdir(parents=True)
@@ -204,7 +204,7 @@ def test_the_demo_never_stands_in_for_a_database_that_was_asked_for(
 
 
 def test_settings_are_found_where_dlt_was_told_to_look(tiny: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a flow run, whose secrets stand in Prefect's blocks."""
+    """With a custom dlt provider, like Prefect's Secret blocks in a flow run."""
     monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS")
     settings = {"destination": {"duckdb": {"credentials": str(tiny.path)}}}
     providers = Container()[PluggableRunContext].providers

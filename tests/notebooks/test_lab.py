@@ -1,4 +1,4 @@
-"""`make lab` says what the notebooks will read, before it starts JupyterLab."""
+"""`make lab` prints which data the notebooks will read before it starts JupyterLab."""
 
 import os
 import subprocess

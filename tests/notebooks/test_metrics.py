@@ -1,4 +1,4 @@
-"""The numbers add up, whatever the people are like."""
+"""The numbers add up for all kinds of subscribers."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ ACCOUNTS = pd.DataFrame({"id": ["1", "2"], "name": ["One", None]}, dtype="string
 
 
 def frame_of(people: list[tuple[str, str | None, datetime | None]]) -> pd.DataFrame:
-    """Typed as `flows.dataset.load` types it."""
+    """A frame with the column types of `flows.dataset.load`."""
     frame = pd.DataFrame(people, columns=["account_id", "status", "created_at"])
     return frame.astype({"account_id": "string", "status": "string", "created_at": "datetime64[us, UTC]"})
 
@@ -110,6 +110,6 @@ def test_the_last_whole_sync_of_each_account() -> None:
 
 
 def data_of(spec: dict) -> list[dict]:
-    """The rows that a chart's specification carries."""
+    """The rows in a chart's specification."""
     (rows,) = spec["datasets"].values()
     return rows

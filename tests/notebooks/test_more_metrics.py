@@ -1,4 +1,4 @@
-"""Shares add to one, cohorts never grow, totals are those of the table, whatever is in it."""
+"""For any table, shares add up to one, cohorts never grow, and totals match the table."""
 
 from datetime import UTC, datetime
 
@@ -82,7 +82,7 @@ def test_broadcasts_are_counted_once(rows: list[tuple]) -> None:
 
 @given(st.lists(st.tuples(ACCOUNT, st.integers(1, 4), NUMBER.filter(lambda n: n is None or n >= 0)), max_size=20))
 def test_table_growth_ends_with_the_newest_counts(rows: list[tuple]) -> None:
-    """An account that a sync left out keeps its last count."""
+    """An account that a sync did not include keeps its last count."""
     newest: dict[str, int] = {}
     for account, _, count in sorted(rows, key=lambda row: row[1]):
         newest |= {} if count is None else {account: count}

@@ -1,4 +1,4 @@
-"""The notebooks run unchanged on what several days of syncs left, and what they draw is what is there."""
+"""The notebooks run unchanged on a database of several days of syncs, and their charts match its contents."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ def title_of(spec: dict[str, Any]) -> str:
 
 
 def drawn(kernel: Kernel, name: str) -> dict[str, list[dict[str, Any]]]:
-    """The rows behind each chart of a notebook by its title; sentences under their own words."""
+    """The rows of each chart of a notebook by its title; for sentences, by their text."""
     specs = kernel.charts(NOTEBOOKS / name)
     return {title_of(spec) or rows_of(spec)[0]["text"]: rows_of(spec) for spec in specs}
 

@@ -1,4 +1,4 @@
-"""An open kernel keeps no sync out, and sees what it left."""
+"""An open kernel does not block a sync, and reads the new data."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def assert_shows(warehouse: Warehouse, growth: list[dict[str, Any]], mix: list[dict[str, Any]]) -> None:
-    """The two charts hold the numbers of queries that know nothing of pandas."""
+    """Check that the two charts match the results of plain SQL queries."""
     arrived = {(row["account_id"], row["month"], row["arrived"]) for row in growth if row["arrived"]}
     assert arrived == set(warehouse.rows(ARRIVALS))
     last = {row["account_id"]: row["total"] for row in sorted(growth, key=lambda row: row["month"])}
@@ -39,7 +39,7 @@ def test_it_draws_what_is_there_while_syncs_go_on(
 
     people = world.account("1000002").records["subscribers"]
     people.add({"id": "newcomer000000000000", "status": "held", "created_at": "2027-02-03T04:05:06Z"})
-    assert sync().exit_code == 0, "the open kernel keeps the sync out"
+    assert sync().exit_code == 0, "the open kernel blocked the sync"
 
     growth, mix = map(rows_of, kernel.charts(NOTEBOOK)[:2])
     assert ("1000002", "held", 1) in {(row["account_id"], row["status"], row["people"]) for row in mix}

@@ -1,4 +1,4 @@
-"""What is read from PostgreSQL is what is read from DuckDB."""
+"""Reading from PostgreSQL returns the same as from DuckDB."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ FIRST = "1000001"
 
 
 def in_order(text: str) -> str:
-    """JSON text with the keys of its objects in order."""
+    """JSON text with sorted keys."""
     return json.dumps(json.loads(text), sort_keys=True)
 
 

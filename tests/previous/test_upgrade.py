@@ -1,4 +1,4 @@
-"""A dataset and a landing zone of the previous version are gone on from: nothing is read, kept or told twice."""
+"""A dataset and a landing zone of the previous version can be continued: nothing is read, stored or reported twice."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ FOR_EVER = "1e12"
 
 @pytest.fixture
 def world() -> World:
-    """As it was when the third sync of the previous version read it."""
+    """The world as the third sync of the previous version read it."""
     return World(seed=7, sizes={"1000001": 12, "1000002": 3})
 
 
@@ -32,7 +32,7 @@ def restore_database(path: Path) -> None:
 
 
 def restore_landing() -> None:
-    """Into the part of the landing zone that a sync of the settings goes on from."""
+    """Unpack the landed pages into the part of the landing zone that the next sync resumes from."""
     packed = base64.b64decode((HERE / "landing.tar.gz.base64").read_text())
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(str(prepare(None, "duckdb", "drip").common.landing.folder), filter="data")

@@ -1,4 +1,4 @@
-"""Worlds, and clients that speak real HTTP to them."""
+"""Fixtures for the sandbox: worlds, and clients that use real HTTP."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ ENVELOPE = {"meta", "links"}
 
 
 class Client:
-    """Asks one sandbox with the right key."""
+    """A client of one sandbox, with the right key."""
 
     def __init__(self, world: World, server: Server) -> None:
         self.world = world
@@ -26,7 +26,7 @@ class Client:
         return self.session.get(f"{self.server.url}/{path}", params=query, timeout=10, allow_redirects=False)
 
     def rows(self, path: str, **query: Any) -> list[Any]:
-        """Every record of a list, through all of its pages."""
+        """All records of a list, from all its pages."""
         records: list[Any] = []
         page, pages = 1, 1
         while page <= pages:
@@ -39,7 +39,7 @@ class Client:
 
 @pytest.fixture
 def open_client() -> Iterator[Callable[..., Client]]:
-    """Starts a sandbox for a world of the test's own."""
+    """A function that starts a sandbox for the test's own world."""
     with ExitStack() as stack:
 
         def start(*, latency: float = 0.0, **options: Any) -> Client:

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, as a real client meets it."""
+"""Injected faults, as a real client sees them."""
 
 import json
 import time

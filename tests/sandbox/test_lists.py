@@ -1,4 +1,4 @@
-"""Every list: where it is, what it is called, how it pages, what its filters leave out."""
+"""Every list: its path, selector, pages and filters."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Keys, errors, headers, the request budget and the log."""
+"""Keys, errors, headers, the rate limit and the log."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

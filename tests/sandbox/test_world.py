@@ -1,4 +1,4 @@
-"""The invented accounts: sizes, time, laziness, and changes laid over them."""
+"""The generated accounts: sizes, time, laziness, and changes by tests."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the client makes of odd replies: a decimal Retry-After, and a base URL at which the API is not."""
+"""How the client handles unusual replies: a decimal Retry-After, and a wrong base URL."""
 
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +28,7 @@ def test_a_decimal_retry_after_is_waited_for(seconds: float, world: World, serve
     world.faults = [{"when": {"times": 1}, "action": refusal}]
     began = time.monotonic()
     assert len(read_accounts()) == len(world.account_ids)
-    assert time.monotonic() - began >= seconds, "the back-off of these tests is a hundredth of a second"
+    assert time.monotonic() - began >= seconds, "the client did not wait as long as Retry-After says"
 
 
 @pytest.mark.parametrize("end", ["", "/v3", "/v2/accounts", "/V2"])
@@ -51,7 +51,7 @@ def test_a_base_url_of_something_else(status: int, body: bytes, monkeypatch: pyt
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Other) as there:
         Thread(target=there.serve_forever, daemon=True).start()

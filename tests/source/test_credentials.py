@@ -1,4 +1,4 @@
-"""White space around a key or password is removed; what no HTTP header can carry is refused before a request."""
+"""White space around a key or password is removed; values that are invalid in an HTTP header are rejected."""
 
 import pytest
 

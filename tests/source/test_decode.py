@@ -1,4 +1,4 @@
-"""Whatever a record holds, nothing of it is lost on the way to the table."""
+"""No value of a record is lost on the way to the table, whatever its type."""
 
 import json
 from typing import Any
@@ -33,13 +33,13 @@ def decode(*items: Any, decoder: Decoder | None = None) -> Any:
 
 
 def kept_in(row: dict[str, Any], column: str) -> str | None:
-    """The JSON text of a column of unknown fields, or what of it not every database can hold."""
+    """The JSON text of an unknown field, from its column or the one for values that not every database can store."""
     text: str | None = row.get(column)
     return row.get(column + MISFIT_SUFFIX) if text is None else text
 
 
 def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
-    """What a row says of a field of the API: its column, or the column of what does not fit."""
+    """The value of an API field in a row, from its column or the one for values that do not fit."""
     if name not in FIELDS:
         own = kept_in(row, columns[name]) if name in columns else None
         return json.loads(own) if own is not None else json.loads(kept_in(row, "_other_fields") or "{}").get(name)
@@ -119,7 +119,7 @@ def test_the_hash_tells_rows_apart_and_does_not_mind_nulls() -> None:
 
 
 def test_a_null_never_changes_a_hash_whatever_else_the_list_holds() -> None:
-    """A field the reference does not know, or a value that does not fit, widens the type of all rows."""
+    """An unknown field, or a value that does not fit, widens the type of all rows."""
     decoder = Decoder(SUBSCRIBERS)
     plain, nulls = {"id": "x", "zip": "1"}, {"id": "x", "zip": "1", "lead_score": None, "tags": None, "new": None}
     before = decode(plain, decoder=decoder).table["_row_hash"].to_pylist()

@@ -1,4 +1,4 @@
-"""What it takes to add a resource: one entry in the table of endpoints, and one record type."""
+"""A resource can be added with one entry in the table of endpoints and one record type."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FIRST = "1000001"
 
 
 class Goal(Record):
-    """A conversion as somebody might want it beside the one that is there: fewer fields, a name of its own."""
+    """An alternative record type for conversions, with fewer fields and another name."""
 
     id: Text = None
     name: Text = None

@@ -1,4 +1,4 @@
-"""Which pages are asked for, and whether what came is all there is: for any list and any lie about it."""
+"""Which pages are requested, and whether a list is complete, for any list and any wrong counts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Settings:
 
 
 class AtOnce(Executor):
-    """Calls in the order in which they are begun, so that a test can tell which page was asked for when."""
+    """Runs each call when it is submitted, so that the order of requests is deterministic."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **words: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -43,7 +43,7 @@ class AtOnce(Executor):
 
 @dataclass
 class FakeClient:
-    """Answers pages of `rows`, with `meta` as told, and `change` called before each answer."""
+    """Returns pages of `rows` with the given `meta`, calling `change` before each page."""
 
     rows: list[str]
     selector: str = "subscribers"
@@ -61,7 +61,7 @@ class FakeClient:
     limit: int = 3_600
 
     def __post_init__(self) -> None:
-        self.stop.set()  # nobody has to wait for the next second
+        self.stop.set()  # do not wait for the next second
         self.budget = RateLimit(self.limit, 3_600, 0, say=self.said.append, stop=self.stop)
 
     def get(self, path: str, params: Mapping[str, Any]) -> Reply:
@@ -83,7 +83,7 @@ class FakeClient:
 
 
 def read(client: FakeClient, resource: str = "subscribers") -> tuple[ListReader, list[str]]:
-    """The reader after its work, and the keys of the attempt that counts."""
+    """The reader after reading, and the keys of its last attempt."""
     endpoint = ENDPOINTS[resource]
     reader = ListReader(client, endpoint, "1", Decoder(endpoint))  # type: ignore[arg-type]
     pages: list[Page] = list(reader.pages())
@@ -139,7 +139,7 @@ def test_a_wrong_total_is_never_called_complete(count: int, claimed: int) -> Non
 
 @given(st.data())
 def test_a_list_that_shrinks_while_it_is_read_ends_exact(data: st.DataObject) -> None:
-    """Deleting on an early page shifts a row to a page that was read already."""
+    """A deletion on an early page shifts a row to a page that was already read."""
     deletions = iter(sorted(data.draw(st.lists(st.integers(2, 12), max_size=2))))
     due = [next(deletions, 0)]
 

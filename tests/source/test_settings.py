@@ -1,4 +1,4 @@
-"""Named connections: each has a section of its own, and never another's token."""
+"""Named connections have separate sections, and never use another connection's token."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,20 +25,20 @@ access_token = "of zenith"
 
 @pytest.fixture
 def in_project(tmp_path: Path) -> Iterator[None]:
-    """A project with the connections in its secrets."""
+    """A project with connections in its secrets file."""
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text(SECRETS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLT_PROJECT_DIR", str(tmp_path))
         with switched_run_context(RunContext(str(tmp_path))):
             yield
-            patch.undo()  # dlt reads the settings of where it was again, by what the environment says then
+            patch.undo()  # dlt reads the previous project's settings again, from the restored environment
 
 
 @pytest.mark.usefixtures("in_project")
 def test_a_connection_has_its_own_and_what_is_common(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "3")
-    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "3600")  # the environment goes before files, but not before its own
+    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "3600")  # overrides files, but not the connection's own setting
     acme, zenith = every_settings()
     assert [(one.connection, one.token, one.rate_limit) for one in (acme, zenith)] == [
         ("acme", "of acme", 50),
@@ -53,7 +53,7 @@ def test_a_connection_has_its_own_and_what_is_common(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["API_KEY", "ACCESS_TOKEN", "PASSWORD"])
 def test_no_credential_stands_in_for_a_connections_own(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     own = [(one.token, one.password) for one in every_settings()]
-    monkeypatch.setenv(f"SOURCES__DRIP__{name}", "common")  # dlt asks the environment before the files
+    monkeypatch.setenv(f"SOURCES__DRIP__{name}", "common")  # dlt reads the environment before the files
     monkeypatch.setenv(name, "of something else")
     assert [(one.token, one.password) for one in every_settings()] == own
     monkeypatch.setenv(CONNECTIONS, '["acme", "nadir"]')

@@ -1,4 +1,4 @@
-"""The dlt source without Prefect, into a real DuckDB file."""
+"""The dlt source on its own, into a real DuckDB file."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings that nobody reads are refused, and lists of names may be written with commas."""
+"""Unknown settings are rejected, and lists of names may be separated by commas."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Running a command in this process, in surroundings of the test's own."""
+"""Runs commands in this process, with an environment for each test."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run() -> Iterator[Run]:
-    """Run a command with these variables in its environment; signals are handled as before afterwards."""
+    """Run a command with these environment variables, and restore the signal handlers afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield lambda *words, **environment: CliRunner().invoke(app, words, env=environment)
     for number, handler in before.items():
@@ -24,7 +24,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project without settings, which nothing but its folder tells of; the working directory is below it."""
+    """A project without settings, found only through its folder; the working directory is inside it."""
     root = tmp_path / "project"
     for folder in ("notebooks", "src/deep", ".dlt"):
         (root / folder).mkdir(parents=True)
@@ -36,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def assert_one_line(result: Result, *words: str) -> None:
-    """The command could not start, and said why in one line on stderr."""
+    """Check that the command could not start, with the reason in one line on stderr."""
     assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
     (line,) = result.stderr.strip().splitlines()
     assert all(word in line for word in words), line

@@ -1,4 +1,4 @@
-"""What cannot start says so in one line that names what to change, within seconds, and with exit code 2."""
+"""A command that cannot start exits with 2 within seconds, with one line that names what to change."""
 
 import io
 import os
@@ -40,7 +40,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture
 def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All proxies are set to an address that nobody answers at, with no exception."""
+    """Set all proxies to an address where nothing listens, without exceptions."""
     for name in NO_PROXIES:
         monkeypatch.setenv(name, "")
     for name in PROXIES:
@@ -49,7 +49,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
+    """The URL of a server that accepts connections but never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/api"
 
@@ -145,7 +145,7 @@ def test_a_home_of_prefect_that_cannot_be_written(tmp_path: Path, place: str) ->
 
 @pytest.fixture
 def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user is a number alone, as in a container that is run as one."""
+    """The user has only a number, as in a container that runs with a user id."""
 
     def unknown(_: int) -> None:
         raise KeyError("getpwuid(): uid not found")
@@ -197,7 +197,7 @@ def test_a_command_names_the_variable(run: Run, command: str, variable: str) -> 
 
 
 class Accounts(BaseHTTPRequestHandler):
-    """Answers everything with an empty list of accounts."""
+    """Returns an empty list of accounts to every request."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -205,11 +205,11 @@ class Accounts(BaseHTTPRequestHandler):
         self.wfile.write(b'{"accounts": []}')
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def certificate_of_its_own() -> bytes:
-    """A certificate for 127.0.0.1 that has signed itself, with its key."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now, day = datetime.now(UTC), timedelta(days=1)
@@ -223,7 +223,7 @@ def certificate_of_its_own() -> bytes:
 
 @pytest.fixture
 def signed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The URL of an API whose certificate only its own file vouches for, and that file."""
+    """The URL of an API with a self-signed certificate, and the certificate file."""
     path = tmp_path / "own.pem"
     path.write_bytes(certificate_of_its_own())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""A deployed run that cannot start fails with one line as the message of its state."""
+"""A deployed run that cannot start fails with a one-line message in its state."""
 
 import itertools
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_freshness_check(warehouse: Warehouse, parameters: dict[str, Any]) -> 
 
 
 def raised(*errors: BaseException) -> BaseException:
-    """The last of the errors, each of which was caused by the one before."""
+    """The last error of a chain, in which each was caused by the previous one."""
     for cause, error in itertools.pairwise(errors):
         error.__cause__ = cause
     return errors[-1]

@@ -1,4 +1,4 @@
-"""Relative paths start at the project, for whoever reads or writes, and wherever the command is started."""
+"""Relative paths start at the project folder for all readers and writers, in any working directory."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file of settings that cannot be read is named with the reason, and none of its text is shown."""
+"""An unreadable settings file is named with the reason, without showing its contents."""
 
 from pathlib import Path
 
