@@ -1,4 +1,4 @@
-"""Private parts of other libraries: only those that docs/design.md lists are used, and each is still there."""
+"""Only the private parts of other libraries that docs/design.md lists are used, and they still exist."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ LISTED = {
     for module, name, owner in re.findall(r"^\| `(flows/\S+)` \| `(_\w+)` of `([\w.]+)` \|", SECTION, re.MULTILINE)
 }
 DOCUMENTED = {"_exit", "_replace"}
-"""Public in spite of their names: `os._exit` and the method of named tuples."""
+"""Public despite their names: `os._exit` and a method of named tuples."""
 
 
 def is_private(name: str) -> bool:
@@ -26,7 +26,7 @@ def is_private(name: str) -> bool:
 
 
 def own_names(tree: ast.AST) -> set[str]:
-    """Functions that a module defines, and attributes that it sets on its own objects."""
+    """Functions defined by a module, and attributes that it sets on `self` or `cls`."""
     functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     attributes = {
         node.attr
@@ -76,7 +76,7 @@ def module_name(path: Path) -> str:
 
 @pytest.mark.parametrize(("module", "name"), LISTED)
 def test_each_is_still_there(module: str, name: str) -> None:
-    """As a member of its class, or set on instances in the module of the class."""
+    """Each is a member of its class, or set on instances in the module of the class."""
     package, _, kind = LISTED[module, name].rpartition(".")
     owner = getattr(import_module(package), kind)
     source = Path(str(import_module(owner.__module__).__file__)).read_text()

@@ -1,4 +1,4 @@
-"""Which list: what is extracted, reported and logged on its own."""
+"""The key of a list, the unit of extraction, reporting and logging."""
 
 import msgspec
 
@@ -7,9 +7,9 @@ class ListKey(msgspec.Struct, frozen=True):
     """One resource of one account, read with the token of one connection.
 
     Attributes:
-        connection: name of the connection; empty where the settings name none.
-        resource: name from `ENDPOINTS`.
-        account_id: None for a list that belongs to the token, such as `accounts` and `users`.
+        connection: name of the connection; empty if no connections are configured.
+        resource: name of the resource in `ENDPOINTS`.
+        account_id: the account; None for a list that belongs to the token, such as `accounts` and `users`.
     """
 
     connection: str
