@@ -83,10 +83,10 @@ def recorded(name: str) -> list[dict[str, Any]]:
 
 def read(endpoint: Endpoint, account: str | None, folder: Path) -> LandedList:
     """Land a list, or all lists of a family."""
-    unit = landed_list_in(folder_at(str(folder)), endpoint, account)
-    for _ in land(DripClient(load_settings()), unit, lambda name: Decoder(ENDPOINTS[name])):
+    landed = landed_list_in(folder_at(str(folder)), endpoint, account)
+    for _ in land(DripClient(load_settings()), landed, lambda name: Decoder(ENDPOINTS[name])):
         pass
-    return unit
+    return landed
 
 
 @pytest.mark.vcr
@@ -95,16 +95,16 @@ def read(endpoint: Endpoint, account: str | None, folder: Path) -> LandedList:
 def test_resource(api: None, resource: str, tmp_path: Path) -> None:
     endpoint = ENDPOINTS[resource]
     small = replace(endpoint, per_page=SMALL_PAGES[resource]) if resource in SMALL_PAGES else endpoint
-    unit = read(small, FULL if endpoint.per_account else None, tmp_path)
+    landed = read(small, FULL if endpoint.per_account else None, tmp_path)
     if endpoint.per_account and "RECORD_KEY" not in os.environ:
         empty = read(small, EMPTY, tmp_path).outcome()
         assert empty is not None
         assert (empty.complete, empty.rows, empty.api_rows) == (True, 0, 0)
-    outcome = unit.outcome()
+    outcome = landed.outcome()
     assert outcome is not None
     assert outcome.complete
-    assert outcome.rows == sum(table.num_rows for table in unit.tables()) > 0
-    assert len(unit.files()) > 1 or not endpoint.paginated
+    assert outcome.rows == sum(table.num_rows for table in landed.tables()) > 0
+    assert len(landed.files()) > 1 or not endpoint.paginated
 
 
 @pytest.mark.parametrize("resource", ENDPOINTS)

@@ -38,7 +38,7 @@ class Assignment(msgspec.Struct):
         resources: resources to read.
         columns: existing columns of fields that are not in the API reference, by resource.
         started: when the sync began.
-        choice: how subscribers are read.
+        read_mode: how subscribers are read.
     """
 
     run: str
@@ -48,7 +48,7 @@ class Assignment(msgspec.Struct):
     resources: list[str]
     columns: dict[str, dict[str, str]]
     started: datetime
-    choice: ReadMode
+    read_mode: ReadMode
 
 
 class Verdict(msgspec.Struct):
@@ -87,7 +87,7 @@ def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) ->
         resources,
         {name: run.columns.get(name, {}) for name in resources},
         run.started,
-        run.choices.get(account, ReadMode()),
+        run.read_modes.get(account, ReadMode()),
     )
     parameters = {"account": account, "assignment": msgspec.to_builtins(work)}
     try:
@@ -115,7 +115,7 @@ def run_of(work: Assignment, account: str) -> ConnectionRun:
         columns=work.columns,
         id=work.run,
         started=work.started,
-        choices={account: work.choice},
+        read_modes={account: work.read_mode},
         connection=work.connection,
         accounts=(account,),
         coordinator=work.coordinator,

@@ -63,8 +63,8 @@ Ask = Callable[[ConnectionRun], SeenAccounts]
 
 def ask(run: ConnectionRun) -> SeenAccounts:
     """Read the accounts that a connection sees. Raises DripError."""
-    started, tools = time.monotonic(), connection_of(run)
-    reader = ListReader(tools.client, ACCOUNTS, None, tools.decoder(ACCOUNTS.resource))
+    started, connection = time.monotonic(), connection_of(run)
+    reader = ListReader(connection.client, ACCOUNTS, None, connection.decoder(ACCOUNTS.resource))
     pages = list(reader.pages())
     if reader.outcome is None:
         raise Stopped("the list of accounts was not read to its end")
@@ -89,11 +89,11 @@ def discover(runs: SyncRun, asking: Ask = ask) -> Discovery:
 
 def _land(run: ConnectionRun, seen: SeenAccounts) -> Extracted:
     key = run.key(ACCOUNTS.resource, None)
-    unit = run.landed_list(key)
-    unit.clear()
+    landed = run.landed_list(key)
+    landed.clear()
     for page in seen.pages:
-        unit.write(page)
-    unit.finish(seen.outcome)
+        landed.write(page)
+    landed.finish(seen.outcome)
     return Extracted(key, seen.outcome, seen.seconds)
 
 

@@ -33,7 +33,7 @@ pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
-MOST_TOOLS = 16
+MAX_CONNECTIONS = 16
 """Runs whose tools a process that reads for many flows keeps."""
 
 
@@ -67,7 +67,7 @@ class ConnectionRun:
         id: unique; the name of the pipeline folder.
         started: when, with time zone.
         history: names of those resources whose history is kept.
-        choices: by account, how its subscribers are read; whole where nothing is said.
+        read_modes: by account, how its subscribers are read; whole where nothing is said.
         connection: the name of the connection; empty where none is named.
         accounts: ids of those that are synced; None until they are known, and where the API did not tell.
         coordinator: URL at which what is read away from the flow asks for its budget; empty where all is read in it.
@@ -80,7 +80,7 @@ class ConnectionRun:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: tuple[str, ...] = ()
-    choices: dict[str, ReadMode] = field(default_factory=dict)
+    read_modes: dict[str, ReadMode] = field(default_factory=dict)
     connection: str = ""
     accounts: tuple[str, ...] | None = None
     coordinator: str = ""
@@ -91,11 +91,11 @@ class ConnectionRun:
 
     def landed_list(self, key: ListKey) -> LandedList:
         """The pages of a list in the landing zone."""
-        return self.landing.unit(ENDPOINTS[key.resource], key.account_id, self.read_mode(key).since)
+        return self.landing.landed_list(ENDPOINTS[key.resource], key.account_id, self.read_mode(key).since)
 
     def read_mode(self, key: ListKey) -> ReadMode:
         """Whether a list is read in full or in part."""
-        return self.choices.get(key.account_id or "", FULL_READ) if ENDPOINTS[key.resource].freezable else FULL_READ
+        return self.read_modes.get(key.account_id or "", FULL_READ) if ENDPOINTS[key.resource].freezable else FULL_READ
 
     @property
     def pipeline_folder(self) -> Folder:
@@ -161,7 +161,7 @@ class Connection:
             return self._decoders[resource]
 
 
-_tools: dict[tuple[str, str], Connection] = {}
+_connections: dict[tuple[str, str], Connection] = {}
 _making = threading.Lock()
 
 
@@ -174,11 +174,11 @@ def connection_of(run: ConnectionRun, make: Callable[[ConnectionRun], Connection
     """
     name = (run.id, run.connection)
     with _making:
-        if name not in _tools:
-            _tools[name] = make(run) if make else Connection(run.connection)
-            for old in list(_tools)[:-MOST_TOOLS] if make else ():  # nobody tells a worker of a run's end
-                del _tools[old]
-        return _tools[name]
+        if name not in _connections:
+            _connections[name] = make(run) if make else Connection(run.connection)
+            for old in list(_connections)[:-MAX_CONNECTIONS] if make else ():  # nobody tells a worker of a run's end
+                del _connections[old]
+        return _connections[name]
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def clean_up(runs: SyncRun) -> None:
     """Forget the tools and dlt's working folder of runs that have ended, well or not."""
     with _making:
         for run in runs.each:
-            _tools.pop((run.id, run.connection), None)
+            _connections.pop((run.id, run.connection), None)
     remove(runs.common.pipeline_folder)
 
 

@@ -70,16 +70,16 @@ def extract(run: ConnectionRun, key: ListKey) -> Extracted:
     Raises:
         DripError: the list could not be read; what landed of it stays for the next try.
     """
-    started, tools, unit = time.monotonic(), connection_of(run), run.landed_list(key)
+    started, connection, landed = time.monotonic(), connection_of(run), run.landed_list(key)
     part = bool(run.read_mode(key).since)
-    if unit.age() > tools.settings.resume_max_age or not unit.is_sound() or unit.is_unproven():
-        unit.clear()
-    if (outcome := unit.outcome()) is not None:
-        return Extracted(key, outcome, 0.0, len(unit.files()), part)
-    resumed = len(unit.files())
-    for progress in land(tools.client, unit, lambda name: tools.decoder(name, run.columns.get(name, ()))):
-        tools.emit(PageLanded(key, *progress))
-    outcome = unit.outcome()
+    if landed.age() > connection.settings.resume_max_age or not landed.is_sound() or landed.is_unproven():
+        landed.clear()
+    if (outcome := landed.outcome()) is not None:
+        return Extracted(key, outcome, 0.0, len(landed.files()), part)
+    resumed = len(landed.files())
+    for progress in land(connection.client, landed, lambda name: connection.decoder(name, run.columns.get(name, ()))):
+        connection.emit(PageLanded(key, *progress))
+    outcome = landed.outcome()
     if outcome is None:
         raise Stopped("the list was not read to its end")
     return Extracted(key, outcome, time.monotonic() - started, resumed, part)
@@ -92,8 +92,8 @@ def extract_with_retry(run: ConnectionRun, key: ListKey) -> Extracted:
     except Exception as error:
         if not worth_retrying(error):
             raise
-    tools = connection_of(run)
-    tools.client.stop.wait(tools.settings.task_retry_delay)
+    connection = connection_of(run)
+    connection.client.stop.wait(connection.settings.task_retry_delay)
     return extract(run, key)
 
 

@@ -170,7 +170,7 @@ def _delete_landed(run: ConnectionRun, lists: Sequence[ListReport]) -> None:
     keep = connection_of(run).settings.keep_landing
     for line in lists:
         if line.complete:
-            unit = run.landed_list(run.key(line.resource, line.account))
-            run.landing.keep(unit, run.id) if keep else unit.clear()
+            landed = run.landed_list(run.key(line.resource, line.account))
+            run.landing.keep(landed, run.id) if keep else landed.clear()
     if not keep and all(line.complete for line in lists):
         run.landing.remove()

@@ -28,14 +28,14 @@ SUBSCRIBERS = "subscribers"
 """The one list that the API gives in part: by when people were created."""
 
 SEEN = f"""
-    SELECT seen.account, seen.whole, seen.good, seen.latest, max(person.created_at)
+    SELECT seen.account, seen.last_full, seen.last_complete, seen.latest, max(person.created_at)
     FROM (
-        SELECT account, max(started) AS latest, max(started) FILTER (WHERE complete) AS good,
-            max(started) FILTER (WHERE complete AND mode = '{FULL}') AS whole
+        SELECT account, max(started) AS latest, max(started) FILTER (WHERE complete) AS last_complete,
+            max(started) FILTER (WHERE complete AND mode = '{FULL}') AS last_full
         FROM {{syncs}} WHERE resource = '{SUBSCRIBERS}' AND landed_rows IS NOT NULL GROUP BY account
     ) AS seen
-    LEFT JOIN {{people}} AS person ON person.account_id = seen.account AND person.created_at <= seen.good
-    GROUP BY seen.account, seen.whole, seen.good, seen.latest
+    LEFT JOIN {{people}} AS person ON person.account_id = seen.account AND person.created_at <= seen.last_complete
+    GROUP BY seen.account, seen.last_full, seen.last_complete, seen.latest
 """
 """What loaded rows of each account say. Rows younger than its last complete sync are no proof of the ones before."""
 
@@ -50,8 +50,8 @@ class Seen(NamedTuple):
         newest: creation time of the newest subscriber that was there then.
     """
 
-    whole: datetime | None = None
-    good: datetime | None = None
+    last_full: datetime | None = None
+    last_complete: datetime | None = None
     latest: datetime | None = None
     newest: datetime | None = None
 
@@ -63,7 +63,7 @@ def with_modes(runs: SyncRun, pipeline: dlt.Pipeline, mode: str) -> SyncRun:
     seen = _seen(runs.common, pipeline)
     return SyncRun(
         tuple(
-            replace(run, choices={one: _choose(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
+            replace(run, read_modes={one: _read_mode(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
             for run in runs.each
         )
     )
@@ -76,29 +76,29 @@ def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extrac
         for one in landed:
             if one.part and one.key.account_id:
                 table = client.make_qualified_table_name(one.key.resource)
-                unit = runs.landed_list(one.key)
-                keys = {key for page in unit.tables() for key in texts(page, unit.endpoint.key)}
-                found = (_count(client, table, unit, some) for some in chunks(keys, AT_ONCE))
+                landed = runs.landed_list(one.key)
+                keys = {key for page in landed.tables() for key in texts(page, landed.endpoint.key)}
+                found = (_count(client, table, landed, some) for some in chunks(keys, AT_ONCE))
                 counts[one.key.account_id] = sum(found)
     return counts
 
 
-def _count(client: Any, table: str, unit: LandedList, keys: Sequence[str]) -> int:
+def _count(client: Any, table: str, landed: LandedList, keys: Sequence[str]) -> int:
     places = ", ".join(["%s"] * len(keys))
-    query = f"SELECT count(*) FROM {table} WHERE {ACCOUNT_ID} = %s AND {unit.endpoint.key} IN ({places})"
-    ((count,),) = client.execute_sql(query, unit.account_id, *keys)
+    query = f"SELECT count(*) FROM {table} WHERE {ACCOUNT_ID} = %s AND {landed.endpoint.key} IN ({places})"
+    ((count,),) = client.execute_sql(query, landed.account_id, *keys)
     return int(count)
 
 
-def _choose(run: ConnectionRun, seen: Seen, mode: str) -> ReadMode:
+def _read_mode(run: ConnectionRun, seen: Seen, mode: str) -> ReadMode:
     settings = connection_of(run).settings
-    if seen.whole is None:
+    if seen.last_full is None:
         return ReadMode(FULL, "never read whole before")
     if seen.newest is None:
         return ReadMode(FULL, "nobody of it is loaded")
-    if seen.latest != seen.good:
+    if seen.latest != seen.last_complete:
         return ReadMode(FULL, "the last sync did not get all it had asked for")
-    age = (run.started - seen.whole).total_seconds()
+    age = (run.started - seen.last_full).total_seconds()
     if mode == AUTO and age > settings.full_every:
         return ReadMode(FULL, f"last read whole {_hours(age)} ago, due every {_hours(settings.full_every)}")
     since = (seen.newest - timedelta(seconds=settings.overlap)).strftime(ISO)

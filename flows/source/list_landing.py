@@ -31,29 +31,29 @@ class Progress(NamedTuple):
     of: int | None
 
 
-def land(client: DripClient, unit: LandedList, decoder_of: DecoderOf) -> Iterator[Progress]:
+def land(client: DripClient, landed: LandedList, decoder_of: DecoderOf) -> Iterator[Progress]:
     """Read a list, or a family of lists, to its end, going on from the pages that are there.
 
-    Once the iterator is exhausted, `unit.outcome()` is the verdict.
+    Once the iterator is exhausted, `landed.outcome()` is the verdict.
 
     Raises:
         RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`; what landed stays.
     """
-    if isinstance(unit, DependentLists):
-        return _land_family(client, unit, decoder_of)
-    reader = ListReader(client, unit.endpoint, unit.account_id, decoder_of(unit.endpoint.resource))
-    return _land_list(reader, unit, reader.pages())
+    if isinstance(landed, DependentLists):
+        return _land_family(client, landed, decoder_of)
+    reader = ListReader(client, landed.endpoint, landed.account_id, decoder_of(landed.endpoint.resource))
+    return _land_list(reader, landed, reader.pages())
 
 
-def _land_list(reader: ListReader, unit: LandedList, pages: Iterator[Page]) -> Iterator[Progress]:
+def _land_list(reader: ListReader, landed: LandedList, pages: Iterator[Page]) -> Iterator[Progress]:
     """Iterate the dlt resource of the list, page by page, and land each page."""
-    reader.resume(unit.landed())
-    for page in _through_dlt(unit.endpoint, pages):
-        unit.write(page)
+    reader.resume(landed.landed())
+    for page in _through_dlt(landed.endpoint, pages):
+        landed.write(page)
         yield Progress(reader.rows(), page.mark.facts.total_count)
     if reader.outcome is None:
         raise Stopped("the list was not read to its end")
-    unit.finish(reader.outcome)
+    landed.finish(reader.outcome)
 
 
 def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
@@ -118,9 +118,9 @@ def _vanished(
 def _land_member(
     client: DripClient, family: DependentLists, member: DependentList, decoder_of: DecoderOf
 ) -> Iterator[Progress]:
-    unit, decoder = member.unit, decoder_of(family.endpoint.resource)
-    reader = ListReader(client, unit.endpoint, unit.account_id, decoder)
-    return _land_list(reader, unit, (_placed(page, family.endpoint, member) for page in reader.pages()))
+    landed, decoder = member.landed, decoder_of(family.endpoint.resource)
+    reader = ListReader(client, landed.endpoint, landed.account_id, decoder)
+    return _land_list(reader, landed, (_placed(page, family.endpoint, member) for page in reader.pages()))
 
 
 def _placed(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
@@ -139,7 +139,7 @@ def _placed(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
 
 def _verdict(family: DependentLists, walks: int) -> ListOutcome:
     """Whole only where every list of every parent is, and no parent is unknown."""
-    read = [(member.name, outcome) for member in family.members() if (outcome := member.unit.outcome())]
+    read = [(member.name, outcome) for member in family.members() if (outcome := member.landed.outcome())]
     notes = [*family.problems(), *(f"{name}: {outcome.note}" for name, outcome in read if outcome.note)]
     outcomes = [outcome for _, outcome in read]
     rows = sum(table.num_rows for table in family.tables())

@@ -49,7 +49,7 @@ def _scope(found: Sequence[SourceList], lists: Lists) -> str:
 
     The lists that each token has one of count as one here, whole if all are.
     """
-    times = Counter(f"{one.unit.account_id or ''}/{one.unit.endpoint.resource}" for one in found if one.whole)
+    times = Counter(f"{one.landed.account_id or ''}/{one.landed.endpoint.resource}" for one in found if one.whole)
     whole = sql_list(name for name, count in times.items() if not name.startswith("/") or count == lists.tokens)
     listed = " || '/' || ".join(stored(column, lists.format.in_files) for column in LIST)
     return f"{listed} IN ({whole})" if whole else ""
@@ -60,9 +60,9 @@ def _records(found: Sequence[SourceList], lists: Lists) -> list[dict[str, Any]]:
     stand_in = {} if lists.format.in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
     rows: dict[tuple[str, str, str], dict[str, Any]] = {**stand_in}
     for one in found:
-        for bad in one.unit.quarantine() if one.outcome.quarantined else ():
+        for bad in one.landed.quarantine() if one.outcome.quarantined else ():
             digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()
-            key = (one.unit.account_id or "", one.unit.endpoint.resource, digest)
+            key = (one.landed.account_id or "", one.landed.endpoint.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
                 "reason": bad.reason,
                 "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL has no such character

@@ -115,17 +115,17 @@ class LiveLists:
         """Read one list to its end, and tell what is wrong with it."""
         if endpoint.parent:
             self.of(endpoint.parent)
-        unit = landed_list_in(folder_at(self._folder.name), endpoint.of(self.client.settings.connection), account_id)
-        for _ in land(self.client, unit, self._decoder):
+        landed = landed_list_in(folder_at(self._folder.name), endpoint.of(self.client.settings.connection), account_id)
+        for _ in land(self.client, landed, self._decoder):
             pass
-        outcome = unit.outcome()
+        outcome = landed.outcome()
         if outcome is None:
             raise Stopped(f"{endpoint.resource} of {account_id} was not read to its end")
-        for problem in (outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in unit.quarantine())):
+        for problem in (outcome.note, *(f"{bad.reason}: {bad.record[:80]}" for bad in landed.quarantine())):
             if problem:
                 logger.warning(f"{endpoint.resource} of account {account_id}: {problem}")
-        chosen = chosen_accounts(_keys(unit), self.wanted) if endpoint.resource == ACCOUNTS.resource else ()
-        return SourceList(unit, outcome, outcome.complete, chosen)
+        chosen = chosen_accounts(_keys(landed), self.wanted) if endpoint.resource == ACCOUNTS.resource else ()
+        return SourceList(landed, outcome, outcome.complete, chosen)
 
     def _decoder(self, resource: str) -> Decoder:
         if resource not in self._decoders:
@@ -134,5 +134,5 @@ class LiveLists:
         return self._decoders[resource]
 
 
-def _keys(unit: LandedList) -> list[str]:
-    return [key for table in unit.tables() for key in texts(table, unit.endpoint.key)]
+def _keys(landed: LandedList) -> list[str]:
+    return [key for table in landed.tables() for key in texts(table, landed.endpoint.key)]

@@ -41,13 +41,13 @@ class SourceList:
     """A list that has landed.
 
     Attributes:
-        unit: where.
+        landed: where.
         outcome: how it was read.
         whole: whether it was proven to be the whole list: what is not in it is gone.
         accounts: of the list of accounts, the ids of those that are synced.
     """
 
-    unit: LandedList
+    landed: LandedList
     outcome: ListOutcome
     whole: bool
     accounts: Sequence[str] = ()
@@ -87,7 +87,7 @@ class LandedLists:
 
     def of(self, resource: str) -> Sequence[SourceList]:
         """Those of a resource."""
-        return [one for one in self.lists if one.unit.endpoint.resource == resource]
+        return [one for one in self.lists if one.landed.endpoint.resource == resource]
 
     def known_columns(self, resource: str) -> Mapping[str, str]:
         """Those that the destination has."""
@@ -116,8 +116,8 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     """
     found, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
-    schema = table_schema(endpoint, (one.unit for one in found), names)
-    whole = [one.unit.account_id for one in found if one.whole and one.unit.account_id]
+    schema = table_schema(endpoint, (one.landed for one in found), names)
+    whole = [one.landed.account_id for one in found if one.whole and one.landed.account_id]
     hints = dlt.mark.make_hints(
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint, extra_columns(endpoint, schema), format.json),
@@ -128,11 +128,11 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     yield from rows
 
 
-def table_schema(endpoint: Endpoint, units: Iterable[LandedList], names: ColumnNames) -> pa.Schema:
+def table_schema(endpoint: Endpoint, lists: Iterable[LandedList], names: ColumnNames) -> pa.Schema:
     """The declared columns, and all extra ones that any page of any account has."""
     extras: dict[str, pa.Field[Any]] = {}
-    for unit in units:
-        for path in unit.files():
+    for landed in lists:
+        for path in landed.files():
             for extra in extra_columns(endpoint, parquet(path).schema_arrow):
                 extras[_column(extra, names)] = extra.with_name(_column(extra, names))
     return pa.schema([*arrow_schema(endpoint), *(extras[name] for name in sorted(extras))])
@@ -155,7 +155,7 @@ def _rows(
     batch: list[pa.Table] = []
     taken: set[str] = set()
     for one in lists:
-        for table in one.unit.tables():
+        for table in one.landed.tables():
             batch.append(_conformed(_own(one, endpoint, table, taken), schema, names))
             if sum(part.num_rows for part in batch) >= BATCH_ROWS:
                 yield pa.concat_tables(batch)

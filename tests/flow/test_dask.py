@@ -56,7 +56,7 @@ def most_in_a_window(server: Server) -> int:
 
 def readers(client: Client) -> int:
     """The number of processes that have read lists."""
-    return sum(client.run(lambda: bool(__import__("flows.pipeline.context").pipeline.context._tools)).values())
+    return sum(client.run(lambda: bool(__import__("flows.pipeline.context").pipeline.context._connections)).values())
 
 
 def contents(warehouse: Warehouse, dataset: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -140,7 +140,7 @@ class DependentList(NamedTuple):
 
     parent_id: str
     status: str | None
-    unit: LandedList
+    landed: LandedList
 
     @property
     def name(self) -> str:
@@ -189,7 +189,7 @@ class DependentLists(LandedList):
 
     def unread(self) -> list[DependentList]:
         """The lists that were not read to their end yet."""
-        return [member for member in self.members() if member.unit.outcome() is None]
+        return [member for member in self.members() if member.landed.outcome() is None]
 
     def problems(self) -> list[str]:
         """Why lists may be missing: the parents are not proven complete, or have ids that cannot be used in a path."""
@@ -206,7 +206,7 @@ class DependentLists(LandedList):
 
     def files(self) -> list[Folder]:
         """The Parquet files of all lists."""
-        return [path for member in self.members() for path in member.unit.files()]
+        return [path for member in self.members() for path in member.landed.files()]
 
     def tables(self) -> Iterator[pa.Table]:
         """The landed rows, each parent and key once, with the status that was requested last."""
@@ -215,7 +215,7 @@ class DependentLists(LandedList):
         for member in reversed(self.members()):
             if member.parent_id != parent_id:
                 parent_id, taken = member.parent_id, set()
-            for table in member.unit.tables():
+            for table in member.landed.tables():
                 keys = texts(table, self.endpoint.key)
                 yield table.filter(pa.array([key not in taken for key in keys], pa.bool_()))
                 taken.update(keys)
@@ -223,7 +223,7 @@ class DependentLists(LandedList):
     def quarantine(self) -> Iterator[Quarantined]:
         """The quarantined records of all lists."""
         for member in self.members():
-            yield from member.unit.quarantine()
+            yield from member.landed.quarantine()
 
     def is_sound(self) -> bool:
         """Whether all landed files can be read."""

@@ -59,11 +59,11 @@ class Landing:
         remove(self.folder)
         remove(self.work)
 
-    def keep(self, unit: LandedList, run: str) -> None:
+    def keep(self, landed: LandedList, run: str) -> None:
         """Move a loaded list into the folder of kept lists, by run, instead of deleting it."""
-        move(unit.folder, self.folder / KEPT / run / unit.folder.parent.name / unit.folder.name)
+        move(landed.folder, self.folder / KEPT / run / landed.folder.parent.name / landed.folder.name)
 
-    def unit(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> LandedList:
+    def landed_list(self, endpoint: Endpoint, account_id: str | None, since: str = "") -> LandedList:
         """The landed list of one endpoint and account.
 
         A list of records since a time (`since`, ISO 8601 in UTC) has a separate folder from the complete list.
