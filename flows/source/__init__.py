@@ -1,4 +1,4 @@
-"""The dlt source of Drip: every resource from one table of endpoints. It knows nothing of Prefect."""
+"""The dlt source for Drip. All resources are defined in one table of endpoints. It does not depend on Prefect."""
 
 from flows.source.endpoints import DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.source import drip_source

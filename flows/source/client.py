@@ -1,4 +1,4 @@
-"""Requests to the API: authentication, retries, limits on a reply's size and time, the request budget."""
+"""Requests to the API: authentication, retries, limits on the size and duration of replies, the rate limit."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from flows.source.rate_limit import RateLimit, Say
 from flows.source.settings import DripSettings
 
 RETRIED_STATUSES = (500, 502, 503, 504)
-"""429 is retried too, unless it means that the budget is spent, which is waited for instead."""
+"""429 is retried too, unless the rate limit is used up; then the client waits for the next window."""
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 REMAINING = "X-RateLimit-Remaining"
 BELONGS_TO_ACCOUNT = re.compile(r"/\d+/")
@@ -36,13 +36,13 @@ CHUNK_BYTES = 1 << 18
 SNIPPET_CHARS = 80
 T = TypeVar("T")
 FAULT, FIELDS = "drip_fault", "drip_fields"
-"""Attributes of a response: why its body cannot be used, empty where it can; and what the reading of it gave."""
+"""Attributes set on a response: why its body cannot be used (empty if it can), and its decoded fields."""
 Fields = dict[str, msgspec.Raw]
-"""A JSON object, its values as they came."""
+"""A JSON object with undecoded values."""
 
 
 class Bearer(AuthBase):
-    """An OAuth token in the Authorization header, which requests drops on a redirect to another host."""
+    """Sends an OAuth token in the Authorization header, which `requests` drops on a redirect to another host."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -54,13 +54,13 @@ class Bearer(AuthBase):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of 200.
+    """A reply with status 200.
 
     Attributes:
-        url: that was asked for.
+        url: the requested URL.
         body: a JSON object.
-        server_time: the server's clock when it was made.
-        fields: of the body; None where only a laxer reader takes it.
+        server_time: the server's clock when it replied.
+        fields: the fields of the body; None if only Python's lenient JSON parser can read it.
     """
 
     url: str
@@ -70,11 +70,11 @@ class Reply:
 
 
 class DripClient:
-    """A client of one token; safe to share between threads, which keeps connections open and counts together.
+    """A client for one token. It can be shared between threads, along with its open connections and rate limit.
 
     Args:
         settings: base URL, token, retries and limits.
-        say: is told in a sentence when the client waits.
+        say: called with a message when the client waits.
     """
 
     def __init__(self, settings: DripSettings, say: Say = lambda message: None) -> None:
@@ -87,7 +87,7 @@ class DripClient:
             request_timeout=settings.timeout,
             raise_for_status=False,
             max_connections=max(settings.parallel, 10),
-            status_codes=(),  # one predicate decides, because it also counts the tries
+            status_codes=(),  # `retry_condition` alone decides, since it also counts the retries
             exceptions=(),
             retry_condition=self._try_again,
             request_max_attempts=settings.max_retries + 1,
@@ -97,14 +97,15 @@ class DripClient:
         )
 
     def get(self, path: str, params: Mapping[str, Any]) -> Reply:
-        """One request with its retries.
+        """Send a GET request, with retries.
 
         Raises:
-            Unauthorized: 401.
-            RequestFailed: any other status that is not 200, after retries where these can help.
-            Unreachable: nobody answered, or the connection kept breaking.
-            UnreadableReply: the body kept being cut or not JSON.
-            BudgetSpent: the budget comes back later than the longest wait.
+            Unauthorized: the status is 401.
+            RequestFailed: any other status than 200, after retries if the status is retried.
+            Unreachable: no response, or a broken connection, after all retries.
+            UnreadableReply: a body that is incomplete or not JSON, after all retries.
+            BudgetSpent: the wait for the rate limit would exceed `SOURCES__DRIP__MAX_WAIT`.
+            Stopped: the client was told to stop.
         """
         while True:
             self.budget.take()
@@ -121,12 +122,12 @@ class DripClient:
             self.budget.spent()
 
     def give_up(self, reason: str) -> None:
-        """Send nothing more: every list that is not read to its end is stopped, for this reason."""
+        """Send no more requests. Reading of all unfinished lists stops, with this reason."""
         self.budget.reason = reason
         self.stop.set()
 
     def ahead(self, function: Callable[[int], T]) -> "Prefetch[T]":
-        """Calls of `function`, as many under way at once as are asked for, in threads that all lists share."""
+        """A prefetcher that calls `function` for several pages at once, in threads shared by all lists."""
         if self._pool is None and self.settings.parallel > 1:
             self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
         return Prefetch(function, self._pool)
@@ -145,7 +146,7 @@ class DripClient:
             ) from None
 
     def _try_again(self, response: requests.Response | None, error: BaseException | None) -> bool:
-        """Read the body within bounds, and judge; a further try is a further request of the budget."""
+        """Whether to retry a request, after reading the body. Counts the retry against the rate limit."""
         again = isinstance(error, BROKEN) if response is None else self._is_faulty(response)
         if again:
             self.budget.count()
@@ -174,7 +175,7 @@ class DripClient:
         return Reply(url, response.content, _server_time(response), getattr(response, FIELDS))
 
     def _message(self, response: requests.Response) -> str:
-        """The API's own words: `errors[].message`, the flat `message`, or the beginning of the body."""
+        """The API's error message: `errors[].message`, `message`, or the beginning of the body."""
         try:
             body = json.loads(response.content)
             errors = body.get("errors") or [body]
@@ -199,7 +200,7 @@ def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[
 
 
 def _surroundings(base_url: str) -> dict[str, Any]:
-    """Proxies and certificates as the environment names them, read once: `requests` would for every request.
+    """Proxies and certificates from the environment, read once, since `requests` would read them for every request.
 
     Raises:
         SettingsError: the certificates cannot be used.
@@ -209,12 +210,12 @@ def _surroundings(base_url: str) -> dict[str, Any]:
 
 
 def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> None:
-    """Read the streamed body once; note on the response why it cannot be used, if it cannot."""
+    """Read the streamed body, unless it was read before, and set the attributes `FIELDS` and `FAULT`."""
     if hasattr(response, FAULT):
         return
     chunks, size, fault, deadline = [], 0, "", time.monotonic() + seconds
     try:
-        # As much as is there, not a whole block: a reply that trickles must not outlast the deadline.
+        # `read1` returns what has arrived instead of waiting for a full block, so the deadline applies to slow replies.
         response.raw.decode_content = True
         while not fault and (chunk := response.raw.read1(CHUNK_BYTES)):
             chunks.append(chunk)
@@ -222,9 +223,9 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
             if size > max_bytes:
                 fault = "a reply larger than SOURCES__DRIP__MAX_REPLY_MB"
             elif time.monotonic() > deadline:
-                fault = "a reply that did not end within SOURCES__DRIP__REPLY_TIMEOUT"
+                fault = "a reply slower than SOURCES__DRIP__REPLY_TIMEOUT"
     except HTTPError as error:
-        fault = f"a reply that was cut short ({type(error).__name__})"
+        fault = f"an incomplete reply ({type(error).__name__})"
     response.close()
     response._content = b"".join(chunks)
     response._content_consumed = True  # type: ignore[attr-defined]
@@ -234,17 +235,17 @@ def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> N
 
 
 def _parsed(body: bytes) -> tuple[Fields | None, str]:
-    """The fields of the body, and why it cannot be used."""
+    """The fields of the body, and why it cannot be used (empty if it can)."""
     try:
         return msgspec.json.decode(body, type=Fields), ""
-    except RecursionError:  # the decoder takes the record that is nested so deep out
+    except RecursionError:  # the decoder will quarantine the deeply nested record
         return None, ""
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None, "" if is_lenient_json(body) else "a reply that is not a JSON object"
 
 
 def is_lenient_json(body: bytes) -> bool:
-    """Whether Python's laxer reader takes it: it lets lone surrogates pass, which are kept in quarantine."""
+    """Whether Python's lenient JSON parser accepts it. It allows lone surrogates, whose records are quarantined."""
     try:
         return isinstance(lenient_json(body), dict)
     except (ValueError, RecursionError):
@@ -252,7 +253,7 @@ def is_lenient_json(body: bytes) -> bool:
 
 
 def _is_spent(response: requests.Response) -> bool:
-    """A spent budget: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
+    """Whether the rate limit is used up: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
     return response.status_code == 429 and _remaining(response) == 0 and RETRY_AFTER not in response.headers
 
 
@@ -262,7 +263,7 @@ def _remaining(response: requests.Response) -> int | None:
 
 
 def _server_time(response: requests.Response) -> datetime:
-    """The server's `Date`, since its clock decides what "created before" means; ours where there is none."""
+    """The response's `Date`, since time filters follow the server's clock; the local time if it is missing."""
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, TypeError):
@@ -270,7 +271,7 @@ def _server_time(response: requests.Response) -> datetime:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The innermost cause, which says what happened; the outer ones repeat the URL."""
+    """The innermost cause, which names the problem; the outer errors repeat the URL."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error

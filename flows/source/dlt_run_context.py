@@ -1,4 +1,4 @@
-"""dlt's configuration as the project has it, whichever folder the command or notebook was started in."""
+"""Makes dlt use the project's configuration, regardless of the folder a command or notebook is started in."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,18 +13,17 @@ from flows.source.settings_files import unreadable
 
 
 class ProjectContext(RunContext):
-    """A run context that `in_project` made."""
+    """A run context created by `in_project`."""
 
 
 @contextmanager
 def in_project() -> Iterator[None]:
-    """Have dlt look for `.dlt/` and relative paths in the project until the block ends.
+    """Make dlt resolve `.dlt/` and relative paths in the project folder while the block runs.
 
-    Whatever else dlt was told to look into, such as Prefect's blocks, stays. Within another such block for the
-    same project nothing changes.
+    Other configuration providers, such as Prefect's blocks, are kept. A nested block for the same project does nothing.
 
     Raises:
-        SettingsError: there is no project folder, or one of dlt's files cannot be read.
+        SettingsError: the project folder is missing, or one of dlt's files cannot be read.
     """
     with ExitStack() as stack:
         try:

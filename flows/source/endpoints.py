@@ -1,4 +1,4 @@
-"""The table of endpoints. Every resource, key, column, request and line of documentation derives from it."""
+"""The table of endpoints. All resources, keys, columns, requests and the documentation derive from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,33 +9,33 @@ from flows.source.records import Record
 ACCOUNT_ID = "account_id"
 ROW_HASH = "_row_hash"
 CONNECTION = "connection"
-"""The column, in tables whose rows no account owns, with the named connection that a row came by."""
+"""The column with the name of the connection, in tables whose rows do not belong to an account."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One list of the API and the table it fills.
+    """A list endpoint of the API and the table that it fills.
 
     Attributes:
         resource: name of the dlt resource and of the table.
-        path: below the base URL; `{account_id}` where there is one list per account.
+        path: path below the base URL; contains `{account_id}` if each account has such a list.
         selector: the key of the list in the reply.
         record: the type of its records.
-        key: the column that, with the account where there is one, identifies a row.
-        strings: the list holds plain strings, one row each.
-        paginated: the reference gives the list pages and a `meta` object.
-        per_page: rows asked for in a page; None where the reference names no such parameter.
-        params: filters, without which the API leaves rows out.
-        linked: what stands under a record's `links`, beside the account, and becomes a JSON column.
-        freezable: the list knows `subscribed_before`, which keeps arrivals out while it is read.
-        optional: synced only where it is named: it costs requests that not everybody wants to spend.
-        parent: the resource that has one such list per record, `{parent_id}` in `path`; empty for none.
+        key: the column that identifies a row, within an account if the list belongs to accounts.
+        strings: whether the list contains plain strings, one row each.
+        paginated: whether the API reference documents pages and a `meta` object for the list.
+        per_page: rows requested per page; None if the API reference has no such parameter.
+        params: filters needed to get all rows.
+        linked: keys of a record's `links`, other than the account, that become JSON columns.
+        freezable: whether the list supports `subscribed_before`, which excludes new rows while it is read.
+        optional: whether it is synced only if named, since it costs extra requests.
+        parent: the resource whose records each have such a list (`{parent_id}` in `path`); empty if none.
         parent_column: the column with the parent's id, part of the key.
-        sweep: statuses that are asked for one after the other, since the API has no way to ask for all at once.
-        sweep_column: the column with the status by which a row was found.
-        historic: a history of its rows can be kept.
-        ignored_in_history: columns whose change alone makes no new version: they change without meaning.
-        connection: the named connection that marks the rows; empty where they are not marked.
+        sweep: statuses to request separately, since the API cannot return all of them at once.
+        sweep_column: the column with the status that was requested.
+        historic: whether a history of its rows can be kept.
+        ignored_in_history: columns whose changes are meaningless, so that they do not create a new version.
+        connection: the connection name to store in each row; empty for none.
     """
 
     resource: str
@@ -60,35 +60,35 @@ class Endpoint:
 
     @property
     def per_account(self) -> bool:
-        """Whether each account has such a list, or the token has one."""
+        """Whether the list belongs to an account, rather than to the token."""
         return "{account_id}" in self.path
 
     @property
     def primary_key(self) -> list[str]:
-        """Key columns; the account first, since ids and names repeat between accounts."""
+        """Key columns, with the account first, since ids and names are not unique across accounts."""
         owners = [ACCOUNT_ID, self.parent_column] if self.parent else [ACCOUNT_ID]
         return [*owners, self.key] if self.per_account else [self.key]
 
     @property
     def alone(self) -> "Endpoint":
-        """The list as the API gives it: nothing in it says which parent it is of, or which status was asked for."""
+        """The endpoint of a single list, without the columns for the parent and the requested status."""
         return replace(self, parent="", sweep=()) if self.parent else self
 
     def child(self, parent_id: str, status: str | None) -> "Endpoint":
-        """The list of one parent, in one status of the sweep; `parent_id` has been checked to be fit for a path."""
+        """The list of one parent, with one status of the sweep. `parent_id` must be safe to use in a path."""
         asked = {**self.params, "status": status} if status else self.params
         return replace(self.alone, path=self.path.replace("{parent_id}", parent_id), params=asked)
 
     def since(self, moment: str) -> "Endpoint":
-        """The part of a freezable list that was created after a moment (ISO 8601)."""
+        """The part of a freezable list that was created after `moment` (ISO 8601)."""
         return replace(self, params={**self.params, "subscribed_after": moment})
 
     def of(self, connection: str) -> "Endpoint":
-        """The list as a named connection reads it: rows that no account owns are marked with its name."""
+        """The endpoint for a connection, whose name is stored in rows that do not belong to an account."""
         return self if self.per_account else replace(self, connection=connection)
 
     def url_path(self, account_id: str | None) -> str:
-        """The path of the list of one account; `account_id` has been checked to be digits."""
+        """The path of an account's list. `account_id` must consist of digits."""
         return self.path.format(account_id=account_id)
 
 
@@ -113,7 +113,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint(
             "subscribers", "/{account_id}/subscribers", "subscribers", records.Subscriber,
             paginated=True, per_page=1000, params=ALL, freezable=True,
-            historic=True, ignored_in_history=("utc_offset",),  # daylight saving moves it for everybody
+            historic=True, ignored_in_history=("utc_offset",),  # it changes for everybody with daylight saving time
         ),
         Endpoint(
             "custom_fields", "/{account_id}/custom_field_identifiers", "custom_field_identifiers",
@@ -143,7 +143,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 ACCOUNTS = ENDPOINTS["accounts"]
 
 HISTORIC = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.historic)
-"""What a history can be kept of."""
+"""Resources whose history can be kept."""
 
 DEFAULT_RESOURCES = tuple(name for name, endpoint in ENDPOINTS.items() if not endpoint.optional)
-"""What is synced where nothing is named."""
+"""Resources that are synced by default."""

@@ -1,4 +1,4 @@
-"""The keys of a list, however long it is, in little memory."""
+"""A memory-efficient set of keys."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 
 class KeySet:
-    """Counts distinct keys by their 64-bit hash: eight bytes a key, where a set of Python's takes a hundred.
+    """Counts distinct keys by their 64-bit hash: 8 bytes per key, against about 100 in a Python set.
 
-    Sorted runs, each at least twice as long as the next one, so that there are few to look a key up in.
+    Hashes are in sorted runs, each at least twice as long as the next, so that a lookup searches few runs.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class KeySet:
         return sum(map(len, self._runs))
 
     def add(self, keys: Iterable[str]) -> int:
-        """Take in these keys; how many of them are new."""
+        """Add keys. Returns how many of them are new."""
         new = np.unique(np.fromiter(map(hash, keys), np.int64))
         for run in self._runs:
             near = run[np.minimum(np.searchsorted(run, new), len(run) - 1)]

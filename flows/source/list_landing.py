@@ -1,4 +1,4 @@
-"""Reading a list, or all lists that the records of another list have one of, into the landing zone."""
+"""Reads lists into the landing zone: a single list, or the lists that belong to the records of a parent list."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -21,26 +21,27 @@ GONE = 404
 MOST_NOTES = 3
 
 DecoderOf = Callable[[str], Decoder]
-"""The decoder of a resource, shared between its lists."""
+"""Returns the decoder of a resource, which all of its lists share."""
 
 
 class Progress(NamedTuple):
-    """A page has landed: `rows` so far, of `of` rows if the API said."""
+    """Rows landed so far, and `of` rows in total; None if the API did not return a count."""
 
     rows: int
     of: int | None
 
 
 def land(client: DripClient, landed: LandedList, decoder_of: DecoderOf) -> Iterator[Progress]:
-    """Read a list, or a family of lists, to its end, going on from the pages that are there.
+    """Read a list, or a set of dependent lists, to its end, resuming from the pages that have landed.
 
-    Once the iterator is exhausted, `landed.outcome()` is the verdict.
+    Once the iterator is exhausted, `landed.outcome()` returns the outcome.
 
     Raises:
-        RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`; what landed stays.
+        RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`. The landed pages are
+            kept.
     """
     if isinstance(landed, DependentLists):
-        return _land_family(client, landed, decoder_of)
+        return _land_dependent_lists(client, landed, decoder_of)
     reader = ListReader(client, landed.endpoint, landed.account_id, decoder_of(landed.endpoint.resource))
     return _land_list(reader, landed, reader.pages())
 
@@ -57,74 +58,74 @@ def _land_list(reader: ListReader, landed: LandedList, pages: Iterator[Page]) ->
 
 
 def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
-    """The items of the list's dlt resource. What dlt wraps our errors in is taken off."""
+    """The items of the list's dlt resource. Errors that dlt wraps are raised unwrapped."""
     try:
         yield from table_resource(endpoint, pages)
         return
     except ResourceExtractionError as error:
         raised = error.__cause__ if isinstance(error.__cause__, DripError) else error
-    # Outside the handler: as the context of its own cause, the wrapper would make a circle that cannot be pickled.
+    # Raised outside the handler: with the wrapper as its context, the error would be a cycle, which cannot be pickled.
     raise raised
 
 
-def _land_family(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> Iterator[Progress]:
-    """Parents first, then list after list. A parent that is gone by its turn has the parents read again."""
-    walks = 0
-    while family.outcome() is None:
-        walks += 1
+def _land_dependent_lists(client: DripClient, lists: DependentLists, decoder_of: DecoderOf) -> Iterator[Progress]:
+    """Read the parents, then their lists one by one. If a parent was deleted meanwhile, read the parents again."""
+    scans = 0
+    while lists.outcome() is None:
+        scans += 1
         member = None
         try:
-            _land_parents(client, family, decoder_of)
-            unread, rows = family.unread(), 0
+            _land_parents(client, lists, decoder_of)
+            unread, rows = lists.unread(), 0
             for place, member in enumerate(unread, start=1):
                 progress = Progress(0, None)
-                for progress in _land_member(client, family, member, decoder_of):
+                for progress in _land_member(client, lists, member, decoder_of):
                     yield Progress(rows + progress.rows, None)
                 rows += progress.rows
-                client.budget.plan(f"{family.endpoint.resource} of {family.account_id}", len(unread) - place)
-            family.finish(_verdict(family, walks))
+                client.budget.plan(f"{lists.endpoint.resource} of {lists.account_id}", len(unread) - place)
+            lists.finish(_combined_outcome(lists, scans))
         except RequestFailed as error:
-            if not _vanished(client, family, member, error, decoder_of) or walks >= client.settings.max_scans:
+            if not _parent_was_deleted(client, lists, member, error, decoder_of) or scans >= client.settings.max_scans:
                 raise error from None
 
 
-def _land_parents(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> None:
+def _land_parents(client: DripClient, lists: DependentLists, decoder_of: DecoderOf) -> None:
     """Copy the list of parents, or read it from the API if it has not landed."""
-    if family.parents.outcome() is None and not family.copy_parents(client.settings.resume_max_age):
-        _read_parents(client, family, decoder_of)
+    if lists.parents.outcome() is None and not lists.copy_parents(client.settings.resume_max_age):
+        _read_parents(client, lists, decoder_of)
 
 
-def _read_parents(client: DripClient, family: DependentLists, decoder_of: DecoderOf) -> None:
-    reader = ListReader(client, family.parents.endpoint, family.account_id, decoder_of(family.endpoint.parent))
-    for _ in _land_list(reader, family.parents, reader.pages()):
+def _read_parents(client: DripClient, lists: DependentLists, decoder_of: DecoderOf) -> None:
+    reader = ListReader(client, lists.parents.endpoint, lists.account_id, decoder_of(lists.endpoint.parent))
+    for _ in _land_list(reader, lists.parents, reader.pages()):
         pass
 
 
-def _vanished(
+def _parent_was_deleted(
     client: DripClient,
-    family: DependentLists,
+    lists: DependentLists,
     member: DependentList | None,
     error: RequestFailed,
     decoder_of: DecoderOf,
 ) -> bool:
-    """Whether the list is missing because its parent is no longer listed; the parents are read again to see."""
+    """Whether the list is missing because its parent was deleted. Reads the parents again to find out."""
     if member is None or error.status != GONE:
         return False
-    family.parents.clear()
-    _read_parents(client, family, decoder_of)
-    return member.parent_id not in family.parent_ids()
+    lists.parents.clear()
+    _read_parents(client, lists, decoder_of)
+    return member.parent_id not in lists.parent_ids()
 
 
 def _land_member(
-    client: DripClient, family: DependentLists, member: DependentList, decoder_of: DecoderOf
+    client: DripClient, lists: DependentLists, member: DependentList, decoder_of: DecoderOf
 ) -> Iterator[Progress]:
-    landed, decoder = member.landed, decoder_of(family.endpoint.resource)
+    landed, decoder = member.landed, decoder_of(lists.endpoint.resource)
     reader = ListReader(client, landed.endpoint, landed.account_id, decoder)
-    return _land_list(reader, landed, (_placed(page, family.endpoint, member) for page in reader.pages()))
+    return _land_list(reader, landed, (_with_placing_columns(page, lists.endpoint, member) for page in reader.pages()))
 
 
-def _placed(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
-    """The page with columns that say which list it is of. The status counts as a value of the row, so as a change."""
+def _with_placing_columns(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
+    """Add the columns for the parent and the status, which is added to the row hash, so that it counts as a change."""
     table = page.table
     values = dict(zip(placing_columns(endpoint), (member.parent_id, member.status), strict=False))
     columns = {name: pa.array([value] * table.num_rows, pa.string()) for name, value in values.items()}
@@ -137,20 +138,20 @@ def _placed(page: Page, endpoint: Endpoint, member: DependentList) -> Page:
     return Page(page.mark, table, page.quarantine)
 
 
-def _verdict(family: DependentLists, walks: int) -> ListOutcome:
-    """Whole only where every list of every parent is, and no parent is unknown."""
-    read = [(member.name, outcome) for member in family.members() if (outcome := member.landed.outcome())]
-    notes = [*family.problems(), *(f"{name}: {outcome.note}" for name, outcome in read if outcome.note)]
+def _combined_outcome(lists: DependentLists, scans: int) -> ListOutcome:
+    """The combined outcome: complete only if the list of parents and the lists of all parents are complete."""
+    read = [(member.name, outcome) for member in lists.members() if (outcome := member.landed.outcome())]
+    notes = [*lists.problems(), *(f"{name}: {outcome.note}" for name, outcome in read if outcome.note)]
     outcomes = [outcome for _, outcome in read]
-    rows = sum(table.num_rows for table in family.tables())
+    rows = sum(table.num_rows for table in lists.tables())
     return ListOutcome(
-        complete=not family.problems() and all(outcome.complete for outcome in outcomes),
+        complete=not lists.problems() and all(outcome.complete for outcome in outcomes),
         api_rows=sum(outcome.api_rows for outcome in outcomes),
         rows=rows,
         repeated=sum(outcome.repeated + outcome.rows for outcome in outcomes) - rows,
         quarantined=sum(outcome.quarantined for outcome in outcomes),
         overlap=sum(outcome.overlap for outcome in outcomes),
-        attempts=max([walks, *(outcome.attempts for outcome in outcomes)]),
+        attempts=max([scans, *(outcome.attempts for outcome in outcomes)]),
         note="; ".join(notes[:MOST_NOTES])
         + (f"; and {len(notes) - MOST_NOTES} more" if len(notes) > MOST_NOTES else ""),
     )

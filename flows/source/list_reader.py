@@ -1,4 +1,4 @@
-"""Reading one list of one account: page after page, again if it moved, until it is proven whole."""
+"""Reads a list page by page, and again if it changed meanwhile, until it is proven complete."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,17 +16,20 @@ from flows.source.paginator import ListOutcome, PageCounts, ScanPaginator
 PAGE_METADATA = b"drip_page"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 A_SECOND = 1.0
-"""Until the server's clock shows another one: a new attempt keeps out who arrived in the same second as it began."""
+"""Wait before a new attempt, until the server's clock has advanced.
+
+`subscribed_before` also excludes rows created earlier in the second in which an attempt begins.
+"""
 
 
 class PageMark(msgspec.Struct):
-    """What a page's Arrow schema metadata says of it: enough to go on from it after a crash.
+    """The Arrow schema metadata of a page: what is needed to resume from it after a crash.
 
     Attributes:
-        attempt: the how-manieth reading of the list it belongs to; pages of an earlier one are void.
-        facts: what the page said and held.
-        frozen_before: arrivals from here on are kept out of the pages after the first, if set.
-        read_at: the server's clock.
+        attempt: number of the attempt that read it; pages of earlier attempts are invalid.
+        facts: the counts of the page.
+        frozen_before: the value of `subscribed_before` for the pages after the first; None if it is not used.
+        read_at: when it was read, by the server's clock.
     """
 
     attempt: int
@@ -45,13 +48,13 @@ class Page:
 
 
 class ListReader:
-    """Reads one list whole. Iterate `pages()`, then look at `outcome`.
+    """Reads one list completely. Iterate over `pages()`, then read `outcome`.
 
     Args:
-        client: of the token.
-        endpoint: whose list.
-        account_id: of which account; None for a list that the token has one of.
-        decoder: of the endpoint, shared between its lists.
+        client: the client for the token.
+        endpoint: the endpoint of the list.
+        account_id: the account; None for a list that belongs to the token rather than to an account.
+        decoder: the decoder of the endpoint, which its lists share.
     """
 
     def __init__(self, client: DripClient, endpoint: Endpoint, account_id: str | None, decoder: Decoder) -> None:
@@ -63,13 +66,13 @@ class ListReader:
         self._previous: Any = None
 
     def resume(self, landed: Iterator[tuple[PageMark, list[str]]]) -> None:
-        """Go on after pages that an interrupted reading left, given in order with the keys of their rows."""
+        """Resume after the pages of an interrupted run, given in order with the keys of their rows."""
         for mark, keys in landed:
             self.attempt, self._frozen_before = mark.attempt, mark.frozen_before
             self._reading.add(mark.facts, keys)
 
     def pages(self) -> Iterator[Page]:
-        """The pages that come. One with a higher `attempt` makes all before it void.
+        """Read the list. A page with a higher `attempt` invalidates all pages before it.
 
         Raises:
             RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`.
@@ -79,13 +82,13 @@ class ListReader:
             self._judge()
 
     def rows(self) -> int:
-        """Distinct rows that came so far."""
+        """Number of distinct rows read so far."""
         return self._reading.rows()
 
     def _at_once(self) -> int:
-        """Pages asked for at once; one in the last attempt.
+        """Maximum number of concurrent requests; one in the last attempt.
 
-        Counts of pages asked for together come in no order: where rows arrive, some look as if the list shrank.
+        The counts of concurrent requests arrive in any order, so a growing list may look as if it shrank.
         """
         return 1 if self._is_last_attempt else self.client.settings.parallel
 
@@ -94,16 +97,16 @@ class ListReader:
         return self.attempt >= self.client.settings.max_scans
 
     def _plan(self) -> None:
-        """Let the budget know what the rest of a list of several pages will need."""
+        """Tell the rate limit how many more requests a list of several pages needs."""
         if self._reading.pages[0].total_pages != 1:
             name = f"{self.endpoint.resource} of {self.account_id or 'the token'}"
             self.client.budget.plan(name, self._reading.pages_left())
 
     def _attempt(self) -> Iterator[Page]:
-        """The pages of one attempt in order, as many asked for ahead of the one that is due as may be under way.
+        """The pages of one attempt, in order, with prefetching.
 
-        They are decoded here, one after another. Where the threads that fetch them did it, sharing the one
-        interpreter, all were through at the same moment, and the next ones were asked for all at once, and late.
+        Pages are decoded here, one after another. If the prefetching threads decoded them, they would compete for the
+        interpreter lock, finish at about the same time, and request the next pages late and all at once.
         """
         with self.client.ahead(self._get) as ahead:
             while numbers := self._reading.next_pages(self._at_once()):
@@ -134,20 +137,20 @@ class ListReader:
         return params
 
     def _freeze(self, server_time: datetime) -> None:
-        """Keep arrivals out from now on, by the server's clock, whose second has begun.
+        """Exclude rows created from now on, by the server's clock in whole seconds.
 
-        An arrival that later pages counted would make up for a deletion, and the row that this moved to a page
-        already read would never be missed. One in this second before the first page was read costs a new attempt.
+        Otherwise a new row could compensate for a deleted one in the counts, and the row that the deletion moved to a
+        page that was read already would be missed. A row created earlier in this second costs a new attempt.
 
-        The first page is read without the filter: a list of one page is then simply all there is, and a
-        count that differs on the second page tells of rows that the filter hides. The last attempt does
-        without, for a list with such rows.
+        The first page is read without the filter, so that a list of one page is read as it is, and a different
+        count on the second page reveals rows that the filter hides. The last attempt does not use the filter, for
+        lists with such rows.
         """
         freezing = self.endpoint.freezable and not self._is_last_attempt
         self._frozen_before = server_time.strftime(ISO) if freezing else None
 
     def _judge(self) -> None:
-        """Accept the attempt as proven, give up on it as incomplete, or start another."""
+        """Accept the attempt as complete, accept it as incomplete, or start another one."""
         problem, signature = self._reading.problem(), self._reading.signature()
         settled = not problem or signature == self._previous
         if settled or self._is_last_attempt:
@@ -162,7 +165,7 @@ class ListReader:
 
 
 def page_mark(schema: pa.Schema) -> PageMark:
-    """The mark of a page, from the schema of its table or file."""
+    """The mark in the schema of a page's table or file."""
     return msgspec.json.decode((schema.metadata or {})[PAGE_METADATA], type=PageMark)
 
 

@@ -1,7 +1,7 @@
-"""Which pages of a list to ask for, when it has ended, and whether what came is all there is.
+"""Decides which pages of a list to request, when the list ends, and whether it was read completely.
 
-No input or output here: a `ScanPaginator` is told what each page held and decides. The API's counts are evidence,
-not truth: `total_pages` may be missing, wrong or no number, and rows move between pages while they are read.
+There is no I/O here: a `ScanPaginator` receives the counts of each page. The API's counts are not trusted blindly,
+since `total_pages` may be missing, wrong or not a number, and rows move between pages while they are read.
 """
 
 import math
@@ -12,22 +12,22 @@ import msgspec
 from flows.source.key_set import KeySet
 
 FULL_HUNDRED = 100
-"""A list without `meta` that answers a multiple of this many rows may have been cut there."""
+"""A list without `meta` whose length is a multiple of this may have been truncated."""
 SPARE_PAGES = 10
 PAGES_WITHOUT_COUNT = 10_000
 
 
 class PageCounts(msgspec.Struct):
-    """What one page said and held.
+    """The counts of one page.
 
     Attributes:
-        page: its number, from 1.
-        rows: rows that go to the table, distinct within the page.
-        received: records in the reply: rows, repeated and quarantined ones.
-        repeated: records whose key came again within the page.
+        page: its number, starting at 1.
+        rows: rows for the table, distinct within the page.
+        received: records in the reply: rows, repeated records and quarantined records.
+        repeated: records with the same key as another one on the page.
         quarantined: records that fit no table.
-        total_count: rows of the whole list by the API, if it said.
-        total_pages: pages of the whole list by the API, if it said.
+        total_count: number of rows in the list according to the API; None if not given.
+        total_pages: number of pages in the list according to the API; None if not given.
     """
 
     page: int
@@ -40,17 +40,17 @@ class PageCounts(msgspec.Struct):
 
 
 class ListOutcome(msgspec.Struct):
-    """The verdict on a list that has been read.
+    """The result of reading a list.
 
     Attributes:
-        complete: what came was proven to be all there is; only then may rows be deleted.
-        api_rows: rows by the API: its `total_count`, or the length of the list.
-        rows: distinct rows that came and go to the table.
-        repeated: records that came more than once; the last one counts.
+        complete: whether the list was proven complete; only then may rows be deleted.
+        api_rows: rows according to the API: its `total_count`, or the length of the list.
+        rows: distinct rows for the table.
+        repeated: records received more than once; the last one is kept.
         quarantined: records that fit no table.
-        overlap: rows that came on more than one page, which the load has to take apart.
+        overlap: rows received on more than one page, which the load deduplicates.
         attempts: how often the list was read.
-        note: why it is not complete; empty where it is.
+        note: why it is incomplete; empty if it is complete.
     """
 
     complete: bool
@@ -64,68 +64,68 @@ class ListOutcome(msgspec.Struct):
 
 
 class ScanPaginator:
-    """One attempt at reading one list from its first page to its last."""
+    """Tracks one attempt to read a list from the first page to the last."""
 
     def __init__(self) -> None:
         self.pages: list[PageCounts] = []
         self.shrank = ""
         self._keys = KeySet()
-        self._last_was_news = True
+        self._last_had_new_rows = True
 
     def add(self, facts: PageCounts, keys: Iterable[str]) -> bool:
-        """Take note of the next page: its facts and the keys of its rows.
+        """Add the counts of the next page and the keys of its rows.
 
         Returns:
-            Whether it belongs to the list: a list without counts that ignores `page` answers the same again.
+            Whether the page belongs to the list. A list without counts that ignores `page` returns the same page again.
         """
-        self._last_was_news = self._keys.add(keys) > 0 or facts.quarantined > 0
-        if self.pages and not self._last_was_news and facts.total_count is None:
+        self._last_had_new_rows = self._keys.add(keys) > 0 or facts.quarantined > 0
+        if self.pages and not self._last_had_new_rows and facts.total_count is None:
             return False
         if self.pages:
-            self._note_shrinking(self.pages[-1].total_count, facts.total_count)
+            self._check_shrinking(self.pages[-1].total_count, facts.total_count)
         self.pages.append(facts)
         return True
 
     def next_pages(self, limit: int = 1) -> list[int]:
-        """The pages to ask for next, at most `limit`; none at the end of the list."""
+        """The pages to request next, at most `limit`; empty at the end of the list."""
         if not self.pages:
             return [1]
         last = self.pages[-1]
-        if self.shrank or last.received == 0 or not self._last_was_news or not self._expects_more():
+        if self.shrank or last.received == 0 or not self._last_had_new_rows or not self._expects_more():
             return []
         following = last.page + 1
-        if following > self._most_pages():
+        if following > self._max_pages():
             return []
         until = self._trusted_pages() if limit > 1 else following
         return list(range(following, max(following, min(until, following + limit - 1)) + 1))
 
     def problem(self) -> str:
-        """Why what came is not proven to be all there is; empty where it is."""
+        """Why the list is not proven complete; empty if it is."""
         if self.shrank:
             return self.shrank
         last, total = self.pages[-1], self.total_count
-        if last.page >= self._most_pages():
-            return "it does not end"
+        if last.page >= self._max_pages():
+            return "the list does not end"
         if total is None and last.total_pages is not None and last.page < last.total_pages:
-            return f"the API says {last.total_pages} pages and the list ended on page {last.page}"
-        if total is not None and total != self._accounted_for():
-            return f"the API counts {total} rows and {self._accounted_for()} different ones came"
+            return f"the API reports {last.total_pages} pages, but the list ended on page {last.page}"
+        if total is not None and total != self._counted_rows():
+            return f"the API reports {total} rows, but returned {self._counted_rows()} distinct ones"
         return ""
 
     def pages_left(self) -> int:
-        """Pages that the API's counts have still to come; 0 where they cannot be trusted."""
+        """Remaining pages by the API's counts; 0 if these are inconsistent."""
         return max(0, self._trusted_pages() - self.pages[-1].page)
 
     def rows(self) -> int:
-        """Distinct rows that came so far."""
+        """Number of distinct rows read so far."""
         return len(self._keys)
 
     def signature(self) -> tuple[int, int, int | None]:
-        """Two attempts with the same one met the same list: reading it again is of no use."""
+        """Two attempts with the same signature read the same list, so that another attempt would not help."""
         return len(self._keys), self._received(), self.total_count
 
     def outcome(self, complete: bool, attempts: int, note: str) -> ListOutcome:
-        """The verdict with the counts of this attempt."""
+        """The outcome, with the counts of this attempt."""
         rows, landed = len(self._keys), sum(facts.rows for facts in self.pages)
         total, quarantined = self.total_count, self._quarantined()
         return ListOutcome(
@@ -141,38 +141,38 @@ class ScanPaginator:
 
     @property
     def total_count(self) -> int | None:
-        """The newest count of the whole list by the API."""
+        """The latest count of rows in the list by the API."""
         return next((f.total_count for f in reversed(self.pages) if f.total_count is not None), None)
 
     def only_repeats(self) -> bool:
-        """Whether as many records came as the API counts, some of them more than once."""
+        """Whether as many records were received as the API counts, some of them more than once."""
         return not self.shrank and self._received() == self.total_count
 
-    def _note_shrinking(self, before: int | None, now: int | None) -> None:
+    def _check_shrinking(self, before: int | None, now: int | None) -> None:
         if before is not None and now is not None and now < before:
-            self.shrank = f"it shrank from {before} to {now} rows while it was read"
+            self.shrank = f"the list shrank from {before} to {now} rows while it was read"
 
     def _expects_more(self) -> bool:
         last, total = self.pages[-1], self.total_count
         if total is None and last.total_pages is None:
             return last.received % FULL_HUNDRED == 0
-        missing = total is not None and self._accounted_for() < total
+        missing = total is not None and self._counted_rows() < total
         return missing or (last.total_pages is not None and last.page < last.total_pages)
 
     def _trusted_pages(self) -> int:
-        """The last page, where the API's counts agree with each other and with the first page."""
+        """The last page, if the API's counts are consistent with each other and with the first page; otherwise 0."""
         first, total = self.pages[0], self.total_count
         if total is None or first.total_pages is None or not first.received:
             return 0
         return first.total_pages if first.total_pages == math.ceil(total / first.received) else 0
 
-    def _most_pages(self) -> int:
+    def _max_pages(self) -> int:
         total, first = self.total_count, self.pages[0]
         if total is None or not first.received:
             return PAGES_WITHOUT_COUNT
         return 2 * math.ceil(total / first.received) + SPARE_PAGES
 
-    def _accounted_for(self) -> int:
+    def _counted_rows(self) -> int:
         return len(self._keys) + sum(facts.repeated + facts.quarantined for facts in self.pages)
 
     def _quarantined(self) -> int:

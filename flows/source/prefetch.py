@@ -1,4 +1,4 @@
-"""Asking for pages before they are needed."""
+"""Prefetching of pages."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ class Prefetch(Generic[T]):
     """Prefetches pages. Pending requests are cancelled on exit.
 
     Args:
-        function: takes the number of a page.
-        pool: to call it in; None: in the caller's thread, when it is its turn.
+        function: fetches a page by number.
+        pool: threads to call it in; with None, it is called in the caller's thread when the page is due.
     """
 
     def __init__(self, function: Callable[[int], T], pool: Executor | None) -> None:
@@ -21,7 +21,7 @@ class Prefetch(Generic[T]):
         self._begun: deque[Future[T]] = deque()
 
     def next(self, numbers: Sequence[int]) -> T:
-        """The result of the first of the numbers, which follow each other and the last one taken; all are begun."""
+        """The first of these pages; requests for the others are started. `numbers` are consecutive to the last page."""
         if self.pool is None or (len(numbers) == 1 and not self._begun):
             return self.function(numbers[0])
         self._begun += [self.pool.submit(self.function, number) for number in numbers[len(self._begun) :]]

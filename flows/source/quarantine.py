@@ -1,4 +1,4 @@
-"""Records that fit no table, kept as they came in `_quarantine` until the API sends them whole."""
+"""`_quarantine`: records that fit no table, as received, until the API returns them without errors."""
 
 import hashlib
 from collections import Counter
@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
 
 
 def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:
-    """The table of quarantined records of these resources."""
+    """The dlt resource with the quarantined records of these resources."""
     format = lists.format
     resource: DltResource = dlt.resource(
         _rows(resources, lists),
@@ -37,35 +37,39 @@ def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:
 
 
 def _rows(resources: Sequence[str], lists: Lists) -> Iterator[Any]:
-    """All of them at once; those of lists that were proven whole, and did not come again, go."""
-    found, in_files = [one for name in resources for one in lists.of(name)], lists.format.in_files
-    scope = _scope(found, lists)
+    """All quarantined records, in one table. For complete lists, records that were not received again are deleted."""
+    source_lists, in_files = [one for name in resources for one in lists.of(name)], lists.format.in_files
+    scope = _scope(source_lists, lists)
     hints = dlt.mark.make_hints(primary_key=KEYS, write_disposition=mirrored(scope, HASH, HASH, in_files))
-    yield dlt.mark.with_hints(pa.Table.from_pylist(_records(found, lists), schema=SCHEMA), hints)
+    yield dlt.mark.with_hints(pa.Table.from_pylist(_records(source_lists, lists), schema=SCHEMA), hints)
 
 
-def _scope(found: Sequence[SourceList], lists: Lists) -> str:
-    """A condition for the records of lists that were proven whole.
+def _scope(source_lists: Sequence[SourceList], lists: Lists) -> str:
+    """An SQL condition for the records of lists that were proven complete.
 
-    The lists that each token has one of count as one here, whole if all are.
+    Lists that belong to tokens rather than accounts count as one list here, complete if all of them are.
     """
-    times = Counter(f"{one.landed.account_id or ''}/{one.landed.endpoint.resource}" for one in found if one.whole)
-    whole = sql_list(name for name, count in times.items() if not name.startswith("/") or count == lists.tokens)
+    times = Counter(
+        f"{source_list.landed.account_id or ''}/{source_list.landed.endpoint.resource}"
+        for source_list in source_lists
+        if source_list.whole
+    )
+    complete = sql_list(name for name, count in times.items() if not name.startswith("/") or count == lists.tokens)
     listed = " || '/' || ".join(stored(column, lists.format.in_files) for column in LIST)
-    return f"{listed} IN ({whole})" if whole else ""
+    return f"{listed} IN ({complete})" if complete else ""
 
 
-def _records(found: Sequence[SourceList], lists: Lists) -> list[dict[str, Any]]:
-    """The records that fitted nowhere, after a stand-in where that is left out."""
-    stand_in = {} if lists.format.in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {**stand_in}
-    for one in found:
-        for bad in one.landed.quarantine() if one.outcome.quarantined else ():
+def _records(source_lists: Sequence[SourceList], lists: Lists) -> list[dict[str, Any]]:
+    """The quarantined records, after a placeholder row if the load filters it out."""
+    placeholder = {} if lists.format.in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {**placeholder}
+    for source_list in source_lists:
+        for bad in source_list.landed.quarantine() if source_list.outcome.quarantined else ():
             digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()
-            key = (one.landed.account_id or "", one.landed.endpoint.resource, digest)
+            key = (source_list.landed.account_id or "", source_list.landed.endpoint.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
                 "reason": bad.reason,
-                "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL has no such character
+                "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL cannot store NUL characters
                 "seen": lists.started,
             }
     return list(rows.values())

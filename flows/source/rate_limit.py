@@ -1,4 +1,4 @@
-"""Keeping count of the requests that the API still grants to a token."""
+"""The rate limit of a token: counts requests and waits when none are left."""
 
 import math
 import threading
@@ -11,37 +11,37 @@ from flows.source.errors import BudgetSpent, Stopped
 
 Say = Callable[[str], None]
 Lease = Callable[[int], float]
-"""Takes so many requests from a count that other processes take from too: 0, or the seconds to wait first."""
+"""Takes this many requests from a limit shared between processes. Returns 0, or the seconds to wait before retrying."""
 LEASE_BLOCK = 36
-"""Most requests leased at once: asking takes some milliseconds, whatever the number."""
+"""Maximum number of requests leased at once. A lease takes some milliseconds, regardless of the number."""
 SAFETY = 0.05
-"""Seconds added to a wait, so that clocks that differ a little do not cost a refused request."""
+"""Seconds added to a wait, so that small differences between clocks do not cause a 429."""
 POLL = 0.02
-"""Seconds between two looks at a budget of which the requests under way may use up the rest."""
+"""Seconds between checks while the requests in progress may use up the rest of the limit."""
 ABANDONED = 900.0
-"""Seconds after which a request counts as answered: longer than one takes, unless the process that sent it is gone."""
+"""Seconds after which a request counts as answered. Requests take less, unless their process was killed."""
 WORTH_SAYING = 0.2
-"""Seconds; a shorter wait is nothing that a user has to know of."""
+"""Shortest wait, in seconds, that is reported."""
 
 
 class RateLimit:
-    """The requests of one token in one process, counted by the API's headers and by our own clock.
+    """The rate limit of a token in this process, counted from the API's headers and from the requests sent.
 
-    A thread takes a request before it sends one and waits, openly, where none is left. The API counts a request at some
-    moment until it answers, so here it leaves the window one window after its answer. The API names no time at which a
-    spent budget comes back, so it is taken to be when our own oldest request leaves the window.
+    Threads call `take` before each request, which waits, and reports the wait, if no request is left. The API counts a
+    request at some time before it answers, so a request leaves the window one window after its answer. The API does not
+    say when a used-up limit is available again; it is assumed to be when the oldest request leaves the window.
 
     Args:
-        limit: requests that the API grants in a window.
-        window: seconds.
-        longest_wait: seconds; a longer one raises BudgetSpent.
-        say: is told, in a sentence, when a wait begins.
+        limit: requests per window.
+        window: length of the window in seconds.
+        longest_wait: maximum wait in seconds; a longer one raises BudgetSpent.
+        say: called with a message when a wait begins.
         stop: ends a wait early when set.
 
     Attributes:
-        lease: where the requests are shared with other processes, asked before they are sent, in blocks.
-        waiting: is told that sentence as well, and "" when requests are sent again.
-        reason: what `stop` is set for, in words.
+        lease: leases requests, in blocks, from a limit shared with other processes; None if it is not shared.
+        waiting: called with the same message, and with "" when the wait ends.
+        reason: why `stop` is set.
     """
 
     def __init__(self, limit: int, window: float, longest_wait: float, say: Say, stop: threading.Event) -> None:
@@ -63,7 +63,7 @@ class RateLimit:
         self._pauses = 0
 
     def take(self) -> None:
-        """Wait until one more request may be sent, and count it. Raises BudgetSpent, Stopped."""
+        """Wait until a request may be sent, and count it. Raises BudgetSpent, Stopped."""
         while (seconds := self.try_take()) > 0:
             if seconds < WORTH_SAYING:
                 self.stop.wait(seconds)
@@ -74,9 +74,9 @@ class RateLimit:
         self.go_on()
 
     def plan(self, what: str, requests: int) -> None:
-        """Note how many more requests a list needs; say so where all together need more than are left.
+        """Record how many more requests a list needs, and report if all lists together need more than are left.
 
-        Said again only when it means one pause more.
+        Reported again only if the number of waits increases.
         """
         with self._lock:
             self._planned[what] = requests
@@ -85,61 +85,61 @@ class RateLimit:
         pauses = math.ceil((needed - left) / self.limit)
         if pauses > self._pauses:
             self._pauses = pauses
-            granted = f"{left:,} are left of {self.limit:,} in {self.window:,.0f} s"
+            available = f"{left:,} are left of {self.limit:,} per {self.window:,.0f} s"
             times = f"{pauses} time{'s' * (pauses != 1)}"
             self.say(
-                f"{needed:,} more requests are needed, {requests:,} of them for {what}, and {granted}: "
-                f"the sync will wait {times} for more"
+                f"{needed:,} more requests are needed, {requests:,} of them for {what}, and {available}: "
+                f"the sync will wait {times}"
             )
 
     def done(self) -> None:
-        """A request that was taken has been answered, or never will be."""
+        """Record that a request taken with `take` was answered or failed."""
         with self._lock:
             if self._under_way:
                 self._under_way.popleft()
                 self._answered.append(time.monotonic())
 
     def count(self) -> None:
-        """Count a request that was not waited for: a retry. The try before it has been answered, or never will be."""
+        """Count a retry, which does not wait. The request before it was answered or failed."""
         with self._lock:
             self._answered.append(time.monotonic())
             self._count()
 
     def take_back(self) -> None:
-        """Uncount a retry that was not made after all: the tries were used up."""
+        """Undo `count` for a retry that was not sent, because no retries were left."""
         with self._lock:
             self._answered.pop()
             self.requests -= 1
             self._leased += 1
 
     def observe(self, remaining: int | None) -> None:
-        """Note the API's own count; at zero the next request would be refused, so none is sent."""
+        """Record the API's count of remaining requests. At zero, no more requests are sent until the next window."""
         with self._lock:
             self.remaining = remaining
             if remaining == 0:
                 self._close(SAFETY)
 
     def spent(self) -> None:
-        """The API refused a request for want of budget: nothing more is sent until it comes back."""
+        """Record that the API rejected a request because the limit is used up. Requests wait for the next window."""
         with self._lock:
             self._close(self.window / 20)
 
     def left(self) -> int:
-        """Requests that may be sent now without waiting, as far as we know."""
+        """Estimated number of requests that may be sent now without waiting."""
         with self._lock:
             self._forget_old(time.monotonic())
             ours = self.limit - self._in_window()
             return max(0, ours if self.remaining is None else min(ours, self.remaining))
 
     def try_take(self) -> float:
-        """Count one more request if it may be sent now: 0, or the seconds after which to ask again."""
+        """Count a request if it may be sent now. Returns 0, or the seconds after which to try again."""
         with self._lock:
             now = time.monotonic()
             self._forget_old(now)
             wait = max(self._reopens - now, 0.0)
             if self._in_window() >= self.limit:
                 wait = max(wait, self._answered[0] + self.window - now + SAFETY if self._answered else POLL)
-            if wait == 0.0 and self._may_be_one_too_many():
+            if wait == 0.0 and self._may_exceed_remaining():
                 return POLL
             if wait == 0.0:
                 wait = self._lease()
@@ -148,12 +148,12 @@ class RateLimit:
                 self._count()
             return wait
 
-    def _may_be_one_too_many(self) -> bool:
-        """Whether those under way may use up what the API said is left; one alone asks it anew."""
+    def _may_exceed_remaining(self) -> bool:
+        """Whether the requests in progress may use up what the API said is left. A single request is always allowed."""
         return self.remaining is not None and 0 < len(self._under_way) >= self.remaining
 
     def _lease(self) -> float:
-        """Have a leased request at hand; retries, which do not wait for one, are made up for."""
+        """Lease a block of requests if none is left, and make up for retries. Returns 0, or the seconds to wait."""
         if self.lease is None or self._leased > 0:
             return 0.0
         block = min(LEASE_BLOCK, max(self.limit // 10, 1))
@@ -183,16 +183,15 @@ class RateLimit:
     def _wait(self, seconds: float) -> None:
         if seconds > self.longest_wait:
             raise BudgetSpent(
-                f"the request budget is spent and comes back in {seconds:.0f} s, longer "
-                f"than SOURCES__DRIP__MAX_WAIT ({self.longest_wait:.0f} s); run again then, it goes "
-                "on from what landed"
+                f"the rate limit is used up for {seconds:.0f} s, longer than SOURCES__DRIP__MAX_WAIT "
+                f"({self.longest_wait:.0f} s); run again after that to resume from the landed pages"
             )
         self.announce(seconds)
         if self.stop.wait(seconds):
-            raise Stopped(f"{self.reason} (it waited for the request budget)")
+            raise Stopped(f"{self.reason} (while waiting for the rate limit)")
 
     def announce(self, seconds: float) -> None:
-        """Say once that requests wait for so long, though every thread does."""
+        """Report a wait once, although all threads wait."""
         with self._lock:
             until = time.monotonic() + seconds
             news = until - self._said > 1.0
@@ -200,12 +199,12 @@ class RateLimit:
             self._is_waiting = True
         if news:
             clock = datetime.now().astimezone() + timedelta(seconds=seconds)
-            sentence = f"request budget spent; going on at {clock:%H:%M:%S} (in {seconds:.0f} s)"
+            sentence = f"rate limit used up; waiting until {clock:%H:%M:%S} ({seconds:.0f} s)"
             self.say(sentence)
             self.waiting(sentence)
 
     def go_on(self) -> None:
-        """Say once that the wait is over."""
+        """Report once that the wait is over."""
         with self._lock:
             waited, self._is_waiting = self._is_waiting, False
         if waited:

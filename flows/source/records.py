@@ -1,7 +1,7 @@
-"""One typed record per resource: its schema, its decoder and its documentation.
+"""A typed record per resource, from which its schema, decoder and documentation derive.
 
-A record lists the fields that the API reference names ("Fields"). Anything may be null and any field may
-be missing, so every field is optional. A field that is not listed here still arrives, as a JSON column.
+A record lists the fields in the API reference ("Fields"). Values may be null and fields may be missing, so every field
+is optional. Fields that are not listed here are loaded as JSON columns.
 """
 
 from datetime import datetime
@@ -16,18 +16,18 @@ Int = Annotated[int, INT64] | None
 Bool = bool | None
 Time = datetime | None
 Json = msgspec.Raw | msgspec.UnsetType
-"""Kept as the API wrote it, in a JSON column: types, keys and their order survive."""
+"""Stored as received, in a JSON column, which preserves types, keys and their order."""
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """Base of all records. Unknown fields are refused here so that the decoder notices and adds them.
+    """Base of all records. Decoding fails on unknown fields, so that the decoder detects and adds them.
 
-    They hold nothing that could refer back to them, so the garbage collector need not look at them.
+    Records cannot be part of reference cycles, so the garbage collector does not need to track them.
     """
 
 
 class Account(Record):
-    """A Drip account that the token may see."""
+    """A Drip account that the token has access to."""
 
     id: Text = None
     name: Text = None
@@ -43,7 +43,7 @@ class Account(Record):
 
 
 class User(Record):
-    """The one user whom the token belongs to."""
+    """The user that the token belongs to."""
 
     email: Text = None
     name: Text = None
@@ -210,11 +210,11 @@ class Form(Record):
 
 
 class CampaignSubscriber(Subscriber):
-    """A person in a series; `id` and `status` are the subscriber's own."""
+    """A person in an email series. `id` and `status` are those of the subscriber."""
 
 
 class WorkflowTrigger(Record):
-    """What starts a workflow."""
+    """A trigger that starts a workflow."""
 
     id: Text = None
     href: Text = None

@@ -1,4 +1,4 @@
-"""What a record looks like as an Arrow schema and as dlt hints."""
+"""Arrow schemas and dlt hints, derived from the records and endpoints."""
 
 import functools
 import typing
@@ -19,15 +19,15 @@ ARROW_TYPES: list[tuple[Any, Any]] = [
 ]
 LINKS = "links"
 MISFIT_SUFFIX = "__v_json"
-"""A value that does not fit its column's type is NULL there and kept, as JSON, in `<column>__v_json`."""
+"""If a value does not fit its column's type, the column is NULL and the value is kept as JSON in `<column>__v_json`."""
 FIELD_NAME = b"drip_field"
 FIELD_HINT = "x-drip-field"
-"""Arrow field metadata and dlt column hint with the API's own name of a field the reference does not know."""
+"""Arrow field metadata and dlt column hint with the API's name of a field that is not in the API reference."""
 
 
 @functools.cache
 def field_types(record: type[records.Record]) -> dict[str, Any]:
-    """Field name to annotation, in order."""
+    """The annotations by field name, in order."""
     return typing.get_type_hints(record, include_extras=True)
 
 
@@ -38,7 +38,7 @@ def arrow_type(annotation: Any) -> Any:
 
 @functools.cache
 def arrow_schema(endpoint: Endpoint) -> pa.Schema:
-    """The declared columns: the account, or the named connection, first where there is one, `_row_hash` last.
+    """The declared columns: first the account or the connection, if the table has one, and last `_row_hash`.
 
     `links` is not a column: `links.account` is the account, `links.forms` becomes `links__forms`.
     """
@@ -53,19 +53,19 @@ def arrow_schema(endpoint: Endpoint) -> pa.Schema:
 
 
 def placing_columns(endpoint: Endpoint) -> list[str]:
-    """The columns, beside the account, that say which of many lists a row is from."""
+    """The columns, in addition to the account, that identify the list that a row is from."""
     parents = [endpoint.parent_column] if endpoint.parent else []
     return [*parents, endpoint.sweep_column] if endpoint.sweep else parents
 
 
 def link_column(name: str) -> str:
-    """The column of what stands under `links` as `name`."""
+    """The column for the key `name` of `links`."""
     return f"{LINKS}__{name}"
 
 
 @functools.cache
 def json_columns(endpoint: Endpoint) -> frozenset[str]:
-    """Declared columns that hold JSON."""
+    """The declared JSON columns."""
     declared = {name for name, kind in field_types(endpoint.record).items() if kind == records.Json}
     return frozenset((declared - {LINKS}) | {link_column(name) for name in endpoint.linked})
 
@@ -77,7 +77,7 @@ def extra_columns(endpoint: Endpoint, schema: pa.Schema) -> list["pa.Field[Any]"
 
 
 def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = (), json_type: str = "json") -> dict[str, Any]:
-    """dlt's column hints: JSON columns, keys that are never null, the API's name of unknown fields."""
+    """dlt's column hints: JSON types, non-nullable keys, the API's names of unknown fields."""
     hints: dict[str, Any] = {name: {"data_type": json_type} for name in sorted(json_columns(endpoint))}
     hints |= {name: {"nullable": False, "data_type": "text"} for name in endpoint.primary_key}
     for extra in extras:
@@ -93,18 +93,18 @@ def texts(table: pa.Table, column: str) -> list[str]:
 
 
 def sql_list(values: Iterable[str]) -> str:
-    """`values`, account ids checked to be digits, as the inside of an SQL IN list."""
+    """The contents of an SQL `IN` list. The values are not escaped, so they must be known to be safe."""
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
 def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> Any:
-    """The write disposition that makes the table equal to what was read, for the accounts in `scope`.
+    """The write disposition that makes a table equal to the rows read, for the accounts in `scope`.
 
     Args:
-        endpoint: whose table it is.
-        scope: the accounts whose list was proven whole; their rows that did not come are deleted. Ignored for
-            a list that the token has only one of: another token may have filled the same table.
-        in_files: whether dlt merges files, as it does for Delta, rather than have a database do it.
+        endpoint: the endpoint of the table.
+        scope: accounts whose list was proven complete; their rows that were not read are deleted. Ignored for a list
+            that belongs to the token rather than to an account, since other tokens fill the same table.
+        in_files: whether the tables are files that dlt merges itself, as for Delta, rather than a database.
     """
     accounts = sql_list(scope) if endpoint.per_account else ""
     owners = f"{stored(ACCOUNT_ID, in_files)} IN ({accounts})" if accounts else ""
@@ -112,7 +112,7 @@ def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> 
 
 
 def stored(column: str, in_files: bool) -> str:
-    """A column of the table, in a condition; Delta has to be told that it is none of the rows that came."""
+    """A column of the table in a condition. For Delta, it has to be qualified, since the new rows have it too."""
     return f"{{table}}.{column}" if in_files else column
 
 
@@ -120,12 +120,12 @@ def mirrored(scope: str, version: str, key: str, in_files: bool) -> Any:
     """The write disposition of a mirror.
 
     Args:
-        scope: a condition in SQL; rows that meet it and did not come are deleted. None where empty.
-        version: the column that differs wherever a row does.
-        key: the column without which a row is left out.
-        in_files: as of `mirror`. The load that makes a table of files filters nothing.
+        scope: an SQL condition; rows that match it and were not read are deleted. If empty, no rows are deleted.
+        version: the column that changes whenever a row changes.
+        key: a key column; rows in which it is empty are filtered out.
+        in_files: see `mirror`. Rows for files are not filtered, since the load that creates a table ignores the filter.
     """
-    # A load with no row at all needs a stand-in row: PostgreSQL rejects an empty Parquet file.
+    # A load without rows needs a placeholder row, since PostgreSQL rejects empty Parquet files.
     filtered = {} if in_files else {"source_filter": f"{key} <> ''"}
     return filtered | {
         "disposition": "merge",

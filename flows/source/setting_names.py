@@ -1,4 +1,4 @@
-"""Settings as people write them: lists of names with commas, and names that no setting has."""
+"""Lists of names separated by commas, and the check for unknown settings."""
 
 import difflib
 import os
@@ -15,17 +15,17 @@ from flows.common.errors import SettingsError
 SECTION = ("sources", "drip")
 PREFIX = "".join(f"{name}__" for name in SECTION).upper()
 OF_DLT = ("data_writer", "extract", "load", "normalize", "schema")
-"""Sections that dlt itself looks for within that of a source."""
+"""Sections that dlt itself reads within the section of a source."""
 LIKENESS = 0.7
-"""Of the nearest name, from which on it is worth suggesting."""
+"""Minimum similarity of a name to be suggested."""
 
 
 def names_with_commas(place: str, names: Sequence[str]) -> dict[str, list[str]]:
-    """The settings of these names in a section that are written `one,two`; dlt itself takes only a JSON list.
+    """The settings in a section that are written as `one,two`. dlt itself only accepts a JSON list.
 
     Args:
         place: the section, such as `sources.drip`.
-        names: of settings that are lists of names.
+        names: the settings that are lists of names.
     """
     found: dict[str, Any] = {name: dlt.config.get(f"{place}.{name}") for name in names}
     lists = {name: value.split(",") for name, value in found.items() if _is_plain(value)}
@@ -38,16 +38,16 @@ def _is_plain(value: object) -> bool:
 
 
 def refuse_unknown(known: Collection[str], connections: Sequence[str]) -> None:
-    """Refuse settings that nobody would read, in the environment and in `.dlt/`.
+    """Check that all settings in the environment and in `.dlt/` are known.
 
-    A whole section in a file may belong to a connection that is not named at the moment, and is left alone.
+    Unknown sections in files are ignored, since they may belong to connections that are not in use.
 
     Args:
         known: names of settings.
-        connections: names of connections, which may have each setting in a section of their own.
+        connections: names of connections, each of which can have all settings in its own section.
 
     Raises:
-        SettingsError: with the nearest name that there is; the message holds no value.
+        SettingsError: a setting is unknown; suggests a similar name. The message does not contain the value.
     """
     names = {*known, *(f"{connection}__{name}" for connection in connections for name in known)}
     variables = {PREFIX + name.upper() for name in names}
@@ -66,7 +66,7 @@ def _is_of_dlt(variable: str) -> bool:
 
 
 def _in_files(connections: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """File and name of each setting in `.dlt/`, those in the section of a connection with its name before them."""
+    """File and name of each setting in `.dlt/`. Settings of a connection are prefixed with its name."""
     *sections, last = SECTION
     for provider in Container()[PluggableRunContext].providers.providers:
         if isinstance(provider, BaseDocProvider):

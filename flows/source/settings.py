@@ -1,6 +1,6 @@
-"""The settings of the source, found by dlt: `SOURCES__DRIP__<NAME>` in the environment, or `.dlt/`.
+"""The settings of the source, read by dlt: `SOURCES__DRIP__<NAME>` in the environment, or `.dlt/`.
 
-A named connection has a section of its own within, `SOURCES__DRIP__<CONNECTION>__<NAME>`.
+Each named connection has its own subsection, `SOURCES__DRIP__<CONNECTION>__<NAME>`.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from flows.source.settings_files import settings_folders, unreadable
 
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
-"""Settings that a named connection has of its own, or not at all: no token may stand in for another."""
+"""Settings that a named connection does not inherit, so that it never uses the token of another one."""
 SHARED = (
     "fan_out",
     "coordinator",
@@ -38,12 +38,12 @@ SHARED = (
     "history",
     "history_days",
 )
-"""Settings of the sync as a whole, which are the same for every connection."""
+"""Settings of the sync, which cannot differ between connections."""
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history")
 """Settings that are lists of names."""
 PARAMETERS = ("accounts", "resources", "connection", "lists")
-"""Of the dlt source. dlt looks for them in the section that connections are in too."""
+"""Parameters of the dlt source, which dlt looks for in the same section."""
 
 
 @configspec
@@ -51,76 +51,76 @@ class DripSettings(BaseConfiguration):
     """Every setting of the source with its default."""
 
     api_key: TSecretStrValue | None = None
-    """The API token: user name of HTTP Basic."""
+    """The API token, sent as the user name of HTTP Basic."""
     password: TSecretStrValue = ""
-    """Password of HTTP Basic; Drip wants it empty."""
+    """Password of HTTP Basic; empty for Drip."""
     access_token: TSecretStrValue | None = None
     """An OAuth token, sent as Bearer instead of the API key."""
     connections: list[str] = dataclasses.field(default_factory=list)
-    """Names of connections (`acme,zenith`), each with an API key of its own: `SOURCES__DRIP__<CONNECTION>__API_KEY`."""
+    """Names of connections (`acme,zenith`), each with its own API key: `SOURCES__DRIP__<CONNECTION>__API_KEY`."""
     connection: Annotated[str, NotResolved()] = ""
-    """The connection whose settings these are; empty where none is named."""
+    """The connection that these settings belong to; empty if no connections are named."""
     base_url: str = "https://api.getdrip.com/v2"
-    """Where the API is."""
+    """Base URL of the API."""
     user_agent: str = "drip-flows (open-source sync, dlt and Prefect)"
-    """How the requests identify themselves, which Drip asks for."""
+    """User agent of the requests, which Drip asks for."""
 
     max_retries: int = 3
     """Retries after the first try, for 429, 500, 502, 503, 504, broken connections and unreadable replies."""
     backoff_factor: float = 2.0
-    """Seconds before the first retry; doubled before each further one."""
+    """Seconds before the first retry; doubled for each further one."""
     task_retry_delay: float = 10.0
-    """Seconds before a failed list is tried once more, from the pages that landed."""
+    """Seconds before a failed list is retried once, resuming from the landed pages."""
     timeout: float = 60.0
     """Seconds to wait for a connection, or for the next bytes of a reply."""
     reply_timeout: float = 600.0
-    """Seconds that one reply may take as a whole."""
+    """Maximum duration of a reply in seconds."""
     max_reply_mb: int = 1024
-    """Largest reply in MB; a larger one is refused."""
+    """Maximum size of a reply in MB."""
 
     parallel: int = 8
-    """Requests under way at once for this token."""
+    """Maximum number of concurrent requests for this token."""
     rate_limit: int = 3600
-    """Requests that the API grants in a window."""
+    """Requests that the API allows per window."""
     rate_window: float = 3600.0
-    """Seconds of that window."""
+    """Length of the window in seconds."""
     max_wait: float = 7200.0
-    """Longest wait, in seconds, for the rate limit; a run that would have to wait longer ends with what it has."""
+    """Maximum wait for the rate limit in seconds; lists that would have to wait longer fail."""
     max_scans: int = 5
-    """How often a list that changes while it is read is read at most, before it is called incomplete."""
+    """Maximum number of attempts to read a list that changes meanwhile, before it is reported as incomplete."""
 
     fan_out: str = "threads"
     """Where lists are read: `threads` of the run, `dask` processes, a scheduler (`tcp://host:8786`), `deployment`."""
     coordinator: str = "127.0.0.1"
-    """Address of the run, `host` or `host:port`, at which remote readers ask for permission before each request."""
+    """Address of the run, `host` or `host:port`, where remote workers ask for permission before each request."""
 
     landing: str = "data/landing"
-    """Folder of the landing zone, or URL of one (`s3://bucket/folder`). It holds personal data; a folder is private."""
+    """Folder or URL (`s3://bucket/folder`) of the landing zone. It contains personal data; folders are made private."""
     keep_landing: bool = False
-    """Keep landed pages after they were loaded."""
+    """Keep landed pages after they are loaded."""
     resume_max_age: float = 3600.0
     """Maximum age, in seconds, of landed pages to resume from."""
     file_lasts: bool = False
-    """The run is in a container, and the DuckDB file or the Delta tables are on a volume that outlives it."""
+    """Confirms, for a run in a container, that the DuckDB file or the Delta tables are on a persistent volume."""
     lock_wait: float = 60.0
-    """Seconds to wait for another run, or a reader, that holds the destination."""
+    """Seconds to wait for another run or reader that has the destination locked or open."""
     memory_limit: str = "300MB"
     """DuckDB's memory limit while loading."""
     work_mem: str = "256MB"
-    """PostgreSQL's memory for each sort or hash while loading; empty leaves the server's own."""
+    """PostgreSQL's memory for each sort or hash while loading; empty for the server's default."""
 
     overlap: float = 3600.0
-    """An incremental sync reads this many seconds before the newest loaded subscriber again."""
+    """An incremental sync reads again from this many seconds before the newest loaded subscriber."""
     full_every: float = 86400.0
-    """Seconds after which the mode `auto` reads an account's subscribers whole again."""
+    """Seconds after which the mode `auto` reads all subscribers of an account again."""
 
     history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
-    """Resources whose history is kept, of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
+    """Resources whose history is kept, out of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
     history_days: float = 0.0
-    """Days after which a closed version is removed from the history; 0 keeps all."""
+    """Days after which closed versions are deleted from the history; 0 keeps all."""
 
     def on_resolved(self) -> None:
-        """Refuse what cannot work, naming the setting. Raises SettingsError."""
+        """Check the values. Raises SettingsError naming the setting."""
         for name in CREDENTIALS:
             setattr(self, name, _checked_credential(variable(name, self.connection), getattr(self, name)))
         _check_names(self.connections)
@@ -128,7 +128,7 @@ class DripSettings(BaseConfiguration):
         check_history(self.history, "SOURCES__DRIP__HISTORY")
         for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
             if getattr(self, name) <= 0:
-                raise SettingsError(f"SOURCES__DRIP__{name.upper()} has to be above 0")
+                raise SettingsError(f"SOURCES__DRIP__{name.upper()} must be greater than 0")
         for name in (
             "max_retries",
             "backoff_factor",
@@ -140,29 +140,29 @@ class DripSettings(BaseConfiguration):
             "history_days",
         ):
             if getattr(self, name) < 0:
-                raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be below 0")
+                raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be negative")
 
     @property
     def token(self) -> str:
-        """The secret that the requests carry."""
+        """The secret that is sent with requests."""
         return str(self.access_token or self.api_key)
 
     @property
     def token_setting(self) -> str:
-        """The setting that the token is in."""
+        """The setting that contains the token."""
         return variable("access_token" if self.access_token else "api_key", self.connection)
 
 
 def variable(name: str, connection: str = "") -> str:
-    """The environment variable of a setting, of a named connection's own if there is one."""
+    """The environment variable of a setting, or of a connection's own setting."""
     return "__".join([*SECTION, *([connection] if connection else []), name]).upper()
 
 
 def common_settings() -> DripSettings:
-    """What holds for the sync as a whole, as dlt finds it now. There need be no token.
+    """The current settings of the sync, which need not include a token.
 
     Raises:
-        SettingsError: a setting is wrong or unknown; the message names it and holds no secret.
+        SettingsError: a setting is invalid or unknown; the message names it and contains no secrets.
     """
     settings = _resolved()
     refuse_unknown(DripSettings.get_resolvable_fields(), settings.connections)
@@ -170,10 +170,10 @@ def common_settings() -> DripSettings:
 
 
 def load_settings(connection: str = "") -> DripSettings:
-    """The settings of one token as dlt finds them now; those of a named connection fall back to the common ones.
+    """The current settings for one token. Those of a named connection fall back to the common settings.
 
     Raises:
-        SettingsError: one is missing, wrong or unknown; the message names it and holds no secret.
+        SettingsError: a setting is missing, invalid or unknown; the message names it and contains no secrets.
     """
     settings = _resolved(connection)
     refuse_unknown([*DripSettings.get_resolvable_fields(), *PARAMETERS], settings.connections)
@@ -184,10 +184,10 @@ def load_settings(connection: str = "") -> DripSettings:
 
 
 def every_settings() -> list[DripSettings]:
-    """The settings of each named connection, in their order; those of the one token where none is named.
+    """The settings of each named connection, in order, or of the only token if no connections are named.
 
     Raises:
-        SettingsError: one is missing or wrong, or two connections have the same token.
+        SettingsError: a setting is missing or invalid, or two connections have the same token.
     """
     common = common_settings()
     each = [load_settings(name) for name in common.connections or [""]]
@@ -195,19 +195,19 @@ def every_settings() -> list[DripSettings]:
         for name in SHARED:
             if getattr(settings, name) != getattr(common, name):
                 raise SettingsError(
-                    f"{variable(name, settings.connection)}: this holds for all connections, set {variable(name)}"
+                    f"{variable(name, settings.connection)}: it cannot differ between connections, set {variable(name)}"
                 )
     tokens = {(one.base_url, one.token): one.connection for one in reversed(each)}
     for one in each:
         if (first := tokens[one.base_url, one.token]) != one.connection:
             raise SettingsError(
-                f"the connections {first} and {one.connection} have one token: change {one.token_setting}"
+                f"the connections {first} and {one.connection} have the same token: change {one.token_setting}"
             )
     return each
 
 
 def check_history(resources: Iterable[str], origin: str) -> None:
-    """Refuse names of resources that no history is kept of. Raises SettingsError, with the `origin` of the names."""
+    """Check that these resources can have a history. Raises SettingsError naming the `origin` of the names."""
     for name in resources:
         if name not in HISTORIC:
             raise unknown(f"resource in {origin}", name, HISTORIC)
@@ -222,15 +222,15 @@ def _resolved(connection: str = "") -> DripSettings:
     except TomlProviderReadException as error:
         raise unreadable(error) from None
     except ConfigurationException as error:
-        raise SettingsError(f"a setting of [{section}] is wrong: {first_line(error)}") from error
+        raise SettingsError(f"a setting of [{section}] is invalid: {first_line(error)}") from error
     except SettingsError as error:
         raise SettingsError(f"connection {connection}: {error}" if connection else str(error)) from None
 
 
 def _own(connection: str) -> dict[str, Any]:
-    """A connection's name, and what stands in its own section: credentials, or none, and whatever else is there.
+    """A connection's name and the settings in its own section. Credentials that are not there are None.
 
-    Asked for here, since dlt would find a common setting in the environment before a connection's own in a file.
+    They are read here, since dlt would prefer a common setting in the environment to a connection's own in a file.
     """
     place = ".".join([*SECTION, connection, ""])
     credentials = {name: dlt.secrets.get(place + name, str) for name in CREDENTIALS}
@@ -248,29 +248,29 @@ def _no_token(settings: DripSettings) -> str:
     text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in secrets.toml"
     text += f" (searched in {searched})"
     if settings.connection:
-        return f"no API key of connection {settings.connection}: {text}"
+        return f"no API key for connection {settings.connection}: {text}"
     return f"no API key: {text}" + (", or name a connection" if settings.connections else "")
 
 
 def _check_names(connections: Sequence[str]) -> None:
-    """Refuse names that no section can have. Raises SettingsError."""
+    """Check that the names can be used as sections. Raises SettingsError."""
     taken = {*PARAMETERS, *(one.name for one in dataclasses.fields(DripSettings))}
     for name in connections:
         if not CONNECTION_NAME.fullmatch(str(name)):
             raise SettingsError(
-                f"{variable('connections')}: {name!r} is no name for a connection: use lower-case letters, digits and _"
+                f"{variable('connections')}: {name!r} is not a valid name: use lower-case letters, digits and _"
             )
         if name in taken:
-            raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; take another")
+            raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; use another name")
         if connections.count(name) > 1:
-            raise SettingsError(f"{variable('connections')}: {name!r} is there twice")
+            raise SettingsError(f"{variable('connections')}: {name!r} is listed twice")
 
 
 def _checked_credential(setting: str, value: str | None) -> str | None:
-    """`value` without the white space around it, as a paste or `echo` leaves it.
+    """`value` without surrounding white space, such as a pasted line break.
 
     Raises:
-        SettingsError: it holds what no HTTP header can carry; the message names the character only.
+        SettingsError: it cannot be sent in an HTTP header; the message only names the character.
     """
     remember(value)
     stripped = value.strip() if value else value
@@ -280,14 +280,14 @@ def _checked_credential(setting: str, value: str | None) -> str | None:
 
 
 def _checked_url(url: str) -> str:
-    """`url` without a slash at its end. Raises SettingsError where it is none, or holds what it should not."""
+    """`url` without a trailing slash. Raises SettingsError if it is invalid, or contains credentials or a query."""
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
     if "@" in url:
-        raise SettingsError("SOURCES__DRIP__BASE_URL holds credentials: use SOURCES__DRIP__API_KEY instead")
+        raise SettingsError("SOURCES__DRIP__BASE_URL contains credentials: use SOURCES__DRIP__API_KEY instead")
     if not is_url or "?" in url or "#" in url:
-        raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a URL that paths can be added to: {url!r}")
+        raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a valid base URL: {url!r}")
     return url.rstrip("/")

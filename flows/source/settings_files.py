@@ -1,4 +1,4 @@
-"""The files that dlt reads settings from, and what is wrong with one that it cannot read."""
+"""The files that dlt reads settings from, and errors in them."""
 
 from pathlib import Path
 
@@ -14,24 +14,24 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def settings_folders() -> list[Path]:
-    """The folders that dlt searches for the files: the project's, then the user's."""
+    """The folders with settings files, in order: the project's and the user's."""
     context = Container()[PluggableRunContext].context
     return [Path(folder).absolute() for folder in (context.settings_dir, context.global_dir)]
 
 
 def unreadable(error: TomlProviderReadException) -> SettingsError:
-    """What dlt could not read, in one line with the file and the position, and without any of its text."""
+    """Explain an error of dlt on one line, with the file and the position, but without the file's contents."""
     for path in map(Path, error.full_paths):
         try:
             if path.is_file():
                 _parse(path.absolute())
-        except SettingsError as found:
-            return found
+        except SettingsError as reason:
+            return reason
     return SettingsError(f"cannot read one of {', '.join(error.full_paths)}")
 
 
 def _parse(path: Path) -> None:
-    """Read a file as dlt does. Raises SettingsError."""
+    """Parse a file as dlt does. Raises SettingsError."""
     try:
         content = path.read_bytes()
         if content.startswith(BYTE_ORDER_MARK):

@@ -24,7 +24,7 @@ from flows.source.schema import texts
 from flows.source.settings import load_settings
 from flows.source.tables import SCHEMA, Lists, SourceList, TableFormat, known_columns, table_resource, table_rows
 
-# dlt says so for every page, because JSON columns are strings in Arrow: that is how they are meant to come.
+# dlt warns for every page that JSON columns are strings in Arrow, which is intended.
 EXPECTED_WARNING = "several column hints were different"
 logging.getLogger("dlt").addFilter(lambda record: EXPECTED_WARNING not in record.getMessage())
 
@@ -36,19 +36,19 @@ def drip_source(
     connection: str = "",
     lists: Lists | None = None,
 ) -> Any:
-    """Everything that a Drip token sees, mirrored per account.
+    """Mirrors all data that a Drip token has access to, per account.
 
-    Each resource yields Arrow tables once its lists were read whole; a list that could not be proven whole is loaded,
-    but deletes nothing. Settings come from dlt (`SOURCES__DRIP__API_KEY`, ...).
+    Each resource yields Arrow tables after its lists were read to their end. Lists that were not proven complete are
+    loaded, but delete no rows. Settings come from dlt (`SOURCES__DRIP__API_KEY`, ...).
 
     Args:
-        accounts: account ids; all that the token sees by default.
+        accounts: account ids; by default, all accounts that the token has access to.
         resources: names from `ENDPOINTS`; all but the optional ones by default.
-        connection: the named connection whose token it is; the one token of the settings by default.
-        lists: where the lists are taken from; read from the API by default.
+        connection: the named connection whose token is used; by default, the only token in the settings.
+        lists: where the lists come from; read from the API by default.
 
     Raises:
-        SettingsError: a setting is missing or wrong, or a resource is unknown.
+        SettingsError: a setting is missing or invalid, or a resource is unknown.
     """
     endpoints = chosen_endpoints(resources)
     if lists is None:
@@ -59,7 +59,7 @@ def drip_source(
 
 
 def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
-    """The endpoints named, in the order of the table; all but the optional where none is. Raises SettingsError."""
+    """The endpoints of these resources, or the default ones, in the order of `ENDPOINTS`. Raises SettingsError."""
     for name in resources or ():
         if name not in ENDPOINTS:
             raise unknown("resource", name, ENDPOINTS)
@@ -67,7 +67,7 @@ def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
 
 
 def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    """The wanted accounts, all visible ones by default. Raises SettingsError for one that is not visible."""
+    """The wanted accounts; all visible ones by default. Raises SettingsError if one is not visible."""
     for account_id in wanted or ():
         if account_id not in visible:
             raise SettingsError(
@@ -77,11 +77,11 @@ def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> lis
 
 
 class LiveLists:
-    """The lists of one token, each read from the API when it is first asked for, into a temporary folder.
+    """The lists of one token, each read from the API into a temporary folder on first use.
 
     Args:
-        client: of the token.
-        wanted: ids of the accounts; None for all that the token sees.
+        client: the client for the token.
+        wanted: ids of the accounts; None for all that the token has access to.
     """
 
     format = TableFormat()
@@ -95,24 +95,24 @@ class LiveLists:
         self._read: dict[str, list[SourceList]] = {}
 
     def of(self, resource: str) -> Sequence[SourceList]:
-        """The lists of a resource, read now if they were not yet."""
+        """The lists of a resource, read from the API on the first call."""
         if resource not in self._read:
             owners = self._accounts() if ENDPOINTS[resource].per_account else [None]
             self._read[resource] = [self._list(ENDPOINTS[resource], account_id) for account_id in owners]
         return self._read[resource]
 
     def known_columns(self, resource: str) -> Mapping[str, str]:
-        """Those that the running pipeline's destination has."""
+        """The columns in the destination of the running pipeline."""
         context = Container()[PipelineContext]
         return known_columns(context.pipeline()).get(resource, {}) if context.is_active() else {}
 
     def _accounts(self) -> list[str]:
-        """The ids of the accounts that are synced. Raises SettingsError for one that is not visible."""
+        """The ids of the accounts to sync. Raises SettingsError if one is not visible."""
         (accounts,) = self.of(ACCOUNTS.resource)
         return list(accounts.accounts)
 
     def _list(self, endpoint: Endpoint, account_id: str | None) -> SourceList:
-        """Read one list to its end, and tell what is wrong with it."""
+        """Read one list to its end, and log its problems."""
         if endpoint.parent:
             self.of(endpoint.parent)
         landed = landed_list_in(folder_at(self._folder.name), endpoint.of(self.client.settings.connection), account_id)

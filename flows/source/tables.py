@@ -1,4 +1,4 @@
-"""The dlt resources of the source: the rows of each table, with the keys of `endpoints` and the hints of `schema`."""
+"""The dlt resources of the source: rows, keys and hints of each table."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ SCHEMA = "drip"
 
 @dataclass(frozen=True)
 class TableFormat:
-    """What tables are made of at a destination.
+    """How a destination stores tables.
 
     Attributes:
-        json: dlt's data type of a JSON column.
-        in_files: whether dlt merges files, as it does for Delta, rather than have a database do it.
+        json: dlt's data type for JSON columns.
+        in_files: whether the tables are files that dlt merges itself, as for Delta, rather than a database.
         table_format: dlt's name for the format of these files.
     """
 
@@ -38,13 +38,13 @@ class TableFormat:
 
 @dataclass(frozen=True)
 class SourceList:
-    """A list that has landed.
+    """A landed list.
 
     Attributes:
-        landed: where.
-        outcome: how it was read.
-        whole: whether it was proven to be the whole list: what is not in it is gone.
-        accounts: of the list of accounts, the ids of those that are synced.
+        landed: its landed pages.
+        outcome: the outcome of reading it.
+        whole: whether it was read in full and proven complete, so that missing rows can be deleted.
+        accounts: for the list of accounts, the ids of those to sync.
     """
 
     landed: LandedList
@@ -54,30 +54,30 @@ class SourceList:
 
 
 class Lists(Protocol):
-    """Where a source takes its lists from."""
+    """Where a source gets its lists from."""
 
     @property
     def format(self) -> TableFormat:
-        """Of the tables that they are loaded into."""
+        """The format of the destination's tables."""
 
     @property
     def started(self) -> datetime:
-        """When reading began."""
+        """When the sync began."""
 
     @property
     def tokens(self) -> int:
-        """How many tokens the lists are of."""
+        """The number of tokens that the lists were read with."""
 
     def of(self, resource: str) -> Sequence[SourceList]:
-        """The lists of a resource, which have landed when this returns."""
+        """The landed lists of a resource."""
 
     def known_columns(self, resource: str) -> Mapping[str, str]:
-        """By the API's name, the columns that fields which the reference does not know have already."""
+        """Existing columns for fields that are not in the API reference, by the API's name of the field."""
 
 
 @dataclass(frozen=True)
 class LandedLists:
-    """Lists that have landed before: a source made of them sends no request."""
+    """Lists that have already landed, so that the source sends no requests."""
 
     lists: Sequence[SourceList]
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -86,16 +86,16 @@ class LandedLists:
     tokens: int = 1
 
     def of(self, resource: str) -> Sequence[SourceList]:
-        """Those of a resource."""
-        return [one for one in self.lists if one.landed.endpoint.resource == resource]
+        """The lists of a resource."""
+        return [source_list for source_list in self.lists if source_list.landed.endpoint.resource == resource]
 
     def known_columns(self, resource: str) -> Mapping[str, str]:
-        """Those that the destination has."""
+        """The columns in the destination."""
         return self.columns.get(resource, {})
 
 
 def table_resource(endpoint: Endpoint, rows: Iterator[Any], format: TableFormat = TableFormat()) -> DltResource:
-    """The dlt resource of a table: whoever reads, lands or loads its rows."""
+    """The dlt resource of a table, used both to extract and to load its rows."""
     resource: DltResource = dlt.resource(
         rows,
         name=endpoint.resource,
@@ -109,27 +109,27 @@ def table_resource(endpoint: Endpoint, rows: Iterator[Any], format: TableFormat 
 
 
 def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
-    """The rows of all lists of a table. Rows of accounts whose list was proven whole, and did not come, go.
+    """The rows of all lists of a table. Missing rows are deleted for accounts whose list was proven complete.
 
-    What is only known once the lists have landed, columns of unknown fields and these accounts, are hints on the first
-    item; dlt keeps them for the rest.
+    These accounts, and the columns of unknown fields, are only known after the lists have landed. They are passed as
+    hints with the first item, which dlt applies to the rest.
     """
-    found, format = lists.of(endpoint.resource), lists.format
+    source_lists, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
-    schema = table_schema(endpoint, (one.landed for one in found), names)
-    whole = [one.landed.account_id for one in found if one.whole and one.landed.account_id]
+    schema = table_schema(endpoint, (one.landed for one in source_lists), names)
+    complete = [one.landed.account_id for one in source_lists if one.whole and one.landed.account_id]
     hints = dlt.mark.make_hints(
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint, extra_columns(endpoint, schema), format.json),
-        write_disposition=mirror(endpoint, whole, format.in_files),
+        write_disposition=mirror(endpoint, complete, format.in_files),
     )
-    rows = _rows(endpoint, found, schema, names, format.in_files)
+    rows = _rows(endpoint, source_lists, schema, names, format.in_files)
     yield dlt.mark.with_hints(next(rows), hints)
     yield from rows
 
 
 def table_schema(endpoint: Endpoint, lists: Iterable[LandedList], names: ColumnNames) -> pa.Schema:
-    """The declared columns, and all extra ones that any page of any account has."""
+    """The declared columns, and all extra columns of any page."""
     extras: dict[str, pa.Field[Any]] = {}
     for landed in lists:
         for path in landed.files():
@@ -150,13 +150,13 @@ def _rows(
     names: ColumnNames,
     in_files: bool,
 ) -> Iterator[pa.Table]:
-    """The rows of all lists in the columns of the table, in batches, after the stand-in row where that is left out."""
-    yield schema.empty_table() if in_files else stand_in(endpoint.primary_key, schema)
+    """The rows of all lists in batches, with the table's columns, after a placeholder if the load filters it out."""
+    yield schema.empty_table() if in_files else placeholder(endpoint.primary_key, schema)
     batch: list[pa.Table] = []
     taken: set[str] = set()
-    for one in lists:
-        for table in one.landed.tables():
-            batch.append(_conformed(_own(one, endpoint, table, taken), schema, names))
+    for source_list in lists:
+        for table in source_list.landed.tables():
+            batch.append(_conformed(_own(source_list, endpoint, table, taken), schema, names))
             if sum(part.num_rows for part in batch) >= BATCH_ROWS:
                 yield pa.concat_tables(batch)
                 batch = []
@@ -164,34 +164,34 @@ def _rows(
         yield pa.concat_tables(batch)
 
 
-def stand_in(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
-    """A row that the merge filters out: a table for which nothing came has to be merged all the same."""
+def placeholder(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """A row that the merge filters out, so that a table without new rows is merged too."""
     row = {field.name: "" if field.name in (*keys, ROW_HASH) else None for field in schema}
     return pa.Table.from_pylist([row], schema=schema)
 
 
-def _own(one: SourceList, endpoint: Endpoint, table: pa.Table, taken: set[str]) -> pa.Table:
-    """The rows of a list that each token has one of, without those that another token's list has already `taken`.
+def _own(source_list: SourceList, endpoint: Endpoint, table: pa.Table, taken: set[str]) -> pa.Table:
+    """The rows to load from a list that belongs to the token, without those `taken` from the lists of other tokens.
 
-    Of the accounts themselves, those that are synced by this token.
+    For the list of accounts, these are the accounts that are synced with this token.
     """
     if endpoint.per_account:
         return table
     keys = texts(table, endpoint.key)
-    theirs = {*keys} - {*one.accounts} if endpoint.resource == ACCOUNTS.resource else {*taken}
+    theirs = {*keys} - {*source_list.accounts} if endpoint.resource == ACCOUNTS.resource else {*taken}
     taken.update(keys)
     return table.filter(pa.array([key not in theirs for key in keys], pa.bool_()))
 
 
 def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Table:
-    """The page in all columns of the table, null where it has none."""
+    """The page with all columns of the table; columns that it lacks are null."""
     columns = {_column(field, names): table[field.name] for field in table.schema}
     arrays = [columns.get(f.name, pa.nulls(table.num_rows, f.type)) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def known_columns(pipeline: SupportsPipeline | dlt.Pipeline) -> dict[str, dict[str, str]]:
-    """By table of a pipeline in step with its destination, the columns of fields that the reference does not know."""
+    """The columns of fields that are not in the API reference, by table. The pipeline's schema must be up to date."""
     if SCHEMA not in pipeline.schemas:
         return {}
     tables = pipeline.schemas[SCHEMA].tables

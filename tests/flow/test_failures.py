@@ -18,7 +18,7 @@ LASTING = {
     "500": ({"kind": "status", "status": 500}, "HTTP 500"),
     "html": ({"kind": "html"}, "not a JSON object"),
     "truncated": ({"kind": "truncate"}, "not a JSON object"),
-    "cut": ({"kind": "cut"}, "cut short"),
+    "cut": ({"kind": "cut"}, "incomplete reply"),
     "reset": ({"kind": "reset"}, "no answer"),
     "no list": ({"kind": "raw", "body": '{"message": "hello"}'}, "no list 'tags'"),
     "null list": ({"kind": "raw", "body": '{"tags": null}'}, "no list 'tags'"),

@@ -75,5 +75,5 @@ def test_a_wait_is_a_state_of_the_flow_run(
     names = [(state.name, state.message or "") for state in prefect.read_flow_run_states(newest.id)]
     waits = [message for name, message in names if name == WAITING]
     assert waits
-    assert "going on at" in waits[0]
+    assert "waiting until" in waits[0]
     assert [name for name, _ in names][-2:] == ["Running", "Completed"]

@@ -217,7 +217,7 @@ def test_what_a_list_will_need_is_compared_with_what_is_left() -> None:
     read(client)
     (sentence,) = client.said
     assert sentence.startswith("9 more requests are needed, 9 of them for subscribers of 1, and 4 are left of 4")
-    assert sentence.endswith("the sync will wait 2 times for more")
+    assert sentence.endswith("the sync will wait 2 times")
 
 
 def test_a_list_for_which_enough_is_left_needs_no_word() -> None:
