@@ -1,4 +1,4 @@
-"""Which accounts each connection sees, and which connection reads those that several see."""
+"""Discovers the accounts of each connection, and assigns each account to one connection."""
 
 import time
 from collections import Counter
@@ -22,12 +22,12 @@ from flows.source.source import chosen_accounts
 
 @dataclass(frozen=True)
 class SeenAccounts:
-    """The list of accounts of one connection, in memory: it is asked for before anything is locked or landed.
+    """The list of accounts of one connection. It is kept in memory, since it is read before anything is locked.
 
     Attributes:
-        pages: as they came.
-        outcome: whether they are all.
-        seconds: that it took.
+        pages: the pages as received.
+        outcome: the outcome of reading the list.
+        seconds: how long it took.
     """
 
     pages: Sequence[Page]
@@ -42,49 +42,49 @@ class SeenAccounts:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What the connections answered when they were asked for their accounts.
+    """The accounts of all connections.
 
     Attributes:
-        seen: by connection, the accounts of those that answered.
-        failures: one for each connection that could not be asked.
+        seen: the accounts by connection, of the connections that could be read.
+        failures: a failure for each other connection.
     """
 
     seen: Mapping[str, SeenAccounts]
     failures: Sequence[ExtractFailure] = field(default_factory=list)
 
     def land(self, runs: SyncRun) -> list[Extracted]:
-        """Write the lists to the landing zone, in place of those of an earlier run."""
+        """Write the lists to the landing zone, replacing those of earlier runs."""
         return [_land(runs.of(connection), seen) for connection, seen in self.seen.items()]
 
 
 Ask = Callable[[ConnectionRun], SeenAccounts]
-"""Asks a connection for its accounts."""
+"""Reads the accounts of a connection."""
 
 
 def ask(run: ConnectionRun) -> SeenAccounts:
-    """Read the accounts that a connection sees. Raises DripError."""
+    """Read the accounts that a connection has access to. Raises DripError."""
     started, connection = time.monotonic(), connection_of(run)
     reader = ListReader(connection.client, ACCOUNTS, None, connection.decoder(ACCOUNTS.resource))
     pages = list(reader.pages())
     if reader.outcome is None:
-        raise Stopped("the list of accounts was not read to its end")
+        raise Stopped("the list of accounts was not read completely")
     return SeenAccounts(pages, reader.outcome, time.monotonic() - started)
 
 
 def discover(runs: SyncRun, asking: Ask = ask) -> Discovery:
-    """Ask all connections for their accounts at once.
+    """Read the accounts of all connections concurrently.
 
     Raises:
-        DripError: of the one connection, where none can be used.
-        SettingsError: naming what is wrong with each, where none of several can be used.
+        DripError: the only connection cannot be used.
+        SettingsError: none of several connections can be used; names the reason for each.
     """
     answers: dict[str, SeenAccounts | BaseException] = {}
     with ThreadPoolExecutor(len(runs.each), thread_name_prefix="drip-accounts") as pool:
         pending = {run.connection: pool.submit(copy_context().run, asking, run) for run in runs.each}
-        for connection, one in pending.items():
-            error = one.exception()
-            answers[connection] = own_error(error) if error else one.result()
-    return _judged(answers)
+        for connection, future in pending.items():
+            error = future.exception()
+            answers[connection] = own_error(error) if error else future.result()
+    return _discovery(answers)
 
 
 def _land(run: ConnectionRun, seen: SeenAccounts) -> Extracted:
@@ -97,17 +97,17 @@ def _land(run: ConnectionRun, seen: SeenAccounts) -> Extracted:
     return Extracted(key, seen.outcome, seen.seconds)
 
 
-def with_accounts(runs: SyncRun, found: Discovery, wanted: Sequence[str] | None) -> SyncRun:
-    """The runs, each with the accounts that it syncs: the wanted ones that no connection before it sees.
+def with_accounts(runs: SyncRun, discovery: Discovery, wanted: Sequence[str] | None) -> SyncRun:
+    """The runs with the accounts that each syncs: the wanted ones that no earlier connection has access to.
 
-    A connection that could not be asked keeps none from the others; what of the wanted it alone sees is missing then.
+    Accounts that only a failed connection has access to are not synced.
 
     Raises:
-        SettingsError: a wanted account is visible to none.
+        SettingsError: no connection has access to a wanted account.
     """
-    seen = {connection: one.ids for connection, one in found.seen.items()}
+    seen = {connection: accounts.ids for connection, accounts in discovery.seen.items()}
     everything = list(dict.fromkeys(account for accounts in seen.values() for account in accounts))
-    left = _chosen(everything, wanted, found.failures)
+    left = _chosen(everything, wanted, discovery.failures)
     each: list[ConnectionRun] = []
     for run in runs.each:
         own = tuple(account for account in left if account in seen.get(run.connection, ()))
@@ -116,12 +116,12 @@ def with_accounts(runs: SyncRun, found: Discovery, wanted: Sequence[str] | None)
     return SyncRun(tuple(each))
 
 
-def seen_by_several(runs: SyncRun, found: Discovery) -> list[str]:
-    """In words, for each account that several connections see: who reads it, and who does not."""
-    seen = {connection: set(one.ids) for connection, one in found.seen.items()}
+def seen_by_several(runs: SyncRun, discovery: Discovery) -> list[str]:
+    """A sentence for each account that several connections have access to, naming the one that reads it."""
+    seen = {connection: set(accounts.ids) for connection, accounts in discovery.seen.items()}
     several = {account for account, times in Counter(a for ids in seen.values() for a in ids).items() if times > 1}
     return [
-        f"{account} is read by {run.connection}, and seen by "
+        f"{account} is read by {run.connection}, and also visible to "
         + ", ".join(other for other in seen if other != run.connection and account in seen[other])
         for run in runs.known
         for account in run.accounts or ()
@@ -129,8 +129,8 @@ def seen_by_several(runs: SyncRun, found: Discovery) -> list[str]:
     ]
 
 
-def _judged(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
-    """Raises what went wrong where no connection answered."""
+def _discovery(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
+    """Separate the results from the failures. Raises if all connections failed."""
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, SeenAccounts)}
     errors = {name: answer for name, answer in answers.items() if isinstance(answer, BaseException)}
     if not seen:
@@ -143,10 +143,10 @@ def _judged(answers: Mapping[str, SeenAccounts | BaseException]) -> Discovery:
 
 
 def _chosen(seen: Sequence[str], wanted: Sequence[str] | None, failures: Sequence[ExtractFailure]) -> list[str]:
-    """The wanted accounts. One that nobody sees may be that of a connection that failed, if others are there."""
-    there = [account for account in wanted or () if account in seen]
+    """The wanted accounts. If a connection failed, unknown ones are ignored, unless all of them are unknown."""
+    visible = [account for account in wanted or () if account in seen]
     try:
-        return chosen_accounts(seen, there if failures and there else wanted)
+        return chosen_accounts(seen, visible if failures and visible else wanted)
     except SettingsError as error:
         reasons = [f"{failure.key.connection}: {failure.message}" for failure in failures]
         raise SettingsError("; ".join([str(error), *reasons])) from None

@@ -1,6 +1,6 @@
-"""`subscriber_changes`: what history saw happen to people, as events. A view over `subscribers_history`.
+"""The view `subscriber_changes` over `subscribers_history`: a row per change of a subscriber.
 
-An event is seen by the sync that began at `seen_at`: it took place at some time between the one before and that one.
+`seen_at` is the start of the sync that detected the change, which happened between that sync and the one before.
 """
 
 from flows.pipeline.history import ARRIVED, CHANGED, RETURNED
@@ -38,7 +38,7 @@ FIELDS = {
         WHERE jsonb_typeof(entry.value) <> 'null'
     """,
 }
-"""By dialect: the texts in a list of tags, and the custom fields with their values as JSON; null is none."""
+"""By dialect: the tags that are strings (`TAGS`), and the custom fields that are not null, as JSON (`FIELDS`)."""
 
 QUERY = f"""
     WITH lives AS (
@@ -78,7 +78,7 @@ QUERY = f"""
 
 
 def changes_query(dialect: str, history: str) -> str:
-    """The SELECT of the view, in a dialect of SQL, over a table with that qualified name."""
+    """The SELECT of the view in a dialect of SQL, for a history table with this qualified name."""
     return QUERY.format(
         history=history,
         tags_now=TAGS[dialect].format(column="tags"),

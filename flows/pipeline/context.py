@@ -1,6 +1,6 @@
-"""What one run of the sync is: its names, its folders, its client. Shared by the flow and its tasks.
+"""The context of a sync: its names, folders and clients, shared by all stages.
 
-A sync has a run for each named connection, all of them in one flow run and one load; one run where none is named.
+A sync has a run for each named connection, or a single run if none are named. All are loaded together.
 """
 
 import os
@@ -24,17 +24,15 @@ from flows.source.endpoints import ENDPOINTS
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import Folder, remove
 from flows.source.landing.zone import Landing
-from flows.source.settings import (
-    load_settings,
-)
+from flows.source.settings import load_settings
 
-# Arrow's own allocator keeps what it was given: 120 MB more, measured, at the end of a list of 100,000.
+# Arrow's own allocator does not return memory: measured, it uses 120 MB more at the end of a list of 100,000.
 pa.set_memory_pool(pa.system_memory_pool())
 
 PRIVATE_UMASK = 0o077
 DEFAULT_DATASET = "drip"
 MAX_CONNECTIONS = 16
-"""Runs whose tools a process that reads for many flows keeps."""
+"""Maximum number of connections that a worker process keeps, since it is not told when runs end."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class ReadMode:
 
     Attributes:
         mode: full or incremental.
-        why: for people.
-        since: of the incremental: who was created after it (ISO 8601, UTC) is asked for.
+        why: the reason, for the report.
+        since: in incremental mode, only subscribers created after this time (ISO 8601, UTC) are read.
     """
 
     mode: str = FULL
@@ -57,20 +55,20 @@ FULL_READ = ReadMode()
 
 @dataclass(frozen=True)
 class ConnectionRun:
-    """Names and places of what one token syncs. It travels to every task as a parameter, so it holds no secret.
+    """The sync of one token. It is a parameter of every task, so it contains no secrets.
 
     Attributes:
-        target: where to.
-        resources: names of the resources that are synced, in the order of the table.
+        target: the destination and dataset.
+        resources: names of the resources to sync, in the order of `ENDPOINTS`.
         landing: the landing zone for this token, base URL, destination and dataset.
-        columns: by resource, the columns that fields which the reference does not know have already.
-        id: unique; the name of the pipeline folder.
-        started: when, with time zone.
-        history: names of those resources whose history is kept.
-        read_modes: by account, how its subscribers are read; whole where nothing is said.
-        connection: the name of the connection; empty where none is named.
-        accounts: ids of those that are synced; None until they are known, and where the API did not tell.
-        coordinator: URL at which what is read away from the flow asks for its budget; empty where all is read in it.
+        columns: existing columns of fields that are not in the API reference, by resource.
+        id: unique id of the sync, and name of its pipeline folder.
+        started: start time, with time zone.
+        history: names of the resources whose history is kept.
+        read_modes: by account, how its subscribers are read; in full by default.
+        connection: the name of the connection; empty if no connections are named.
+        accounts: ids of the accounts to sync; None until they are known, and if they could not be read.
+        coordinator: URL where remote workers ask for permission before each request; empty if there are none.
     """
 
     target: Target
@@ -86,7 +84,7 @@ class ConnectionRun:
     coordinator: str = ""
 
     def key(self, resource: str, account_id: str | None) -> ListKey:
-        """A list that this connection reads."""
+        """The key of a list that is read with this connection."""
         return ListKey(self.connection, resource, account_id)
 
     def landed_list(self, key: ListKey) -> LandedList:
@@ -99,13 +97,13 @@ class ConnectionRun:
 
     @property
     def pipeline_folder(self) -> Folder:
-        """dlt's working folder of this run alone: a package that failed to load never meets another run."""
+        """dlt's working folder for this run only, so that no other run loads a package that failed to load."""
         return self.landing.work / "pipelines" / self.id
 
 
 @dataclass(frozen=True)
 class SyncRun:
-    """The runs of one sync: one for each connection, in the order of the setting; a single one where none is named.
+    """The runs of one sync, one per connection in the order of the setting, or a single one if none are named.
 
     All have the same id, start, target, resources, columns and history.
     """
@@ -114,12 +112,12 @@ class SyncRun:
 
     @property
     def common(self) -> ConnectionRun:
-        """Any of them, for what is the same in all."""
+        """The first run, for attributes that are the same in all."""
         return self.each[0]
 
     @property
     def known(self) -> list[ConnectionRun]:
-        """Those whose accounts are known."""
+        """The runs whose accounts are known."""
         return [run for run in self.each if run.accounts is not None]
 
     def of(self, connection: str) -> ConnectionRun:
@@ -131,18 +129,18 @@ class SyncRun:
         return self.of(key.connection).landed_list(key)
 
     def with_columns(self, columns: dict[str, dict[str, str]]) -> "SyncRun":
-        """The same, with the columns that the destination has."""
+        """The runs with the columns of the destination."""
         return SyncRun(tuple(replace(run, columns=columns) for run in self.each))
 
 
 class Connection:
-    """What the tasks of a run share within a process: the client with its budget, the decoders.
+    """The client, its rate limit and the decoders, shared by the tasks of a run in this process.
 
     Args:
-        connection: whose; empty where none is named.
+        connection: the name of the connection; empty if no connections are named.
 
     Attributes:
-        emit: passes an event of the progress on.
+        emit: called with progress events.
     """
 
     def __init__(self, connection: str) -> None:
@@ -153,7 +151,7 @@ class Connection:
         self._making = threading.Lock()
 
     def decoder(self, resource: str, known: Iterable[str] = ()) -> Decoder:
-        """The decoder of a resource, which has learned from all its lists so far, and starts with `known` fields."""
+        """The decoder of a resource, shared by its lists. It starts with the `known` fields and adds new ones."""
         with self._making:
             if resource not in self._decoders:
                 endpoint = ENDPOINTS[resource].of(self.settings.connection)
@@ -166,24 +164,24 @@ _making = threading.Lock()
 
 
 def connection_of(run: ConnectionRun, make: Callable[[ConnectionRun], Connection] | None = None) -> Connection:
-    """The tools of a run in this process, made when first asked for.
+    """The connection of a run in this process, created on first use.
 
     Args:
-        run: whose.
-        make: makes them, in a process that is not the run's own; called where there are none yet.
+        run: the run.
+        make: creates the connection, in processes other than the run's own.
     """
     name = (run.id, run.connection)
     with _making:
         if name not in _connections:
             _connections[name] = make(run) if make else Connection(run.connection)
-            for old in list(_connections)[:-MAX_CONNECTIONS] if make else ():  # nobody tells a worker of a run's end
+            for old in list(_connections)[:-MAX_CONNECTIONS] if make else ():  # a worker is not told when a run ends
                 del _connections[old]
         return _connections[name]
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Have every file that is made in the block readable by the user alone: databases, their logs, what landed."""
+    """Make all files created in the block private to the user: databases, their logs, landed pages."""
     before = os.umask(PRIVATE_UMASK)
     try:
         yield
@@ -192,7 +190,7 @@ def private_files() -> Iterator[None]:
 
 
 def clean_up(runs: SyncRun) -> None:
-    """Forget the tools and dlt's working folder of runs that have ended, well or not."""
+    """Release the connections and delete dlt's working folder of runs that have ended."""
     with _making:
         for run in runs.each:
             _connections.pop((run.id, run.connection), None)
@@ -200,5 +198,5 @@ def clean_up(runs: SyncRun) -> None:
 
 
 def _tell(connection: str, text: str) -> None:
-    """Say a sentence of the client, with the connection's name before it if it has one."""
+    """Emit a message of the client, prefixed with the connection's name if it has one."""
     tell(f"{connection}: {text}" if connection else text)

@@ -7,17 +7,17 @@ from flows.source.settings import common_settings
 
 PIPELINE = "drip_flows"
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
-"""dlt's setting that empties the staging dataset after a load: no second copy of personal data is kept."""
+"""dlt's setting to empty the staging dataset after a load, so that it keeps no copy of personal data."""
 
 _pipelines: dict[str, dlt.Pipeline] = {}
-"""By id of the run. A new object would read its state and schemas from the destination again (0.1 s)."""
+"""Pipelines by run id. A new object would read its state and schemas from the destination again (0.1 s)."""
 
 
 def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
-    """The dlt pipeline of a run, whose working folder is its own: it holds no pending package of another run.
+    """The dlt pipeline of a run, with a separate working folder, so that it has no pending packages of other runs.
 
     Raises:
-        SettingsError: the destination cannot be written to now: another process keeps it open, or the lock was lost.
+        SettingsError: the destination cannot be written to: another process has it open, or the lock was lost.
     """
     settings = common_settings()
     run.target.check_still_writable(settings.lock_wait)

@@ -1,4 +1,4 @@
-"""Extraction: one list of one account, from the API into the landing zone."""
+"""Extraction of lists from the API into the landing zone."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from flows.source.paginator import ListOutcome
 
 
 class Extracted(msgspec.Struct):
-    """A list that has been read, or the `part` of it that was asked for, and lies in the landing zone."""
+    """A list that has landed. `part` is set if only a part of the list was requested."""
 
     key: ListKey
     outcome: ListOutcome
@@ -29,12 +29,12 @@ class Extracted(msgspec.Struct):
 
     @property
     def whole(self) -> bool:
-        """Whether what landed was proven to be the whole list: what is not in it is gone."""
+        """Whether it was read in full and proven complete, so that missing rows can be deleted."""
         return self.outcome.complete and not self.part
 
 
 class ExtractFailure(msgspec.Struct):
-    """A list that could not be read, and why."""
+    """A list that could not be read, with the reason."""
 
     key: ListKey
     message: str
@@ -42,14 +42,14 @@ class ExtractFailure(msgspec.Struct):
 
 
 class Pending(Protocol):
-    """A list that is being read."""
+    """The pending extraction of a list."""
 
     def result(self) -> Extracted:
-        """Wait until the list has landed. Raises what it could not be read for."""
+        """Wait until the list has landed. Raises the error if it could not be read."""
 
 
 def worth_retrying(error: BaseException) -> bool:
-    """Whether to try a list again where the client's own retries did not help: never for 401, 403, 404, 422."""
+    """Whether to retry a list after the client's own retries failed; never for 401, 403, 404, 422."""
     error = own_error(error)
     if isinstance(error, RequestFailed):
         return error.status == 429 or error.status >= 500
@@ -57,7 +57,7 @@ def worth_retrying(error: BaseException) -> bool:
 
 
 def own_error(raised: BaseException) -> BaseException:
-    """The first error of ours in the chain of causes of `raised`; `raised` itself if there is none."""
+    """The first DripError in the chain of causes of `raised`; `raised` itself if there is none."""
     error: BaseException | None = raised
     while error is not None and not isinstance(error, DripError):
         error = error.__cause__ or error.__context__
@@ -65,10 +65,10 @@ def own_error(raised: BaseException) -> BaseException:
 
 
 def extract(run: ConnectionRun, key: ListKey) -> Extracted:
-    """Read one list of one account into the landing zone, resuming from the pages that are there.
+    """Read one list into the landing zone, resuming from the landed pages.
 
     Raises:
-        DripError: the list could not be read; what landed of it stays for the next try.
+        DripError: the list could not be read. The landed pages are kept for the next attempt.
     """
     started, connection, landed = time.monotonic(), connection_of(run), run.landed_list(key)
     part = bool(run.read_mode(key).since)
@@ -81,7 +81,7 @@ def extract(run: ConnectionRun, key: ListKey) -> Extracted:
         connection.emit(PageLanded(key, *progress))
     outcome = landed.outcome()
     if outcome is None:
-        raise Stopped("the list was not read to its end")
+        raise Stopped("the list was not read completely")
     return Extracted(key, outcome, time.monotonic() - started, resumed, part)
 
 
@@ -100,26 +100,26 @@ def extract_with_retry(run: ConnectionRun, key: ListKey) -> Extracted:
 def submit_all(keys: Sequence[ListKey], submit: Callable[[ListKey], Pending]) -> dict[ListKey, Pending]:
     """Start the extraction of all lists.
 
-    Dependent lists start after the lists of their parents have been read, if those are among the keys, and copy them.
+    Dependent lists start after the list of their parents has been read, if it is among the keys, and copy it.
     """
     pending = {key: submit(key) for key in keys if not ENDPOINTS[key.resource].parent}
     for key in keys:
         if parent := ENDPOINTS[key.resource].parent:
             parents = pending.get(ListKey(key.connection, parent, key.account_id))
-            with suppress(Exception):  # which `gather` reports
+            with suppress(Exception):  # `gather` reports it
                 _ = parents and parents.result()
             pending[key] = submit(key)
     return pending
 
 
 def gather(pending: Mapping[ListKey, Pending]) -> tuple[list[Extracted], list[ExtractFailure]]:
-    """Wait for all extractions; a failed one does not affect the others."""
+    """Wait for all extractions. A failed one does not affect the others."""
     landed: list[Extracted] = []
     failures: list[ExtractFailure] = []
-    for key, one in pending.items():
+    for key, extraction in pending.items():
         failed = False
         try:
-            landed.append(one.result())
+            landed.append(extraction.result())
         except Exception as error:
             failed = True
             failures.append(failure_of(key, own_error(error)))
@@ -128,7 +128,7 @@ def gather(pending: Mapping[ListKey, Pending]) -> tuple[list[Extracted], list[Ex
 
 
 def failure_of(key: ListKey, error: BaseException) -> ExtractFailure:
-    """A list that could not be read, with the error in a line."""
+    """The failure of a list, with the error on one line."""
     message = str(error) if isinstance(error, DripError) else f"{type(error).__name__}: {error}"
     return ExtractFailure(key, scrub(message), getattr(error, "status", None))
 
@@ -136,18 +136,18 @@ def failure_of(key: ListKey, error: BaseException) -> ExtractFailure:
 def without_refused(
     landed: Sequence[Extracted], failures: Sequence[ExtractFailure], connections: Sequence[str]
 ) -> tuple[list[Extracted], list[ExtractFailure]]:
-    """All lists of a connection whose token was refused in mid-run fail: nothing of them is loaded.
+    """Turn all lists of a connection into failures if its token was rejected during the run, so that none is loaded.
 
     Args:
-        landed: the lists that came.
-        failures: the lists that did not.
-        connections: those that were asked.
+        landed: the landed lists.
+        failures: the failed lists.
+        connections: names of the connections in use.
 
     Raises:
-        SettingsError: none of them is left.
+        SettingsError: the tokens of all connections were rejected.
     """
-    words = "the API key was refused in mid-run: {}; what landed is kept"
-    refused = {one.key.connection: words.format(one.message) for one in failures if one.status == 401}
+    message = "the API key was rejected during the run: {}; the landed pages are kept"
+    refused = {failure.key.connection: message.format(failure.message) for failure in failures if failure.status == 401}
     if refused and refused.keys() >= set(connections):
         raise SettingsError("; ".join(refused.values()))
     kept = [one for one in landed if one.key.connection not in refused]

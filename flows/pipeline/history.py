@@ -1,8 +1,8 @@
-"""History: a row per version of each row of a table, in `<resource>_history`.
+"""History: `<resource>_history` has a row for each version of a row of the resource's table.
 
-The open versions are always what the mirror holds: after each load, whatever differs between the two is closed
-and opened, in one transaction. So a run can close only what it, or a run that was killed before this step,
-removed from the mirror, and versions of a row never overlap.
+After each load, the open versions are made equal to the table in one transaction, by closing and opening versions. So
+a run only closes versions of rows that it, or a run killed before this step, changed or deleted in the table, and the
+versions of a row never overlap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,23 +22,23 @@ from flows.source.settings import common_settings
 SUFFIX = "_history"
 VALID_FROM, VALID_TO, OPENED_AS = "valid_from", "valid_to", "opened_as"
 FIRST, ARRIVED, CHANGED, RETURNED = "first", "arrived", "changed", "returned"
-"""Why a version was opened. First: the account's list had not been seen whole before, so nobody knows since when."""
+"""Why a version was opened. First: the account was not read completely before, so the row may be older."""
 OWN_COLUMNS: list[Any] = [
     {"name": VALID_FROM, "data_type": "timestamp"},
     {"name": VALID_TO, "data_type": "timestamp"},
     {"name": OPENED_AS, "data_type": "text"},
 ]
 FINGERPRINT = {"duckdb": "hash({values})", "postgres": "md5(CAST(ROW({values}) AS text))"}
-"""By dialect: of some columns. Joined by the columns themselves, a million wide rows would not fit in memory."""
+"""Hashes of columns by dialect. A join on the columns themselves would not fit in memory for a million wide rows."""
 
 
 def history_table(resource: str) -> str:
-    """The name of the table with the versions of a resource's rows."""
+    """The name of the history table of a resource."""
     return resource + SUFFIX
 
 
 def declare_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
-    """Declare the history tables that this run keeps, with all columns of the tables that they follow."""
+    """Declare the history tables of this run, with all columns of the resources' tables."""
     schema = pipeline.default_schema
     for resource in run.history:
         columns: list[Any] = [
@@ -50,7 +50,7 @@ def declare_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
 
 
 def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
-    """Bring the histories that this run keeps in step with their mirrors, and forget versions that are too old."""
+    """Update the histories of this run from their tables, and delete versions that are too old."""
     for resource in run.history:
         columns: dict[str, Any] = dict(pipeline.default_schema.get_table_columns(resource))
         known = accounts_with_history(pipeline, resource)
@@ -66,19 +66,19 @@ def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """The SQL that brings a history in step with its mirror.
+    """The SQL that updates a history from its table, the mirror.
 
-    The hash of a row only says which rows to look at: it differs too where a meaningless column does, or where
-    a later version of this project makes it otherwise. Whether there is a new version, the columns decide.
+    Row hashes select the candidates for new versions. They also differ if only ignored columns changed, or if another
+    version of this project computed them, so the columns are compared to decide whether there is a new version.
 
     Attributes:
-        endpoint: whose table it is.
-        mirror: the table's qualified name.
-        history: that of its history.
+        endpoint: the endpoint of the table.
+        mirror: the qualified name of the table.
+        history: the qualified name of its history.
         columns: dlt's columns of the mirror, by name.
-        now: when the run began, with time zone.
-        known: the accounts whose list was seen whole before, with history.
-        dialect: of the database.
+        now: start of the run, with time zone.
+        known: accounts whose list was read completely before, while the history was kept.
+        dialect: SQL dialect of the database.
     """
 
     endpoint: Endpoint
@@ -90,26 +90,26 @@ class Step:
     dialect: str
 
     def statements(self) -> Iterator[str]:
-        """In their order, for one transaction."""
-        yield self._find_moved()
+        """The statements in order, for one transaction."""
+        yield self._find_changed()
         yield self._find_unchanged()
         yield self._refresh_unchanged()
-        yield f"DELETE FROM moved WHERE EXISTS (SELECT 1 FROM unchanged WHERE {self._same('unchanged', 'moved')})"
+        yield f"DELETE FROM changed WHERE EXISTS (SELECT 1 FROM unchanged WHERE {self._same('unchanged', 'changed')})"
         yield self._close()
         yield self._open()
-        yield "DROP TABLE moved"
+        yield "DROP TABLE changed"
         yield "DROP TABLE unchanged"
 
     def forget(self, days: float) -> str:
-        """Remove the versions that were closed more than so many days ago."""
+        """The statement that deletes versions closed more than this many days ago."""
         return f"DELETE FROM {self.history} WHERE {VALID_TO} < {_moment(self.now - timedelta(days=days))}"
 
-    def _find_moved(self) -> str:
-        """The keys of rows whose hash is not the open version's, with whether there is one."""
+    def _find_changed(self) -> str:
+        """Select the keys of rows whose hash differs from the open version, and whether there is an open version."""
         keys = ", ".join(self._keys)
         either = ", ".join(f"coalesce(version.{key}, here.{key}) AS {key}" for key in self._keys)
         return f"""
-            CREATE TEMPORARY TABLE moved AS
+            CREATE TEMPORARY TABLE changed AS
             SELECT {either}, version.{self._keys[0]} IS NOT NULL AS was_open
             FROM (SELECT {keys}, {ROW_HASH} FROM {self.history} WHERE {VALID_TO} IS NULL) AS version
             FULL JOIN (SELECT {keys}, {ROW_HASH} FROM {self.mirror}) AS here ON {self._same("version", "here")}
@@ -117,23 +117,23 @@ class Step:
         """
 
     def _find_unchanged(self) -> str:
-        """The keys of those among them whose meaningful columns are the open version's."""
+        """Select the keys of candidates whose relevant columns are equal to those of the open version."""
 
-        def printed(table: str, which: str) -> str:
-            moved = f"EXISTS (SELECT 1 FROM moved WHERE moved.was_open AND {self._same('moved', 'one')})"
-            columns = f"{', '.join(self._keys)}, {self._fingerprint()} AS print"
-            return f"(SELECT {columns} FROM {table} AS one WHERE {which}{moved})"
+        def fingerprints(table: str, which: str) -> str:
+            changed = f"EXISTS (SELECT 1 FROM changed WHERE changed.was_open AND {self._same('changed', 'one')})"
+            columns = f"{', '.join(self._keys)}, {self._fingerprint()} AS fingerprint"
+            return f"(SELECT {columns} FROM {table} AS one WHERE {which}{changed})"
 
-        versions, rows = printed(self.history, f"{VALID_TO} IS NULL AND "), printed(self.mirror, "")
+        versions, rows = fingerprints(self.history, f"{VALID_TO} IS NULL AND "), fingerprints(self.mirror, "")
         return f"""
             CREATE TEMPORARY TABLE unchanged AS
             SELECT {", ".join(f"here.{key}" for key in self._keys)}
             FROM {versions} AS version JOIN {rows} AS here ON {self._same("version", "here")}
-            WHERE version.print = here.print
+            WHERE version.fingerprint = here.fingerprint
         """
 
     def _refresh_unchanged(self) -> str:
-        taken = [ROW_HASH, *(name for name in self.columns if self._is_meaningless(name))]
+        taken = [ROW_HASH, *(name for name in self.columns if self._is_ignored(name))]
         return f"""
             UPDATE {self.history} AS version SET {", ".join(f'"{name}" = here."{name}"' for name in taken)}
             FROM {self.mirror} AS here JOIN unchanged ON {self._same("here", "unchanged")}
@@ -144,26 +144,26 @@ class Step:
         until = f"greatest({_moment(self.now)}, version.{VALID_FROM} + INTERVAL '1 microsecond')"
         return f"""
             UPDATE {self.history} AS version SET {VALID_TO} = {until}
-            FROM moved
-            WHERE moved.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "moved")}
+            FROM changed
+            WHERE changed.was_open AND version.{VALID_TO} IS NULL AND {self._same("version", "changed")}
         """
 
     def _open(self) -> str:
-        """A version of every row that moved, not before the end of the one before it."""
+        """Open a version for each changed row, starting no earlier than its previous version ended."""
         names = ", ".join(f'"{name}"' for name in self.columns)
         keys = ", ".join(f"version.{key}" for key in self._keys)
         why = f"""
-            CASE WHEN moved.was_open THEN '{CHANGED}' WHEN past.{VALID_TO} IS NOT NULL THEN '{RETURNED}'
+            CASE WHEN changed.was_open THEN '{CHANGED}' WHEN past.{VALID_TO} IS NOT NULL THEN '{RETURNED}'
             WHEN {self._is_known()} THEN '{ARRIVED}' ELSE '{FIRST}' END
         """
         return f"""
             INSERT INTO {self.history} ({names}, {VALID_FROM}, {OPENED_AS})
             SELECT {", ".join(f'here."{name}"' for name in self.columns)},
                 greatest({_moment(self.now)}, past.{VALID_TO}), {why}
-            FROM {self.mirror} AS here JOIN moved ON {self._same("here", "moved")}
+            FROM {self.mirror} AS here JOIN changed ON {self._same("here", "changed")}
             LEFT JOIN (
                 SELECT {keys}, max(version.{VALID_TO}) AS {VALID_TO}
-                FROM {self.history} AS version JOIN moved ON {self._same("version", "moved")} GROUP BY {keys}
+                FROM {self.history} AS version JOIN changed ON {self._same("version", "changed")} GROUP BY {keys}
             ) AS past ON {self._same("past", "here")}
         """
 
@@ -174,12 +174,12 @@ class Step:
     def _same(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{key} = {right}.{key}" for key in self._keys)
 
-    def _is_meaningless(self, column: str) -> bool:
+    def _is_ignored(self, column: str) -> bool:
         return column.removesuffix(MISFIT_SUFFIX) in self.endpoint.ignored_in_history
 
     def _fingerprint(self) -> str:
-        # JSON goes by its text: PostgreSQL's json has no other equality, and the types on both sides are the same.
-        names = [name for name in self.columns if name != ROW_HASH and not self._is_meaningless(name)]
+        # JSON is compared as text, since PostgreSQL's json type has no equality. Both sides have the same type.
+        names = [name for name in self.columns if name != ROW_HASH and not self._is_ignored(name)]
         values = [f'"{name}"' + "::text" * (self.columns[name]["data_type"] == "json") for name in names]
         return FINGERPRINT[self.dialect].format(values=", ".join(values))
 

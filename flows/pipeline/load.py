@@ -1,4 +1,4 @@
-"""The load: one dlt pipeline run, every table and every account, merged into the destination."""
+"""The load: one dlt pipeline run that merges all tables of all accounts into the destination."""
 
 import logging
 import time
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class Loaded(msgspec.Struct):
-    """What the destination holds after a load.
+    """The contents of the destination after a load.
 
     Attributes:
-        load_id: dlt's id of it.
-        rows: by resource and account; by key in the tables whose rows no account owns.
-        arrived: by account, how many of the subscribers that an incremental sync read are there.
+        load_id: dlt's id of the load.
+        rows: number of rows by resource and account, or by resource and key if the list belongs to the token.
+        arrived: by account, the number of subscribers read by an incremental sync that are in the destination.
     """
 
     load_id: str
@@ -53,10 +53,10 @@ def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 
 
 def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
-    """Merge all that landed into the destination in one dlt pipeline run, keep its history, count what is there.
+    """Merge the landed lists into the destination in one dlt pipeline run, update the histories, and count the rows.
 
     Raises:
-        LoadFailed: the destination did not take it.
+        LoadFailed: the load failed.
     """
     try:
         return merge(runs, landed)
@@ -69,7 +69,7 @@ def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 
 
 def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
-    """As `load`, with the errors of dlt and of the drivers."""
+    """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
     pipeline = pipeline_of(run)
     with run.target.held_open(pipeline):
@@ -83,10 +83,10 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
-    """The dlt source over the lists that landed, of all connections."""
+    """The dlt source over the landed lists of all connections."""
     run, kind = runs.common, runs.common.target.kind
     lists = LandedLists(
-        [_source_list(runs.of(one.key.connection), one) for one in landed],
+        [_source_list(runs.of(extracted.key.connection), extracted) for extracted in landed],
         run.columns,
         TableFormat(kind.json, kind.is_files, kind.table_format),
         run.started,
@@ -95,12 +95,12 @@ def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
     return drip_source(resources=run.resources, connection=run.connection, lists=lists)
 
 
-def _source_list(run: ConnectionRun, one: Extracted) -> SourceList:
-    return SourceList(run.landed_list(one.key), one.outcome, one.whole, run.accounts or ())
+def _source_list(run: ConnectionRun, extracted: Extracted) -> SourceList:
+    return SourceList(run.landed_list(extracted.key), extracted.outcome, extracted.whole, run.accounts or ())
 
 
 def count_rows(pipeline: dlt.Pipeline, run: ConnectionRun) -> dict[str, dict[str | None, int]]:
-    """Rows in the destination by table and account, or key where no account owns them."""
+    """Number of rows in the destination by table and account, or by key for lists that belong to the token."""
     counts: dict[str, dict[str | None, int]] = {}
     with run.target.reader(pipeline) as client:
         for resource in run.resources:

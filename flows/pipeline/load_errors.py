@@ -1,4 +1,4 @@
-"""Why a load failed: the cause, without the errors that dlt wraps it in, and whether trying again can help."""
+"""Turns the error of a failed load into a message with its cause, and decides whether to retry."""
 
 import errno
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from flows.common.scrubbing import scrub
 from flows.destinations.target import Target
 
 LONGEST = 400
-"""Characters of a cause; some drivers repeat the statement that failed."""
+"""Maximum number of characters of a cause, since some drivers repeat the failed statement."""
 WRAPPED = ("client_exception", "dbapi_exception", "exception")
-"""Attributes in which dlt's errors hold what they wrap, in the order in which they are to be followed."""
+"""Attributes of dlt's errors with the wrapped error, in the order to look at them."""
 TRANSIENT_STATES = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
-"""SQLSTATEs, by their beginning: the connection broke, a deadlock, too many connections, a lock, a restart."""
+"""Prefixes of SQLSTATEs: broken connection, deadlock, too many connections, lock, restart."""
 TRANSIENT_TYPES = (
     ConnectionError,
     TimeoutError,
@@ -26,26 +26,26 @@ TRANSIENT_TYPES = (
     duckdb.TransactionException,
 )
 BROKEN_CONNECTION = ("server closed the connection", "could not receive data", "connection reset", "connection refused")
-"""Words of libpq, which has no SQLSTATE for what did not come from the server."""
+"""Messages of libpq, whose own errors have no SQLSTATE."""
 FULL_DISK = "free some disk space there"
 ADVICE = {
     "53100": FULL_DISK,
     "53200": "give PostgreSQL more memory, or lower SOURCES__DRIP__WORK_MEM",
-    "42501": "grant this user the right, or make it the owner of the dataset's tables and views",
-    "25006": "connect to a server that takes writes",
+    "42501": "grant this user the privilege, or make it the owner of the dataset's tables and views",
+    "25006": "connect to a server that is not read-only",
 }
-"""By SQLSTATE."""
+"""Advice by SQLSTATE."""
 AFTERWARDS = (
-    "Some tables may hold their new rows already, the others hold their old ones. What was read is kept: run the same "
-    "command again, and it is loaded without asking the API for it again"
+    "Some tables may have their new rows already, others still have the old ones. The landed pages are kept: run the "
+    "same command again to load them without requesting them again"
 )
 
 
 class LoadFailed(Exception):
-    """The destination did not take what was read. The message is for the user.
+    """The load failed. The message is for the user.
 
     Attributes:
-        transient: whether the same load may succeed a little later.
+        transient: whether the same load may succeed later.
     """
 
     def __init__(self, message: str, transient: bool) -> None:
@@ -53,27 +53,27 @@ class LoadFailed(Exception):
         self.transient = transient
 
     def __reduce__(self) -> tuple[type["LoadFailed"], tuple[str, bool]]:
-        """Both arguments, to be raised in another process."""
+        """Pickle with both arguments, so that it can be raised in another process."""
         return type(self), (str(self), self.transient)
 
 
 def load_failed(error: BaseException, target: Target) -> LoadFailed:
-    """What to tell the user of an error that ended a load into `target`."""
+    """The LoadFailed for an error that ended a load into `target`."""
     cause = innermost(error)
     transient = is_transient(error)
-    advice = _advice(cause) or ("try again in a few minutes" if transient else "put this right")
+    advice = _advice(cause) or ("try again in a few minutes" if transient else "fix the cause")
     message = f"the load into {target.location}, dataset {target.dataset}, failed: {_words(cause)}; {advice}."
     return LoadFailed(scrub(f"{message} {AFTERWARDS}"), transient)
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The error that was there first."""
+    """The original error."""
     *_, last = _chain(error)
     return last
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether waiting can help: a broken connection or a conflict with others, not what stays as it is."""
+    """Whether a retry can help: for broken connections and conflicts with others, not for permanent errors."""
     cause = innermost(error)
     if state := _sql_state(cause):
         return state.startswith(TRANSIENT_STATES)
@@ -84,7 +84,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it wraps. The context of an error counts only where dlt raised it while handling that."""
+    """The error and the errors that it wraps. The context of an error is only followed if dlt raised it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -97,13 +97,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _wrapped(error: BaseException) -> BaseException | None:
     if not type(error).__module__.startswith("dlt."):
         return error.__cause__
-    held = [getattr(error, name, None) for name in WRAPPED]
-    found = (one for one in held if isinstance(one, BaseException) and one is not error)
-    return next(found, error.__cause__ or error.__context__)
+    values = [getattr(error, name, None) for name in WRAPPED]
+    wrapped = (value for value in values if isinstance(value, BaseException) and value is not error)
+    return next(wrapped, error.__cause__ or error.__context__)
 
 
 def _sql_state(error: BaseException) -> str:
-    """The five characters with which PostgreSQL names an error, as psycopg2 or ADBC passes them on."""
+    """The SQLSTATE of an error of psycopg2 or ADBC; empty if there is none."""
     return str(getattr(error, "pgcode", None) or getattr(error, "sqlstate", None) or "")
 
 
@@ -118,6 +118,6 @@ def _advice(cause: BaseException) -> str:
 
 
 def _words(cause: BaseException) -> str:
-    """The cause in a line; with its kind where that is Python's own, whose words are often not enough."""
+    """The cause on one line, with the type of Python's own errors, whose messages are often not enough."""
     line = " ".join(first_line(cause).split())[:LONGEST].rstrip(".")
     return f"{type(cause).__name__}: {line}" if type(cause).__module__ == "builtins" else line

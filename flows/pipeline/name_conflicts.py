@@ -1,4 +1,4 @@
-"""What a dataset holds already under the names of our tables and views: refused where it is somebody else's."""
+"""Checks that existing tables and views with the names of the sync's were created by it."""
 
 from contextlib import closing
 from typing import Any
@@ -15,11 +15,11 @@ from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.settings import common_settings
 
 CATALOGUES = ("duckdb", "postgres")
-"""Destinations whose catalogue is read here; of the others dlt knows more."""
+"""Destinations whose catalogue is checked."""
 
 
 def check_relations(run: ConnectionRun) -> None:
-    """Make sure that a run may write to the tables, and replace the views, of its dataset. Raises SettingsError."""
+    """Check that a run may write to the tables of its dataset and replace its views. Raises SettingsError."""
     if run.target.name in CATALOGUES:
         columns, views = run.target.contents(common_settings().lock_wait)
         _check_tables(run, columns)
@@ -29,7 +29,7 @@ def check_relations(run: ConnectionRun) -> None:
 
 
 def _check_tables(run: ConnectionRun, columns: Columns) -> None:
-    """Each table of a sync has columns that no other table would."""
+    """Check that existing tables have the columns that identify tables of a sync."""
     marks = {resource: {ROW_HASH} for resource in run.resources}
     marks |= {history_table(resource): {ROW_HASH, OPENED_AS} for resource in run.history}
     marks |= {QUARANTINE: {HASH}, SYNCS_TABLE: {"run", "resource"}}
@@ -39,7 +39,7 @@ def _check_tables(run: ConnectionRun, columns: Columns) -> None:
 
 
 def _check_views(run: ConnectionRun, columns: Columns, views: set[str]) -> None:
-    """Our views are views, with our columns."""
+    """Check that existing views are views, with the expected columns."""
     for view in view_queries(run, quoted):
         if view in columns and not (view in views and columns[view] == {*VIEW_COLUMNS[view]}):
             raise SettingsError(_taken(run, view, "a view"))
@@ -47,12 +47,12 @@ def _check_views(run: ConnectionRun, columns: Columns, views: set[str]) -> None:
 
 def _taken(run: ConnectionRun, name: str, kind: str) -> str:
     place = f"{run.target.dataset}.{name} in {run.target.location}"
-    return f"{place} is {kind} of the sync by its name, but not one that it made: rename it, or change --dataset"
+    return f"{place} has the name of {kind} of the sync, but was not created by it: rename it, or change --dataset"
 
 
 def _check_owner(run: ConnectionRun) -> None:
-    """Refuse where a view has to change and this user may not replace it. Raises SettingsError."""
-    from flows.destinations import postgres, postgres_connection  # an extra
+    """Check that this user may replace the views that have changed. Raises SettingsError."""
+    from flows.destinations import postgres, postgres_connection  # needs the extra `postgres`
 
     with closing(postgres_connection.connect()) as connection, connection.cursor() as cursor:
 
@@ -64,6 +64,6 @@ def _check_owner(run: ConnectionRun) -> None:
             owner = postgres.owner_of_view(ask, run.target.dataset, view)
             if owner and not is_current(ask, run.target.dataset, view, query):
                 raise SettingsError(
-                    f"the view {run.target.dataset}.{view} in {run.target.location} has to be replaced, which only "
-                    f"its owner may: sync as {owner} once, or drop the view; or change {postgres_connection.SETTING}"
+                    f"the view {run.target.dataset}.{view} in {run.target.location} has to be replaced, which needs "
+                    f"its owner: sync as {owner} once, drop the view, or change {postgres_connection.SETTING}"
                 )

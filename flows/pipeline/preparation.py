@@ -1,4 +1,4 @@
-"""What is checked of a sync before its first request."""
+"""Checks before the first request of a sync."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,10 +31,11 @@ def prepare(
     """Check everything that can be checked without a request.
 
     Args:
-        resources: that are wanted; the usual ones where empty.
+        resources: names of the resources; the default ones if empty.
         destination: the name of the dlt destination.
         dataset: the schema that the tables are in.
-        history: whose history is kept; True and None: of those in the settings, False: of none.
+        history: resources whose history is kept. None: those in the settings. True: the same, or the default ones if
+            the settings list none. False: none.
 
     Raises:
         SettingsError: naming the setting to change.
@@ -79,7 +80,7 @@ def _landing(settings: DripSettings, target: Target) -> Landing:
         landing.prepare()
     except SettingsError:
         raise
-    except Exception as error:  # a bucket's own errors are of no common kind
+    except Exception as error:  # errors of buckets have no common base class
         reason = getattr(error, "strerror", None) or first_line(error)
         raise SettingsError(f"cannot write to {place} ({reason}): change SOURCES__DRIP__LANDING") from None
     return landing

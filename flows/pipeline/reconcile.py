@@ -1,4 +1,4 @@
-"""The report of a run: rows of each list by the API, received and in the destination, compared and kept in `_syncs`."""
+"""Reconciles the rows of each list in the API, the landing zone and the destination, and appends them to `_syncs`."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from flows.source.schema import texts
 
 
 def stopped_report(runs: SyncRun, reason: str) -> SyncReport:
-    """The report of a run that failed as a whole."""
+    """The report of a run that could not do its work at all."""
     return _empty_report(runs, stopped=scrub(reason))
 
 
@@ -46,12 +46,14 @@ def report(
 def reconcile(
     runs: SyncRun, landed: Sequence[Extracted], failures: Sequence[ExtractFailure], loaded: Loaded
 ) -> SyncReport:
-    """Compare the rows of each list: by the API, received, and in the destination now."""
+    """Compare the rows of each list: according to the API, received, and in the destination."""
     resources, connections = list(ENDPOINTS), [run.connection for run in runs.each]
-    synced = [one for one in landed if one.key.resource in runs.common.resources]
-    lists = [_line(runs.of(one.key.connection), one, loaded) for one in synced]
+    synced = [extracted for extracted in landed if extracted.key.resource in runs.common.resources]
+    lists = [_line(runs.of(extracted.key.connection), extracted, loaded) for extracted in synced]
     lists += [_failed_line(runs.of(failure.key.connection), failure, loaded) for failure in failures]
-    lists.sort(key=lambda one: (connections.index(one.connection), one.account or "", resources.index(one.resource)))
+    lists.sort(
+        key=lambda line: (connections.index(line.connection), line.account or "", resources.index(line.resource))
+    )
     return _empty_report(runs, lists=lists)
 
 
@@ -71,12 +73,12 @@ def _total(key: ListKey, loaded: Loaded) -> int | None:
     return loaded.rows[key.resource].get(key.account_id, 0) if key.account_id else None
 
 
-def _line(run: ConnectionRun, one: Extracted, loaded: Loaded) -> ListReport:
-    key, outcome, read = one.key, one.outcome, run.read_mode(one.key)
+def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListReport:
+    key, outcome, read = extracted.key, extracted.outcome, run.read_mode(extracted.key)
     expected = len(run.accounts or ()) if key.resource == ACCOUNTS.resource else outcome.rows
-    count = _count(run, one, loaded)
+    count = _count(run, extracted, loaded)
     differs = count != expected
-    note = outcome.note or (f"{expected} rows came and {count} are in the destination" if differs else "")
+    note = outcome.note or (f"{expected} rows were received, but {count} are in the destination" if differs else "")
     return ListReport(
         account=key.account_id,
         resource=key.resource,
@@ -86,12 +88,12 @@ def _line(run: ConnectionRun, one: Extracted, loaded: Loaded) -> ListReport:
         total=_total(key, loaded) if key.account_id else count,
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,
-        seconds=round(one.seconds, 2),
+        seconds=round(extracted.seconds, 2),
         complete=outcome.complete and not differs,
         note=note,
         mode=read.mode,
         why=read.why,
-        saved=_saved(run, one, loaded) if one.part else 0,
+        saved=_saved(run, extracted, loaded) if extracted.part else 0,
         connection=key.connection,
     )
 
@@ -103,10 +105,10 @@ def compare(result: SyncReport, last: LastTime) -> None:
         line.before = last.rows.get(stable_key(line.connection, line.resource, line.account))
 
 
-def _count(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
+def _count(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
     """Rows in the destination to compare with the received rows."""
-    key, rows = one.key, loaded.rows[one.key.resource]
-    if one.part:
+    key, rows = extracted.key, loaded.rows[extracted.key.resource]
+    if extracted.part:
         return loaded.arrived.get(key.account_id or "", 0)
     if ENDPOINTS[key.resource].per_account:
         return rows.get(key.account_id, 0)
@@ -114,23 +116,23 @@ def _count(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
 
 
 def _row_keys(run: ConnectionRun, key: ListKey) -> Iterable[str]:
-    """The keys of the rows that this token has in a table that several tokens share."""
+    """The keys of this token's rows in a table that tokens share."""
     if key.resource == ACCOUNTS.resource:
         return run.accounts or ()
     column = ENDPOINTS[key.resource].key
-    return {one for table in run.landed_list(key).tables() for one in texts(table, column)}
+    return {row_key for table in run.landed_list(key).tables() for row_key in texts(table, column)}
 
 
-def _saved(run: ConnectionRun, one: Extracted, loaded: Loaded) -> int:
+def _saved(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
     """Requests saved by reading only a part of the list."""
-    pages = len(run.landed_list(one.key).files())
-    whole = loaded.rows[one.key.resource].get(one.key.account_id, 0) / (ENDPOINTS[one.key.resource].per_page or 1)
-    return max(0, math.ceil(whole) - pages)
+    key = extracted.key
+    pages_in_full = loaded.rows[key.resource].get(key.account_id, 0) / (ENDPOINTS[key.resource].per_page or 1)
+    return max(0, math.ceil(pages_in_full) - len(run.landed_list(key).files()))
 
 
 def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
     run = runs.common
-    budgets = [(one.connection, connection_of(one).client.budget) for one in runs.each]
+    budgets = [(run.connection, connection_of(run).client.budget) for run in runs.each]
     return SyncReport(
         run=run.id,
         started=run.started,
@@ -159,7 +161,7 @@ def _rows(run: ConnectionRun, result: SyncReport) -> list[dict[str, Any]]:
             "quarantined_rows": line.quarantined,
             "complete": line.complete,
             "history": line.resource in run.history,
-            "note": line.note.replace("\0", r"\0"),  # the API's own words may hold what PostgreSQL does not
+            "note": line.note.replace("\0", r"\0"),  # messages of the API may contain NUL, which PostgreSQL rejects
         }
         for line in result.lists
     ]

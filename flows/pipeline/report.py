@@ -1,4 +1,4 @@
-"""The report of a sync: a line per list, the requests spent, how it ended."""
+"""The report of a sync: a line per list, the number of requests, the exit code."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,17 +12,22 @@ class ListReport(msgspec.Struct):
     """One line of the report: one list of one account.
 
     Attributes:
-        api_rows: rows by the API, None where it could not be asked.
-        landed: distinct rows that came.
-        loaded: rows in the destination now of what was read, None where nothing was loaded.
-        total: rows of the whole list in the destination now, None where that is not known.
-        before: rows of the whole list after the last sync of it, None where there was none.
-        complete: what came was proven to be all there is, and is all there is in the destination.
-        note: why not; empty where it is.
-        mode: full, or incremental: then `api_rows`, `landed` and `loaded` are of the part that was asked for.
-        why: it was read so, where that was chosen.
-        saved: requests that reading all of it would have cost more.
-        connection: that it was read by; empty where none is named.
+        account: the account; None for a list that belongs to the token.
+        resource: the resource.
+        api_rows: rows according to the API; None if it could not be read.
+        landed: distinct rows received.
+        loaded: rows in the destination, of those that were read; None if nothing was loaded.
+        total: rows of the entire list in the destination; None if unknown.
+        before: rows of the entire list after its last sync; None if there was none.
+        repeated: records received more than once.
+        quarantined: records that fit no table.
+        seconds: how long reading took.
+        complete: whether the list was proven complete, and the destination has exactly its rows.
+        note: why it is incomplete; empty if it is complete.
+        mode: full, or incremental: then `api_rows`, `landed` and `loaded` count the part that was requested.
+        why: why this mode was used; empty if there was no choice.
+        saved: requests saved by not reading the list in full.
+        connection: the connection that read it; empty if no connections are named.
     """
 
     account: str | None
@@ -44,7 +49,7 @@ class ListReport(msgspec.Struct):
 
 
 class Spent(msgspec.Struct):
-    """The requests of one token: `spent` in the run, and `left` by the API, None where it did not say."""
+    """Requests of one token: `spent` in the run, and `left` according to the API (None if unknown)."""
 
     connection: str
     spent: int
@@ -53,14 +58,20 @@ class Spent(msgspec.Struct):
 
 @dataclass(eq=False)
 class SyncReport:
-    """What a run did.
+    """The results of a run.
 
     Attributes:
-        budgets: of each token.
-        seconds_before: that the last sync of as many lists took; None where there was none.
-        stopped: why, in a line, the run could not do its work at all; empty where it could.
-        shared: a sentence for each account that several connections see.
-        asked: when the run was asked for. It may have waited since then, for the database or for Prefect.
+        run: id of the run.
+        started: when it started.
+        finished: when it ended.
+        location: location of the destination, without secrets.
+        dataset: name of the dataset.
+        lists: a line for each list.
+        budgets: the requests of each token.
+        seconds_before: duration of the last sync with the same number of lists; None if there was none.
+        stopped: why the run could not do its work at all, on one line; empty if it could.
+        shared: a sentence for each account that several connections have access to.
+        asked: when the run was requested. It may have waited since then for the database or for Prefect.
     """
 
     run: str
@@ -77,27 +88,27 @@ class SyncReport:
 
     @property
     def requests(self) -> int:
-        """Spent, by all tokens."""
+        """Requests sent, of all tokens."""
         return sum(budget.spent for budget in self.budgets)
 
     @property
     def seconds(self) -> float:
-        """How long it took, with the wait until it could begin."""
+        """Duration, including the wait before the start."""
         return (self.finished - self.started).total_seconds() + self.waited
 
     @property
     def waited(self) -> float:
-        """Seconds until it could begin."""
+        """Seconds between the request for the run and its start."""
         return (self.started - (self.asked or self.started)).total_seconds()
 
     @property
     def failures(self) -> list[ListReport]:
-        """The lists that did not arrive whole."""
+        """The incomplete lists."""
         return [line for line in self.lists if not line.complete]
 
     @property
     def exit_code(self) -> int:
-        """0: all arrived; 1: some lists did not; 2: nothing could start, or the token was refused."""
+        """0: all lists arrived; 1: some are incomplete; 2: nothing could start, or the token was rejected."""
         if self.stopped:
             return 2
         return 1 if self.failures else 0
@@ -113,15 +124,15 @@ class SyncReport:
             f"dataset {self.dataset}{self._part()}; {self.requests} requests, {self.seconds:.1f} s"
         )
         bad = len(self.failures)
-        return f"{text}; {bad} of {lists} lists did not arrive whole" if bad else text
+        return f"{text}; {bad} of {lists} lists are incomplete" if bad else text
 
     def _part(self) -> str:
-        """How many rows were read, where some lists were read in part."""
+        """The number of rows read, if some lists were read in part; otherwise empty."""
         if all(line.mode == FULL for line in self.lists):
             return ""
         return f", {sum(line.landed or 0 for line in self.lists):,} of them read this time"
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of something."""
+    """A number with a noun, in the plural if needed."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,6 +1,6 @@
-"""A whole sync: accounts, then every list of every account at once into the landing zone, then one load, a report.
+"""A complete sync: discover the accounts, extract all lists into the landing zone in parallel, load once, report.
 
-It needs no Prefect. How its stages are run is up to a `Runner`: plainly in this process, or as tasks of a flow.
+It does not depend on Prefect. A `Runner` decides how the stages run: directly in this process, or as tasks of a flow.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,15 +34,15 @@ from flows.source.tables import known_columns
 
 @dataclass(frozen=True)
 class Runner:
-    """How the stages of a sync are run. By default plainly: in threads of this process, with no Prefect.
+    """How the stages of a sync are run. By default in threads of this process, without Prefect.
 
     Attributes:
         prepare: checks everything that needs no request; see `prepare`.
-        observe: a block around the run, given the clients, such as one that shares their rate limit.
-        ask: asks a connection for its accounts.
-        fan_out: a way to have lists read, for as long as its block lasts.
-        load: merges what landed.
-        report: reconciles, and keeps the result.
+        observe: a context manager around the run, given the clients, for example to share their rate limit.
+        ask: reads the accounts of a connection.
+        fan_out: a context manager that provides the function to submit lists for extraction.
+        load: merges the landed lists into the destination.
+        report: reconciles the rows and records the result.
     """
 
     prepare: Callable[..., SyncRun] = prepare
@@ -65,24 +65,24 @@ def sync(
     max_hours: float | None = None,
     runner: Runner | None = None,
 ) -> SyncReport:
-    """Mirror every account that the API keys see into the destination.
+    """Mirror all accounts that the API keys have access to into the destination.
 
     Args:
         accounts: ids of the accounts; None for all.
         resources: names of the resources; None for all but the optional ones.
         destination: the dlt destination.
         dataset: the schema that the tables are in.
-        history: whose history is kept; None as the settings say.
+        history: resources whose history is kept; None for those in the settings.
         mode: how subscribers are read: full, incremental or auto.
-        max_hours: after which the run ends with what has arrived; None for no limit.
-        runner: how the stages are run; plainly by default.
+        max_hours: time limit for reading; the lists read by then are loaded. None for no limit.
+        runner: how the stages are run; by default, in this process.
 
     Returns:
-        The report; its `exit_code` says whether every list arrived whole.
+        The report. Its `exit_code` tells whether all lists arrived completely.
 
     Raises:
         SettingsError: nothing could start.
-        LoadFailed: the destination did not take what landed.
+        LoadFailed: the load failed.
     """
     asked, runner = datetime.now(UTC), runner or Runner()
     with ExitStack() as stack:
@@ -103,11 +103,11 @@ def _reported(
                 clients = [connection_of(run).client for run in runs.each]
                 stack.enter_context(private_files())
                 stack.enter_context(runner.observe(clients))
-                found = discover(runs, runner.ask)
-                runs = with_accounts(runs, found, accounts)
+                discovery = discover(runs, runner.ask)
+                runs = with_accounts(runs, discovery, accounts)
                 stack.enter_context(runs.common.target.lock(common_settings().lock_wait))
             stack.enter_context(time_limit(clients, max_hours))
-            return _stages(runs, found, mode, runner)
+            return _stages(runs, discovery, mode, runner)
     except DripError as error:
         return stopped_report(runs, str(error))
     finally:
@@ -115,9 +115,9 @@ def _reported(
         clean_up(runs)
 
 
-def _stages(runs: SyncRun, found: Discovery, mode: Mode, runner: Runner) -> SyncReport:
+def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> SyncReport:
     with nothing_started():
-        known = found.land(runs)
+        known = discovery.land(runs)
         pipeline = pipeline_of(runs.common)
         pipeline.sync_destination()
         runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
@@ -126,7 +126,7 @@ def _stages(runs: SyncRun, found: Discovery, mode: Mode, runner: Runner) -> Sync
     landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])
     tell("loading")
     loaded = runner.load(runs, landed)
-    return runner.report(runs, landed, [*found.failures, *failures], loaded, seen_by_several(runs, found))
+    return runner.report(runs, landed, [*discovery.failures, *failures], loaded, seen_by_several(runs, discovery))
 
 
 def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:
@@ -137,9 +137,9 @@ def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:
 
 
 def plan(runs: SyncRun) -> list[ListKey]:
-    """The lists to read: first those that others depend on, then paginated ones, which take longest.
+    """The lists to read: first the parents of dependent lists, then paginated lists, which take longest.
 
-    Within a resource the connections take turns, since each has a rate limit of its own.
+    Within a resource, connections alternate, since each has its own rate limit.
     """
     keys: list[ListKey] = []
     parents = {ENDPOINTS[name].parent for name in runs.common.resources}
@@ -153,5 +153,5 @@ def plan(runs: SyncRun) -> list[ListKey]:
 
 
 def _owners(run: ConnectionRun, resource: str) -> Sequence[str | None]:
-    """Whose lists of a resource there are: each account's, or None for the one of the token."""
+    """The owners of a resource's lists: the accounts, or None for a list that belongs to the token."""
     return (run.accounts or ()) if ENDPOINTS[resource].per_account else (None,)

@@ -1,6 +1,6 @@
 """`_syncs`: a row per run and list.
 
-It says how old each list is, how many rows it had, how long a sync took, and what has been seen whole.
+It records when each list arrived, its number of rows, the duration of the sync, and whether the list was complete.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from flows.source.endpoints import CONNECTION
 
 SYNCS_TABLE = "_syncs"
 FULL, INCREMENTAL, AUTO = "full", "incremental", "auto"
-"""How a list is read: from its first row to its last, only its newest part, or whichever is due."""
+"""Sync modes: read the entire list, only its newest part, or whichever of the two is due."""
 
 TOTAL_ROWS = "total_rows"
-"""Rows of a list in the destination after a sync, whichever part of them it read, and whether or not that arrived."""
+"""Column with the rows of the entire list in the destination, even if the sync read only a part or failed to."""
 
 COLUMNS: Any = {
     "run": {"data_type": "text", "nullable": False},
@@ -49,11 +49,11 @@ DLT_COLUMNS: Any = {
     "_dlt_id": {"data_type": "text", "nullable": False, "unique": True, "row_key": True},
 }
 ROWS_AT_ONCE = 500
-"""Rows per INSERT: databases limit the parameters of a statement."""
+"""Rows per INSERT, since databases limit the number of parameters of a statement."""
 NO_ACCOUNT = "the token"
-"""Whose the lists are that no account has one of, where no connection is named."""
+"""Owner, for display, of lists that belong to the token, if no connections are named."""
 LOOK_BACK_DAYS = 7
-"""Days before the newest sync. A list that was last tried earlier is given up: its account or resource is gone."""
+"""Days before the latest sync. Lists that were last read earlier are ignored: their account or resource is gone."""
 
 LISTS = f"""
     SELECT token, account, resource,
@@ -73,9 +73,9 @@ LISTS = f"""
     ) AS tries
     GROUP BY token, account, resource ORDER BY token, account, resource
 """
-"""A row per list: when it last arrived, its rows after the last sync that read all of it, and after the one before.
+"""A row per list: when it was last complete, and its rows after the last two syncs that read it in full.
 
-An account's list is the same whichever connection reads it.
+The lists of an account are the same regardless of the connection that reads them.
 """
 
 LATEST = f"""
@@ -90,7 +90,7 @@ LATEST = f"""
     ) AS tries
     WHERE nth = 1
 """
-"""A row per list: how many rows it had after the last sync that tells."""
+"""A row per list: its rows after the last sync that recorded them."""
 
 RUNS = """
     SELECT started, finished FROM {table}
@@ -99,13 +99,15 @@ RUNS = """
 
 
 class ListTimes(msgspec.Struct):
-    """One list of one account in the syncs until now; None where there is none.
+    """A list in the syncs until now. Values are None if there are none.
 
     Attributes:
-        connection: of a list that each token has one of, if it is named.
-        whole: when it last arrived whole.
-        rows: in the destination, after the last sync that loaded it.
-        rows_before: after the sync before that one.
+        connection: the connection, for a list that belongs to the token rather than to an account.
+        account: the account, for a list that belongs to an account.
+        resource: the resource.
+        whole: when it was last complete.
+        rows: rows in the destination after the last sync that loaded it in full.
+        rows_before: rows after the previous one.
     """
 
     connection: str | None
@@ -117,11 +119,11 @@ class ListTimes(msgspec.Struct):
 
 
 class LastTime(msgspec.Struct):
-    """What a run is compared with.
+    """The last sync, to compare a run with.
 
     Attributes:
-        rows: of each list, by its name, in the destination after the last sync of it.
-        seconds: that the last sync of as many lists took; None where there was none.
+        rows: by list, its rows in the destination after its last sync.
+        seconds: duration of the last sync with the same number of lists; None if there was none.
     """
 
     rows: dict[ListKey, int] = {}
@@ -134,20 +136,20 @@ def stable_key(connection: str | None, resource: str, account: str | None) -> Li
 
 
 def lists_query(table: str, has_connections: bool, dialect: str = OURS[0]) -> str:
-    """`LISTS` of a table, which may be from a time when it had no column with the connection."""
+    """`LISTS` for a table, which lacks the column for the connection if an older version created it."""
     connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
     return written_for(dialect, LISTS, {"table": table}, connection=connection)
 
 
 def latest_query(table: str, has_connections: bool, has_totals: bool, dialect: str = OURS[0]) -> str:
-    """`LATEST` of a table, which may be from a time when it had no column with the connection, or with the total."""
+    """`LATEST` for a table, which lacks the columns for the connection or the total if an older version created it."""
     connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
     total = TOTAL_ROWS if has_totals else "CAST(NULL AS BIGINT)"
     return written_for(dialect, LATEST, {"table": table}, connection=connection, total=total)
 
 
 def declare_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind) -> None:
-    """Declare `_syncs`, unless dlt has to write it; see `append_to_sync_log`."""
+    """Declare `_syncs`, unless dlt writes it; see `append_to_sync_log`."""
     if HISTORY not in kind.without:
         columns = COLUMNS | DLT_COLUMNS
         declare_table(pipeline, SYNCS_TABLE, [{"name": name, **hints} for name, hints in columns.items()])
@@ -157,11 +159,11 @@ def append_to_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, load_id: s
     """Append rows to `_syncs`.
 
     Args:
-        pipeline: of the run, after its load.
-        kind: of the destination. Where this project does not write SQL of its own, dlt loads the rows, which takes a
-            second pipeline run (0.7 s).
+        pipeline: the pipeline of the run, after its load.
+        kind: the kind of destination. For those that this project writes no SQL for, dlt loads the rows, which takes
+            a second pipeline run (0.7 s).
         load_id: dlt's id of the run's load.
-        rows: by column; all columns of `COLUMNS`.
+        rows: the rows as dictionaries with all columns of `COLUMNS`.
     """
     if HISTORY in kind.without:
         columns, format = COLUMNS, kind.table_format
@@ -178,7 +180,7 @@ def append_to_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, load_id: s
 
 
 def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:
-    """The sync before this one, whose `lists` are not in `_syncs` yet; nothing where there was none."""
+    """The sync before this one, which has `lists` lists and is not in `_syncs` yet; empty if there was none."""
     table = client.make_qualified_table_name(SYNCS_TABLE)
     latest = latest_query(table, _has(pipeline, CONNECTION), _has(pipeline, TOTAL_ROWS), dialect)
     try:
@@ -192,12 +194,12 @@ def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, 
 
 
 def lists_of(rows: Sequence[Sequence[Any]]) -> list[ListTimes]:
-    """The rows of `LISTS`."""
+    """The results of `LISTS`."""
     return [ListTimes(*row) for row in rows]
 
 
 def accounts_with_history(pipeline: dlt.Pipeline, resource: str) -> list[str]:
-    """The accounts whose list an earlier run proved whole and kept the history of."""
+    """Accounts whose list was proven complete by an earlier full sync that kept its history."""
     if not _has(pipeline, "history"):
         return []
     with pipeline.sql_client() as client:
@@ -208,5 +210,5 @@ def accounts_with_history(pipeline: dlt.Pipeline, resource: str) -> list[str]:
 
 
 def _has(pipeline: dlt.Pipeline, column: str) -> bool:
-    """Whether the table, as the last sync left it, has a column."""
+    """Whether `_syncs` had this column after the last sync."""
     return column in pipeline.default_schema.tables.get(SYNCS_TABLE, {}).get("columns", {})

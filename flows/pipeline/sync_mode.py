@@ -1,6 +1,6 @@
-"""Modes: whose subscribers are read whole, and of whom only those who came since the newest loaded one.
+"""Sync modes: decides for each account whether to read all subscribers, or only those created since the last sync.
 
-All that the decision needs is in the destination, so a lost working directory loses nothing.
+The decision is based only on data in the destination, so it does not depend on local files.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from flows.source.schema import texts
 Mode = Literal["full", "incremental", "auto"]
 MODES = (FULL, INCREMENTAL, AUTO)
 AT_ONCE = 1_000
-"""Keys in one query."""
+"""Maximum number of keys in a query."""
 SUBSCRIBERS = "subscribers"
-"""The one list that the API gives in part: by when people were created."""
+"""The only list that the API can return in part, by creation time."""
 
 SEEN = f"""
     SELECT seen.account, seen.last_full, seen.last_complete, seen.latest, max(person.created_at)
@@ -37,17 +37,17 @@ SEEN = f"""
     LEFT JOIN {{people}} AS person ON person.account_id = seen.account AND person.created_at <= seen.last_complete
     GROUP BY seen.account, seen.last_full, seen.last_complete, seen.latest
 """
-"""What loaded rows of each account say. Rows younger than its last complete sync are no proof of the ones before."""
+"""The earlier syncs by account. Rows newer than its last complete sync do not prove that older ones are loaded."""
 
 
 class Seen(NamedTuple):
-    """What earlier runs loaded of an account's subscribers.
+    """Earlier syncs of an account's subscribers.
 
     Attributes:
-        whole: when the last one began that read the list whole.
-        good: when the last one began that read all it had asked for.
-        latest: when the last one began that loaded anything.
-        newest: creation time of the newest subscriber that was there then.
+        last_full: start of the last complete sync that read the list in full.
+        last_complete: start of the last complete sync, full or incremental.
+        latest: start of the last sync that loaded the list.
+        newest: creation time of the newest subscriber created before `last_complete`.
     """
 
     last_full: datetime | None = None
@@ -57,29 +57,35 @@ class Seen(NamedTuple):
 
 
 def with_modes(runs: SyncRun, pipeline: dlt.Pipeline, mode: str) -> SyncRun:
-    """The runs, with what is decided for each account's subscribers. One query, and none for full syncs."""
+    """The runs with the read mode of each account. It takes one query; none in mode `full`."""
     if mode == FULL or SUBSCRIBERS not in runs.common.resources:
         return runs
     seen = _seen(runs.common, pipeline)
     return SyncRun(
         tuple(
-            replace(run, read_modes={one: _read_mode(run, seen.get(one, Seen()), mode) for one in run.accounts or ()})
+            replace(
+                run,
+                read_modes={
+                    account: _read_mode(run, seen.get(account, Seen()), mode) for account in run.accounts or ()
+                },
+            )
             for run in runs.each
         )
     )
 
 
 def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extracted]) -> dict[str, int]:
-    """By account, how many rows of the part that landed are in the destination: the API's count is of that part."""
+    """By account, how many rows of a landed part are in the destination, to compare with the API's count of it."""
     counts: dict[str, int] = {}
     with runs.common.target.reader(pipeline) as client:
-        for one in landed:
-            if one.part and one.key.account_id:
-                table = client.make_qualified_table_name(one.key.resource)
-                landed = runs.landed_list(one.key)
-                keys = {key for page in landed.tables() for key in texts(page, landed.endpoint.key)}
-                found = (_count(client, table, landed, some) for some in chunks(keys, AT_ONCE))
-                counts[one.key.account_id] = sum(found)
+        for extracted in landed:
+            if extracted.part and extracted.key.account_id:
+                table = client.make_qualified_table_name(extracted.key.resource)
+                landed_list = runs.landed_list(extracted.key)
+                keys = {key for page in landed_list.tables() for key in texts(page, landed_list.endpoint.key)}
+                counts[extracted.key.account_id] = sum(
+                    _count(client, table, landed_list, some_keys) for some_keys in chunks(keys, AT_ONCE)
+                )
     return counts
 
 
@@ -93,16 +99,16 @@ def _count(client: Any, table: str, landed: LandedList, keys: Sequence[str]) -> 
 def _read_mode(run: ConnectionRun, seen: Seen, mode: str) -> ReadMode:
     settings = connection_of(run).settings
     if seen.last_full is None:
-        return ReadMode(FULL, "never read whole before")
+        return ReadMode(FULL, "never read completely before")
     if seen.newest is None:
-        return ReadMode(FULL, "nobody of it is loaded")
+        return ReadMode(FULL, "no subscribers are loaded")
     if seen.latest != seen.last_complete:
-        return ReadMode(FULL, "the last sync did not get all it had asked for")
+        return ReadMode(FULL, "the last sync was incomplete")
     age = (run.started - seen.last_full).total_seconds()
     if mode == AUTO and age > settings.full_every:
-        return ReadMode(FULL, f"last read whole {_hours(age)} ago, due every {_hours(settings.full_every)}")
+        return ReadMode(FULL, f"last read in full {_hours(age)} ago, due every {_hours(settings.full_every)}")
     since = (seen.newest - timedelta(seconds=settings.overlap)).strftime(ISO)
-    return ReadMode(INCREMENTAL, f"last read whole {_hours(age)} ago", since)
+    return ReadMode(INCREMENTAL, f"last read in full {_hours(age)} ago", since)
 
 
 def _seen(run: ConnectionRun, pipeline: dlt.Pipeline) -> dict[str, Seen]:

@@ -1,4 +1,4 @@
-"""How long a run may take: then it asks the API for nothing more, loads the lists that arrived, and says so."""
+"""The time limit of a run. After it, the run sends no requests, loads the lists that arrived, and reports the rest."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ HOUR_SECONDS = 3_600
 
 @contextmanager
 def time_limit(clients: Sequence[DripClient], hours: float | None) -> Iterator[None]:
-    """Have the clients give up where the block lasts longer; None is no limit.
+    """Stop the clients if the block takes longer than `hours`; None for no limit.
 
-    Lists that were not read to their end fail, and go on from what landed in the next run. A request that is under way
-    ends by its own limits, and a load is not broken off.
+    Unfinished lists fail, and the next run resumes them from the landed pages. Requests in progress are finished, and
+    a load is not interrupted.
     """
     if hours is None:
         yield
         return
-    reason = f"the run took longer than max_hours ({hours:g} h), and what landed is kept: run again, or allow it more"
+    reason = f"the run exceeded max_hours ({hours:g} h); the landed pages are kept: run again, or raise the limit"
     timer = threading.Timer(hours * HOUR_SECONDS, _give_up, (clients, reason))
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Views beside the tables. A view is always in step with its table, whatever happens to a load."""
+"""The views `subscriber_tags` and `subscriber_changes`, which match their tables even if a load fails half-way."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,15 +34,15 @@ TAGS_OF = {
         WHERE jsonb_typeof(tag) = 'string'
     """,
 }
-"""By dialect: one row per subscriber and tag. Anything in `tags` that is no text is left to `subscribers`."""
+"""By dialect: one row per subscriber and tag. Values in `tags` that are not strings are left out."""
 
 
 def view_queries(run: ConnectionRun, name: Callable[[str], str]) -> dict[str, str]:
-    """The views that a run makes, each with its SELECT.
+    """The SELECT of each view of a run.
 
     Args:
-        run: which resources it syncs, and whose history it keeps.
-        name: qualifies the name of a table.
+        run: the run, whose resources and histories decide which views there are.
+        name: returns the qualified name of a table.
     """
     dialect, queries = run.target.kind.dialect, {}
     if SUBSCRIBERS in run.resources:
@@ -53,9 +53,9 @@ def view_queries(run: ConnectionRun, name: Callable[[str], str]) -> dict[str, st
 
 
 def make_views(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
-    """Make `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if that is kept.
+    """Create `subscriber_tags` over `subscribers`, and `subscriber_changes` over its history if it is kept.
 
-    In PostgreSQL a view that is as it should be is left alone: only its owner may replace it.
+    In PostgreSQL, views that are up to date are not replaced, since only their owner may do that.
     """
     if VIEWS in run.target.kind.without:
         return
@@ -66,13 +66,13 @@ def make_views(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
 
 
 def is_current(execute: Callable[[str], Any], dataset: str, view: str, query: str) -> bool:
-    """Whether PostgreSQL has a view with this query. It keeps no text, so both are compared as it writes them.
+    """Whether PostgreSQL has a view with this query. It does not store the text, so parsed definitions are compared.
 
     Args:
         execute: runs a statement outside of a transaction and returns its rows.
         dataset: the schema of the view.
-        view: its name.
-        query: the SELECT that it should be.
+        view: the name of the view.
+        query: the expected SELECT.
     """
     there = quoted(dataset, view)
     ((is_there,),) = execute(f"SELECT to_regclass('{there}') IS NOT NULL")

@@ -86,7 +86,7 @@ def test_tables_of_somebody_else_where_rows_would_be_staged(warehouse: Warehouse
 @both_destinations
 def test_tables_and_views_of_somebody_else_in_the_dataset(warehouse: Warehouse, made: str) -> None:
     warehouse.execute(f"CREATE SCHEMA drip; CREATE {made}")
-    with pytest.raises(SettingsError, match=f"{made.split()[1]} .*not one that it made"):
+    with pytest.raises(SettingsError, match=f"{made.split()[1]} .*not created by it"):
         check(warehouse.destination)
 
 

@@ -65,7 +65,7 @@ def test_views_that_have_to_change_need_their_owner(
     warehouse: PostgresWarehouse, postgres: str, limited: str, monkeypatch: pytest.MonkeyPatch, view: str, query: str
 ) -> None:
     make(postgres, **{view: query})
-    with pytest.raises(SettingsError, match=rf"{view} in 127.* its owner may: sync as postgres once") as refused:
+    with pytest.raises(SettingsError, match=rf"{view} in 127.* its owner: sync as postgres once") as refused:
         prepare(None, "postgres", "drip")
     assert len(str(refused.value).splitlines()) == 1
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)

@@ -109,7 +109,7 @@ def test_every_account_of_every_connection_arrives(
     users = [(worlds[name].user["email"], name) for name in (ACME, ZENITH)]
     assert warehouse.rows("SELECT email, connection FROM users ORDER BY connection") == users
     assert [asked(server[name]) for name in (ACME, ZENITH)] == [{ONE, SHARED}, {OTHER}]
-    assert facts(report)["Shared accounts"] == f"{SHARED} is read by {ACME}, and seen by {ZENITH}"
+    assert facts(report)["Shared accounts"] == f"{SHARED} is read by {ACME}, and also visible to {ZENITH}"
     lists = "SELECT connection, count(*) FROM _syncs WHERE complete GROUP BY connection ORDER BY connection"
     assert warehouse.rows(lists) == [(ACME, 2 + 2 * 9), (ZENITH, 2 + 9)]
     assert {(one.connection, one.spent) for one in report.budgets} == {(n, len(server[n].log)) for n in server}

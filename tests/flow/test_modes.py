@@ -65,15 +65,15 @@ def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: Wo
 
 def test_an_account_that_was_never_whole_is_read_whole(sync: Any, warehouse: Warehouse, world: World) -> None:
     report = sync(resources=SUBSCRIBERS, mode="incremental")
-    assert line(report).why == "never read whole before"
+    assert line(report).why == "never read completely before"
     world.faults = [{"match": {"account": FIRST}, "action": {"kind": "meta", "values": {"total_count": 1_300}}}]
     assert sync(resources=SUBSCRIBERS).exit_code == 1
     world.faults = None
     world.account(SECOND).subscribers.clear()
     sync(resources=SUBSCRIBERS, accounts=[SECOND])
     report = sync(resources=SUBSCRIBERS, mode="incremental")
-    assert line(report).why == "the last sync did not get all it had asked for"
-    assert line(report, SECOND).why == "nobody of it is loaded"
+    assert line(report).why == "the last sync was incomplete"
+    assert line(report, SECOND).why == "no subscribers are loaded"
     assert {one.mode for one in report.lists} == {"full"}
     assert warehouse.rows(IDS) == people(world)
 
