@@ -38,7 +38,7 @@ from flows.source.paginator import ListOutcome
 from flows.source.schema import json_columns
 from flows.source.settings import load_settings
 from tests.conftest import PROJECT, Warehouse
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 FIRST, SECOND = "1000001", "1000002"
 NOBODY = "n0body"

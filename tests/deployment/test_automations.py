@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from flows.freshness import freshness
 from flows.sandbox import World
 from tests.conftest import PROJECT
-from tests.deployment.test_deploy import filled_in, prefect
+from tests.deployment.commands import filled_in, prefect
 
 EXAMPLE = PROJECT / "docs" / "automations.yaml"
 FIRST = "1000001"

@@ -18,7 +18,7 @@ import jsonschema
 import psutil
 import pytest
 import yaml
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowFilter, LogFilter
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, StateType
@@ -33,8 +33,9 @@ from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
+from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, drip_flows, filled_in, finish, prefect, start
 from tests.flow.conftest import refused, serve_limited
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
@@ -43,13 +44,10 @@ EXTRACTION = "drip-extract/extract-account"
 CHECK, CHECKED_AT = "drip-freshness/freshness", [("47 * * * *", True)]
 CANCEL_NEW, ENQUEUE = ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE
 WORKER_TEMPLATES = Path(collections_data.__path__[0]) / "views" / "aggregate-worker-metadata.json"
-AUTOMATIONS = PROJECT / "docs" / "automations.yaml"
 SECRET_VALUES = {
     "SOURCES__DRIP__API_KEY": "nobody-may-read-this",
     "DESTINATION__POSTGRES__CREDENTIALS": "postgresql://me:nobody-may-read-this@db/drip",
 }
-COMMAND_SECONDS, RUN_SECONDS = 120, 180
-BLOCK_TO_FILL_IN = "# block: &block THE-ID-OF-YOUR-NOTIFICATION-BLOCK"
 SOONEST = 10
 """Shortest wait, in seconds, that Prefect allows in an automation."""
 SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
@@ -59,60 +57,6 @@ SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds
 def sync(sync_flow: Any) -> Any:
     """The flow, because these tests are about Prefect."""
     return sync_flow
-
-
-def start(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start a command of the project's environment, or of the machine, in a new session."""
-    found = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert found, program
-    return subprocess.Popen(
-        [found, *arguments],
-        cwd=cwd,
-        env=os.environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process: subprocess.Popen[str], timeout: float = COMMAND_SECONDS, typed: str = "") -> str:
-    """The output of a command, which has to succeed. After the timeout, it is killed with its child processes."""
-    try:
-        output, _ = process.communicate(typed, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        pytest.fail(f"{process.args} took too long:\n{process.communicate()[0]}")
-    assert process.returncode == 0, output
-    return output
-
-
-def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str:
-    """The output of a `prefect` command."""
-    return finish(start("prefect", *arguments, cwd=cwd), timeout)
-
-
-def drip_flows(*arguments: str, cwd: Path) -> str:
-    """The output of a `drip-flows` command."""
-    return finish(start("drip-flows", *arguments, cwd=cwd))
-
-
-@pytest.fixture(scope="module")
-def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
-    """A client of the session's server."""
-    with get_client(sync_client=True) as speaking:
-        yield speaking
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project other than the installed one, as on the machine of the person who deploys."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("prefect.yaml", "pyproject.toml"):
-        shutil.copy(PROJECT / name, folder)
-    shutil.copytree(PROJECT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -292,11 +236,6 @@ def test_a_run_that_is_killed_has_crashed(
     state = client.read_flow_run(run.id).state
     assert state is not None
     assert state.is_crashed(), state
-
-
-def filled_in(block: UUID) -> str:
-    """The example automations, with the id of a notification block."""
-    return AUTOMATIONS.read_text().replace(BLOCK_TO_FILL_IN, f"block: &block {block}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from flows.sandbox import Server, World
 from tests.command import drip_flows, prefect
 from tests.conftest import PREFECT_API_URL, PROJECT, PostgresWarehouse
-from tests.deployment.test_deploy import RUN_SECONDS, checkout, client, finish, start
+from tests.deployment.commands import RUN_SECONDS, finish, start
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -27,9 +27,6 @@ INSTEAD = {
 }
 FIRST_RUN = ".venv/bin/prefect deployment run drip-sync/sync"
 WORKER = INSTEAD[".venv/bin/prefect worker start --pool drip"]
-
-
-__all__ = ["checkout", "client"]  # fixtures
 
 
 def run(command: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 from tests.prefect_server import free_api_url, serve_prefect
 from tests.processes import command
 

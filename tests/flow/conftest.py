@@ -13,6 +13,9 @@ import pytest
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
 
+GONE = {"match": {"account": "1000001", "resource": "tags"}, "action": {"kind": "status", "status": 404}}
+"""A fault of the sandbox: an account has no list of tags."""
+
 
 @contextmanager
 def serve_limited(world: World, monkeypatch: pytest.MonkeyPatch, limit: int, window: float) -> Iterator[Server]:

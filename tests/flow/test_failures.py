@@ -7,7 +7,7 @@ import pytest
 from flows.sandbox import Server, World
 from flows.sandbox.faults import PASSING_FAULTS
 from tests.conftest import Warehouse
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 FIRST, SECOND = "1000001", "1000002"
 TAGS = {"account": FIRST, "resource": "tags"}

@@ -11,7 +11,8 @@ from flows.reporting.freshness import FreshnessReport, Limits, check_freshness
 from flows.sandbox import World
 from tests.command import drip_flows
 from tests.conftest import Warehouse
-from tests.flow.test_operator import GONE, artifacts, newest_run
+from tests.flow.conftest import GONE
+from tests.prefect_runs import artifacts, newest_run
 
 FIRST, SECOND = "1000001", "1000002"
 RESOURCES = ["subscribers", "tags"]

@@ -14,7 +14,7 @@ from flows.pipeline.preparation import prepare
 from flows.sandbox import World, serve
 from flows.source.landing.storage import folder_at
 from tests.conftest import Warehouse
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 KEY = "testing"
 

@@ -11,7 +11,7 @@ from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.sync import Runner
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse, both_destinations
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 from tests.processes import holding
 
 FIRST = "1000001"

@@ -5,24 +5,17 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    FlowFilter,
-    FlowFilterName,
-    TaskRunFilter,
-    TaskRunFilterTags,
-)
-from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterTags
+from prefect.client.schemas.objects import TaskRun
 
 from flows.orchestration.artifacts import LINK_KEY, LISTS_KEY, SUMMARY_KEY
 from flows.orchestration.progress_artifact import PROGRESS_KEY
 from flows.sandbox import World
 from tests.conftest import Warehouse
+from tests.flow.conftest import GONE
+from tests.prefect_runs import artifacts, newest_run
 
 FIRST, SECOND = "1000001", "1000002"
-GONE = {"match": {"account": FIRST, "resource": "tags"}, "action": {"kind": "status", "status": 404}}
 
 
 @pytest.fixture
@@ -35,20 +28,6 @@ def task_runs(*tags: str) -> list[TaskRun]:
     wanted = TaskRunFilter(tags=TaskRunFilterTags(all_=list(tags)))
     with get_client(sync_client=True) as client:
         return client.read_task_runs(task_run_filter=wanted)
-
-
-def newest_run(flow: str = "drip-sync") -> FlowRun:
-    by_name = FlowFilter(name=FlowFilterName(any_=[flow]))
-    with get_client(sync_client=True) as client:
-        (run,) = client.read_flow_runs(flow_filter=by_name, sort=FlowRunSort.START_TIME_DESC, limit=1)
-    return run
-
-
-def artifacts(run: FlowRun) -> dict[str, Artifact]:
-    """The artifacts of a flow run by key."""
-    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
-    with get_client(sync_client=True) as client:
-        return {str(one.key): one for one in client.read_artifacts(artifact_filter=of_run)}
 
 
 def not_a_number(name: str) -> None:

@@ -19,12 +19,13 @@ from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PREFECT_API_URL, PostgresWarehouse, Warehouse
-from tests.flow.test_mirror import FIRST
 from tests.postgres import PASSWORD
 from tests.processes import command
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
 on_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+
+FIRST = "1000001"
 
 
 def run_command(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from flows.sandbox import Server, World
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 from tests.flow.conftest import serve_limited
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from flows.sandbox import World
 from tests.conftest import Warehouse
 from tests.flow.conftest import refused, serve_limited
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 SECONDS = 6
 GRANTED, NEVER = 12, 3_600

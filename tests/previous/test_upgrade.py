@@ -12,7 +12,7 @@ import pytest
 from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
-from tests.flow.test_mirror import assert_mirrors
+from tests.mirror import assert_mirrors
 
 HERE = Path(__file__).parent
 FOR_EVER = "1e12"
