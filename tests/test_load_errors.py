@@ -73,7 +73,7 @@ def with_trigger(url: str, body: str) -> None:
     ("body", "words"),
     [
         ("RAISE EXCEPTION 'not on Sundays'", ["not on Sundays"]),
-        ("RAISE insufficient_privilege", ["grant this user the right"]),
+        ("RAISE insufficient_privilege", ["grant this user the privilege"]),
         ("RAISE disk_full USING MESSAGE = 'no room'", ["no room", "free some disk space"]),
     ],
     ids=["a trigger", "no right", "no space"],
