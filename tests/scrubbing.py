@@ -16,6 +16,7 @@ SCRUBBED = "x-scrubbed"
 KEPT_HEADERS = ("date", "content-type", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after")
 KEPT_FIELDS = frozenset(
     """
+    initial_status orientation
     status created_at send_at time_zone utc_offset version counting_method prospect lead_score base_lead_score
     lifetime_value eu_consent sms_consent days_of_the_week_mask minutes_from_midnight localize_sending_time
     start_immediately double_optin send_to_confirmation_page use_custom_confirmation_page email_count

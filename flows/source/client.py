@@ -253,8 +253,11 @@ def is_lenient_json(body: bytes) -> bool:
 
 
 def _is_spent(response: requests.Response) -> bool:
-    """Whether the rate limit is used up: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
-    return response.status_code == 429 and _remaining(response) == 0 and RETRY_AFTER not in response.headers
+    """Whether the rate limit is used up: 429 without Retry-After, and nothing remaining or a flat body without `errors`."""
+    if response.status_code != 429 or RETRY_AFTER in response.headers:
+        return False
+    fields = getattr(response, FIELDS, None) or {}
+    return _remaining(response) == 0 or ("message" in fields and "errors" not in fields)
 
 
 def _remaining(response: requests.Response) -> int | None:

@@ -93,6 +93,8 @@ class Endpoint:
 
 
 ALL = {"status": "all"}
+ASCENDING = {"direction": "asc"}
+"""What arrives while a list is read goes to its end, and moves no row to another page."""
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.resource: endpoint
@@ -101,7 +103,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("users", "/user", "users", records.User, key="email"),
         Endpoint(
             "broadcasts", "/{account_id}/broadcasts", "broadcasts", records.Broadcast,
-            paginated=True, per_page=100, params=ALL, historic=True, ignored_in_history=("preview_url",),
+            paginated=True, per_page=100, params=ALL | ASCENDING, historic=True,
+            ignored_in_history=("preview_url", "derived"),
         ),
         Endpoint(
             "campaigns", "/{account_id}/campaigns", "campaigns", records.Campaign,
@@ -126,10 +129,10 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
         Endpoint("tags", "/{account_id}/tags", "tags", records.Tag, key="tag", strings=True),
         Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook),
-        Endpoint("forms", "/{account_id}/forms", "forms", records.Form, optional=True),
+        Endpoint("forms", "/{account_id}/forms", "forms", records.Form, linked=("campaign",), optional=True),
         Endpoint(
             "campaign_subscribers", "/{account_id}/campaigns/{parent_id}/subscribers", "subscribers",
-            records.CampaignSubscriber, paginated=True, per_page=1000, optional=True,
+            records.CampaignSubscriber, paginated=True, per_page=1000, params=ASCENDING, optional=True,
             parent="campaigns", parent_column="campaign_id",
             sweep=("active", "unsubscribed", "removed"), sweep_column="subscription_status",
         ),

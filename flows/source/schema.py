@@ -14,6 +14,7 @@ ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Text, pa.string()),
     (records.Int, pa.int64()),
     (records.Bool, pa.bool_()),
+    (records.Float, pa.float64()),
     (records.Time, pa.timestamp("us", tz="UTC")),
     (records.Json, pa.string()),
 ]
