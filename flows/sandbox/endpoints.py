@@ -75,8 +75,8 @@ Lookup = Callable[[World, Call], Rows]
 class Endpoint(NamedTuple):
     """An endpoint.
 
-    `most` is the maximum page size; None for a list without pages. `body` makes responses other than lists; `tagged` ones
-    have an ETag.
+    `most` is the maximum page size; None for a list without pages. `body` makes responses that are no list; `tagged`
+    responses have an ETag.
     """
 
     resource: str

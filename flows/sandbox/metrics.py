@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flows.sandbox.generator.draws import Dice
-from flows.sandbox.generator.performance import TAIL_DAYS, Counts, added, counts_on, days_between, rates_of, with_rates
+from flows.sandbox.generator.performance import (
+    TAIL_DAYS,
+    Counts,
+    added,
+    counts_on,
+    days_between,
+    rates_of,
+    sent_on,
+    with_rates,
+)
 from flows.sandbox.generator.steps import email_id, emails
 from flows.sandbox.generator.timeline import DAY, START
 from flows.sandbox.messages import Answer, Call, Json, errors
@@ -37,19 +46,21 @@ class MetricsRules:
         window: seconds.
         cap: most emails in an answer, those sent last; None for all.
         most_emails: that a filter may come to.
+        clock: in seconds.
     """
 
     def __init__(self) -> None:
         self.limit, self.window = 20, 3_600.0
         self.cap: int | None = None
         self.most_emails = MOST_EMAILS
+        self.clock = time.monotonic
         self._budgets: dict[str, Budget] = {}
 
     def take(self, account_id: str) -> None:
         """Count a request of an account. Raises Refused where its budget is spent."""
-        budget = self._budgets.setdefault(account_id, Budget(self.limit, self.window))
+        budget = self._budgets.setdefault(account_id, Budget(self.limit, self.window, self.clock))
         if not budget.take():
-            wait = max(math.ceil(budget.returns_at() - time.monotonic()), 1)
+            wait = max(math.ceil(budget.returns_at() - self.clock()), 1)
             refusal = errors(429, "rate_limit_exceeded", "Too many requests for email metrics")
             raise Refused(refusal.with_headers({"retry-after": str(wait)}))
 
@@ -131,7 +142,7 @@ def _sent(account: Any, email: Email, day: date) -> list[tuple[date, int]]:
         return [(email.since, email.once)]
     days = [one for one in days_between(day - timedelta(days=TAIL_DAYS), day) if one >= email.since]
     days = [one for one in days if email.until is None or one <= email.until]
-    return [(one, Dice(account.book.seed, email.id, one.toordinal()).between(0, email.daily)) for one in days]
+    return [(one, sent_on(account.book.seed, email.id, one.toordinal(), email.daily)) for one in days]
 
 
 def _listed(email: Email, counts: Counts, placed: bool) -> Json:
@@ -173,7 +184,9 @@ def _steps(account: Any, zone: ZoneInfo) -> Iterator[Email]:
 
 
 def _notices(account: Any, zone: ZoneInfo) -> Iterator[Email]:
-    """What rules and forms send."""
+    """What rules and forms send, where there are forms."""
+    if not account.records["forms"].all():
+        return
     first = datetime.fromtimestamp(START + STARTS_AFTER, UTC).astimezone(zone).date()
     for title in ("Your guide is here", "We got your message"):
         yield Email(email_id(account.id, title), title, first, None, daily=max(account.size // 500, 1))

@@ -4,7 +4,7 @@ A record lists the fields in the API reference ("Fields"). Values may be null an
 is optional. Fields that are not listed here are loaded as JSON columns.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
@@ -15,6 +15,7 @@ Text = str | None
 Int = Annotated[int, INT64] | None
 Bool = bool | None
 Float = float | None
+Date = date | None
 Time = datetime | None
 Json = msgspec.Raw | msgspec.UnsetType
 """Stored as received, in a JSON column, which preserves types, keys and their order."""

@@ -117,11 +117,13 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     source_lists, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
     schema = table_schema(endpoint, (one.landed for one in source_lists), names)
-    complete = [one.landed.account_id for one in source_lists if one.whole and one.landed.account_id]
+    whole = [one.landed for one in source_lists if one.whole and not one.landed.is_part]
+    complete = [landed.account_id for landed in whole if landed.account_id]
+    parts = [scope for one in source_lists if (scope := one.landed.scope(one.whole, format.in_files))]
     hints = dlt.mark.make_hints(
         primary_key=endpoint.primary_key,
         columns=column_hints(endpoint, extra_columns(endpoint, schema), format.json),
-        write_disposition=mirror(endpoint, complete, format.in_files),
+        write_disposition=mirror(endpoint, complete, format.in_files, parts),
     )
     rows = _rows(endpoint, source_lists, schema, names, format.in_files)
     yield dlt.mark.with_hints(next(rows), hints)
@@ -166,8 +168,13 @@ def _rows(
 
 def placeholder(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
     """A row that the merge filters out, so that a table without new rows is merged too."""
-    row = {field.name: "" if field.name in (*keys, ROW_HASH) else None for field in schema}
+    row = {field.name: placeholder_value(field) if field.name in (*keys, ROW_HASH) else None for field in schema}
     return pa.Table.from_pylist([row], schema=schema)
+
+
+def placeholder_value(field: "pa.Field[Any]") -> Any:
+    """The value of a key column in the placeholder row."""
+    return "" if pa.types.is_string(field.type) else pa.scalar(0, field.type).as_py()
 
 
 def _own(source_list: SourceList, endpoint: Endpoint, table: pa.Table, taken: set[str]) -> pa.Table:

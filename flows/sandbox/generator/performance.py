@@ -68,7 +68,7 @@ def counts_on(rates: Rates, sent: Iterable[tuple[date, int]], day: date, share: 
 
 def _cohort(rates: Rates, sent_on: date, sends: int, age: int, share: float) -> Counts:
     """What came, on one day, of what was sent on another. Luck decides where whole people begin."""
-    luck = {name: Dice(rates.key, sent_on.toordinal(), name).number() for name in rates.later}
+    luck = _luck(rates.key, sent_on.toordinal())
     bounced = math.floor(sends * rates.bounces)
     before, after = 1 - FADING**age, 1 - FADING ** (age + 1)
     until = before + (after - before) * share
@@ -81,6 +81,18 @@ def _cohort(rates: Rates, sent_on: date, sends: int, age: int, share: float) -> 
     if age == 0:
         counts |= {"sends": sends, "deliveries": sends - bounced, "hard_bounces": bounced}
     return counts
+
+
+@lru_cache(maxsize=65_536)
+def _luck(key: int, day: int) -> dict[str, float]:
+    dice = Dice(key, day)
+    return {name: dice.number() for name in LATER}
+
+
+@lru_cache(maxsize=65_536)
+def sent_on(seed: int, email_id: int, day: int, most: int) -> int:
+    """How many of an email are sent on a day (its ordinal) that has at most so many."""
+    return Dice(seed, email_id, day).between(0, most)
 
 
 def added(parts: Iterable[Counts]) -> Counts:
