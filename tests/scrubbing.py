@@ -16,15 +16,18 @@ SCRUBBED = "x-scrubbed"
 KEPT_HEADERS = ("date", "content-type", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after")
 KEPT_FIELDS = frozenset(
     """
+    initial_status orientation
     status created_at send_at time_zone utc_offset version counting_method prospect lead_score base_lead_score
     lifetime_value eu_consent sms_consent days_of_the_week_mask minutes_from_midnight localize_sending_time
     start_immediately double_optin send_to_confirmation_page use_custom_confirmation_page email_count
     active_subscriber_count unsubscribed_subscriber_count default_value include_received_email
     enable_third_party_cookies trigger_type provider type send_ga_event page count total_pages total_count
+    node_count updated_at
     """.split()  # noqa: SIM905 - a list of forty quoted words hides what is in it
 )
-PARENT = re.compile(r"(/(?:campaigns|workflows)/)([^/?]+)")
-"""An id in a path, which has to match the one in the scrubbed list of parents."""
+PARENT = re.compile(r"(/(?:campaigns|workflows|broadcasts)/|(?:workflow|broadcast)_ids(?:%5B%5D|\[\])=)([^/?&]+)")
+"""An id in a path or a filter, which has to be the one that stands in the scrubbed list of the parents."""
+ID_FIELDS = ("id", "account", "forms", "workflow", "campaign", "workflow_id", "broadcast_id")
 OURS = "100000"
 """Prefix of ids that need no pseudonym: the sandbox's ids, and pseudonyms."""
 KEPT_LISTS = frozenset({"events"})
@@ -69,7 +72,7 @@ def _scrub(field: str, value: Any) -> Any:
 def pseudonym(field: str, value: str) -> str:
     """A pseudonym for a text, of the same kind."""
     digest = hashlib.blake2b(value.encode(), digest_size=10).hexdigest()
-    if value.isdecimal() and field in ("id", "account", "forms", "workflow"):
+    if value.isdecimal() and field in ID_FIELDS:
         return value if value.startswith(OURS) else OURS + str(int(digest[:7], 16))
     if "@" in value:
         return f"someone-{digest[:8]}@example.com"

@@ -18,7 +18,8 @@ from flows.sandbox import World, serve
 from flows.source import ENDPOINTS, Endpoint
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
-from flows.source.landing.landed_list import LandedList, landed_list_in
+from flows.source.landing.kinds import landed_list_in
+from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
 from flows.source.settings import load_settings
@@ -27,8 +28,8 @@ from tests.scrubbing import HOST, scrub_request, scrub_response
 
 CASSETTES = Path(__file__).parent / "cassettes" / Path(__file__).stem
 FULL, EMPTY = os.environ.get("RECORD_ACCOUNT", "1000001"), "1000002"
-SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2, "campaign_subscribers": 1}
-"""Rows per page while recording, if the API allows a choice: small, so that cassettes have several pages."""
+SMALL_PAGES = {"subscribers": 3, "broadcasts": 2, "events": 2, "campaign_subscribers": 1, "segments": 2}
+"""Rows a page while recording, where the API lets us choose: several pages in a file one can read."""
 FLOW_TEST = "test_a_whole_flow_run"
 ODD_FIELDS = {"plan": 3, "Weird Field!": "😀", "nested": {"a": [1, "1", None, True]}, "zip": "00501"}
 
@@ -42,7 +43,8 @@ def recording_world(resource: str) -> World:
     account = world.account(FULL)
     people = account.records["subscribers"]
     people.update(people.all()[0]["id"], custom_fields=ODD_FIELDS, first_name=None)
-    for kind in () if resource in ENDPOINTS and ENDPOINTS[resource].parent else ("campaigns", "workflows"):
+    few = resource in ENDPOINTS and (ENDPOINTS[resource].parent or ENDPOINTS[resource].daily)
+    for kind in () if few else ("campaigns", "workflows"):
         for number in range(101 - len(account.records[kind])):
             account.records[kind].add({"id": str(5000 + number), "name": f"More {number}", "status": "draft"})
     for records in world.account(EMPTY).records.values():
@@ -64,6 +66,7 @@ def vcr_config() -> dict[str, Any]:
 def api(record_mode: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings for the cassette during replay, or for the sandbox or a real key while recording."""
     monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "3")
     monkeypatch.setenv("SOURCES__DRIP__API_KEY", os.environ.get("RECORD_KEY", "sandbox-key"))
     if record_mode == "none" or "RECORD_KEY" in os.environ:
         yield
@@ -115,11 +118,23 @@ def test_every_recorded_value_arrives(resource: str, monkeypatch: pytest.MonkeyP
     assert lists
     assert all(any(f"status={status}" in one["uri"] for one in lists) for status in endpoint.sweep)
     for exchange in lists:
-        records = exchange["body"][endpoint.selector]
-        rows = decoder.decode(json.dumps(exchange["body"]).encode(), "1").table.to_pylist()
+        records = flat(endpoint, exchange["body"][endpoint.selector])
+        rows = decoder.decode(json.dumps({endpoint.selector: records}).encode(), "1").table.to_pylist()
         assert len(rows) == len(records)
         for record, row in zip(records, rows, strict=True):
             assert_same(endpoint, record, row)
+
+
+def flat(endpoint: Endpoint, found: Any) -> list[Any]:
+    """The records of a reply: an object for itself, an email with its figures beside it."""
+    if endpoint.single:
+        return [found | {endpoint.key: "1"}]
+    if endpoint.daily:
+        places = [one.pop("workflow_placement", {}) for one in found]
+        figures = [one.pop("email_metric") for one in found]
+        return [one | place | figure | {"email_id": str(one["email_id"])}
+                for one, place, figure in zip(found, places, figures, strict=True)]  # fmt: skip
+    return list(found)
 
 
 def assert_same(endpoint: Endpoint, record: Any, row: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from flows.common.events import EventListener, emit, tell
 from flows.common.list_key import ListKey
 from flows.destinations.target import Target
-from flows.pipeline.sync_log import FULL
+from flows.pipeline.sync_log import FULL, INCREMENTAL
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
@@ -51,6 +51,8 @@ class ReadMode:
 
 
 FULL_READ = ReadMode()
+DAILY_READ = ReadMode(INCREMENTAL)
+"""Of figures by day, only those days are read that may have changed."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class ConnectionRun:
 
     def read_mode(self, key: ListKey) -> ReadMode:
         """Whether a list is read in full or in part."""
+        if ENDPOINTS[key.resource].daily:
+            return DAILY_READ
         return self.read_modes.get(key.account_id or "", FULL_READ) if ENDPOINTS[key.resource].freezable else FULL_READ
 
     @property

@@ -12,6 +12,7 @@ from flows.common.events import ListRead, PageLanded, emit
 from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, connection_of
+from flows.pipeline.sync_log import INCREMENTAL
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
 from flows.source.list_landing import land
@@ -30,7 +31,7 @@ class Extracted(msgspec.Struct):
     @property
     def whole(self) -> bool:
         """Whether it was read in full and proven complete, so that missing rows can be deleted."""
-        return self.outcome.complete and not self.part
+        return self.outcome.complete and self.outcome.available and not self.part
 
 
 class ExtractFailure(msgspec.Struct):
@@ -71,8 +72,8 @@ def extract(run: ConnectionRun, key: ListKey) -> Extracted:
         DripError: the list could not be read. The landed pages are kept for the next attempt.
     """
     started, connection, landed = time.monotonic(), connection_of(run), run.landed_list(key)
-    part = bool(run.read_mode(key).since)
-    if landed.age() > connection.settings.resume_max_age or not landed.is_sound() or landed.is_unproven():
+    part = run.read_mode(key).mode == INCREMENTAL
+    if not landed.may_resume(connection.settings.resume_max_age):
         landed.clear()
     if (outcome := landed.outcome()) is not None:
         return Extracted(key, outcome, 0.0, len(landed.files()), part)

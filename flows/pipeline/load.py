@@ -15,6 +15,7 @@ from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.pipeline.extract import Extracted
 from flows.pipeline.history import declare_history, keep_history
 from flows.pipeline.load_errors import LoadFailed, load_failed
+from flows.pipeline.partial_lists import DaysLoaded, count_days
 from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
 from flows.pipeline.views import make_views
@@ -34,11 +35,13 @@ class Loaded(msgspec.Struct):
         load_id: dlt's id of the load.
         rows: number of rows by resource and account, or by resource and key if the list belongs to the token.
         arrived: by account, the number of subscribers read by an incremental sync that are in the destination.
+        days: by account, the rows in the destination of the days that were read, for resources with daily figures.
     """
 
     load_id: str
     rows: dict[str, dict[str | None, int]]
     arrived: dict[str, int] = {}
+    days: dict[str, DaysLoaded] = {}
 
 
 def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
@@ -79,7 +82,8 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         create_declared(pipeline)
         keep_history(pipeline, run)
         make_views(pipeline, run)
-        return Loaded(loads[-1], count_rows(pipeline, run), count_arrived(pipeline, runs, landed))
+        arrived, days = count_arrived(pipeline, runs, landed), count_days(pipeline, runs, landed)
+        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days)
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:

@@ -41,9 +41,9 @@ def prepare(
         SettingsError: naming the setting to change.
     """
     each = every_settings()
-    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources))
     target = resolve_target(destination, dataset)
     common = common_settings()
+    chosen = tuple(endpoint.resource for endpoint in chosen_endpoints(resources, common.optional_resources))
     historic = _historic(chosen, history, common)
     if historic:
         target.kind.refuse(HISTORY, NO_HISTORY)

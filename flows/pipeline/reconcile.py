@@ -75,10 +75,11 @@ def _total(key: ListKey, loaded: Loaded) -> int | None:
 
 def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListReport:
     key, outcome, read = extracted.key, extracted.outcome, run.read_mode(extracted.key)
-    expected = len(run.accounts or ()) if key.resource == ACCOUNTS.resource else outcome.rows
     count = _count(run, extracted, loaded)
-    differs = count != expected
-    note = outcome.note or (f"{expected} rows were received, but {count} are in the destination" if differs else "")
+    expected = _expected(run, extracted, count)
+    problem = f"{expected} rows were received, but {count} are in the destination" if count != expected else ""
+    problem = problem or _unequal_sums(extracted, loaded)
+    note = problem if problem and outcome.complete else outcome.note or problem
     return ListReport(
         account=key.account_id,
         resource=key.resource,
@@ -89,13 +90,26 @@ def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListRepor
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,
         seconds=round(extracted.seconds, 2),
-        complete=outcome.complete and not differs,
+        complete=outcome.complete and not problem,
         note=note,
         mode=read.mode,
+        available=outcome.available,
         why=read.why,
         saved=_saved(run, extracted, loaded) if extracted.part else 0,
         connection=key.connection,
     )
+
+
+def _expected(run: ConnectionRun, one: Extracted, count: int) -> int:
+    """Rows that should be there; of an endpoint that the token does not have, whatever is there from before."""
+    if one.key.resource == ACCOUNTS.resource:
+        return len(run.accounts or ())
+    return one.outcome.rows if one.outcome.available else count
+
+
+def _unequal_sums(one: Extracted, loaded: Loaded) -> str:
+    """In words, the days whose rows do not add up to the API's summary."""
+    return loaded.days[one.key.account_id or ""].note if ENDPOINTS[one.key.resource].daily else ""
 
 
 def compare(result: SyncReport, last: LastTime) -> None:
@@ -108,6 +122,8 @@ def compare(result: SyncReport, last: LastTime) -> None:
 def _count(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
     """Rows in the destination to compare with the received rows."""
     key, rows = extracted.key, loaded.rows[extracted.key.resource]
+    if ENDPOINTS[key.resource].daily:
+        return loaded.days[key.account_id or ""].rows
     if extracted.part:
         return loaded.arrived.get(key.account_id or "", 0)
     if ENDPOINTS[key.resource].per_account:
@@ -126,6 +142,8 @@ def _row_keys(run: ConnectionRun, key: ListKey) -> Iterable[str]:
 def _saved(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
     """Requests saved by reading only a part of the list."""
     key = extracted.key
+    if not ENDPOINTS[key.resource].freezable:
+        return 0
     pages_in_full = loaded.rows[key.resource].get(key.account_id, 0) / (ENDPOINTS[key.resource].per_page or 1)
     return max(0, math.ceil(pages_in_full) - len(run.landed_list(key).files()))
 

@@ -23,11 +23,12 @@ class ListReport(msgspec.Struct):
         quarantined: records that fit no table.
         seconds: how long reading took.
         complete: whether the list was proven complete, and the destination has exactly its rows.
-        note: why it is incomplete; empty if it is complete.
+        note: why it is incomplete; if it is complete, what else is to be known, such as days still to be read.
         mode: full, or incremental: then `api_rows`, `landed` and `loaded` count the part that was requested.
         why: why this mode was used; empty if there was no choice.
         saved: requests saved by not reading the list in full.
         connection: the connection that read it; empty if no connections are named.
+        available: whether the token has the endpoint.
     """
 
     account: str | None
@@ -46,6 +47,7 @@ class ListReport(msgspec.Struct):
     why: str = ""
     saved: int = 0
     connection: str = ""
+    available: bool = True
 
 
 class Spent(msgspec.Struct):

@@ -19,6 +19,7 @@ from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clea
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
+from flows.pipeline.partial_lists import begin_partial_lists
 from flows.pipeline.preparation import prepare
 from flows.pipeline.reconcile import report, stopped_report
 from flows.pipeline.report import SyncReport
@@ -121,6 +122,7 @@ def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> 
         pipeline = pipeline_of(runs.common)
         pipeline.sync_destination()
         runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
+        begin_partial_lists(runs, pipeline)
     with runner.fan_out(runs) as submit:
         landed, failures = gather(_submitted(runs, submit))
     landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])

@@ -15,7 +15,7 @@ from flows.destinations.sql import written_for
 from flows.pipeline.context import ConnectionRun, ReadMode, SyncRun, connection_of
 from flows.pipeline.extract import Extracted
 from flows.pipeline.sync_log import AUTO, FULL, INCREMENTAL, SYNCS_TABLE
-from flows.source.endpoints import ACCOUNT_ID
+from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.landed_list import LandedList
 from flows.source.list_reader import ISO
 from flows.source.schema import texts
@@ -79,7 +79,7 @@ def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extrac
     counts: dict[str, int] = {}
     with runs.common.target.reader(pipeline) as client:
         for extracted in landed:
-            if extracted.part and extracted.key.account_id:
+            if extracted.part and extracted.key.account_id and ENDPOINTS[extracted.key.resource].freezable:
                 table = client.make_qualified_table_name(extracted.key.resource)
                 landed_list = runs.landed_list(extracted.key)
                 keys = {key for page in landed_list.tables() for key in texts(page, landed_list.endpoint.key)}

@@ -12,12 +12,17 @@ from flows.pipeline.changes import VIEW as SUBSCRIBER_CHANGES
 from flows.pipeline.changes import changes_query
 from flows.pipeline.context import ConnectionRun
 from flows.pipeline.history import history_table
+from flows.pipeline.workflow_emails import COLUMNS as WORKFLOW_EMAILS_COLUMNS
+from flows.pipeline.workflow_emails import TABLE as WORKFLOW_DETAILS
+from flows.pipeline.workflow_emails import VIEW as WORKFLOW_EMAILS
+from flows.pipeline.workflow_emails import workflow_emails_query
 
 SUBSCRIBER_TAGS = "subscriber_tags"
 SUBSCRIBERS = "subscribers"
 VIEW_COLUMNS = {
     SUBSCRIBER_TAGS: ("account_id", "subscriber_id", "tag"),
     SUBSCRIBER_CHANGES: SUBSCRIBER_CHANGES_COLUMNS,
+    WORKFLOW_EMAILS: WORKFLOW_EMAILS_COLUMNS,
 }
 
 TAGS_OF = {
@@ -47,6 +52,8 @@ def view_queries(run: ConnectionRun, name: Callable[[str], str]) -> dict[str, st
     dialect, queries = run.target.kind.dialect, {}
     if SUBSCRIBERS in run.resources:
         queries[SUBSCRIBER_TAGS] = TAGS_OF[dialect].format(table=name(SUBSCRIBERS))
+    if WORKFLOW_DETAILS in run.resources:
+        queries[WORKFLOW_EMAILS] = workflow_emails_query(dialect, name(WORKFLOW_DETAILS))
     if SUBSCRIBERS in run.history:
         queries[SUBSCRIBER_CHANGES] = changes_query(dialect, name(history_table(SUBSCRIBERS)))
     return queries

@@ -18,6 +18,7 @@ from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, Lis
 from flows.reporting.markdown import table
 from flows.reporting.summary import MOST_NAMED, number
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ENDPOINTS
+from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
 
 HOURS, SHRINK = 3.0, 0.2
@@ -91,7 +92,7 @@ def check_freshness(
         SettingsError: a limit is out of range, or there is no data.
     """
     limits.check()
-    chosen = [endpoint.resource for endpoint in chosen_endpoints(resources)]
+    chosen = [one.resource for one in chosen_endpoints(resources, common_settings().optional_resources)]
     known = _lists(destination, dataset)
     lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
     now = datetime.now(UTC)

@@ -49,7 +49,22 @@ def facts(report: SyncReport) -> dict[str, str]:
         "Requests": requests(report),
         "Duration": duration(report),
         **({"Shared accounts": "; ".join(report.shared)} if report.shared else {}),
+        **({"Not available": text} if (text := not_available(report)) else {}),
+        **({"Still to come": text} if (text := still_to_come(report)) else {}),
     }
+
+
+def not_available(report: SyncReport) -> str:
+    """The resources whose endpoint a token does not have, each once; empty where it has all."""
+    named = list(dict.fromkeys(line.resource for line in report.lists if not line.available))
+    return f"the API answered 404 for {', '.join(named)}; rows from before are kept" if named else ""
+
+
+def still_to_come(report: SyncReport) -> str:
+    """What is to be known of lists that arrived, such as how far back the figures of emails go."""
+    lines = [line for line in report.lists if line.complete and line.available and line.note]
+    more = [f"and {len(lines) - MOST_NAMED} more"] if len(lines) > MOST_NAMED else []
+    return "; ".join([*(f"{title(line)}: {line.note}" for line in lines[:MOST_NAMED]), *more])
 
 
 def tables(report: SyncReport) -> list[TableSummary]:

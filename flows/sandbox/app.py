@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import socket
 import struct
 import time
@@ -18,6 +19,7 @@ from flows.sandbox import endpoints
 from flows.sandbox.endpoints import Endpoint, Invalid
 from flows.sandbox.fault_actions import Action
 from flows.sandbox.messages import Answer, Call, errors, flat, of_json
+from flows.sandbox.metrics import Refused
 from flows.sandbox.world import Account, World
 
 BASE = "/v2"
@@ -89,17 +91,25 @@ class Sandbox:
 
 def _call(request: Request) -> tuple[Call, Endpoint | None]:
     path = request.url.path
-    endpoint, ids = endpoints.find(path.removeprefix(BASE)) if path.startswith(BASE + "/") else (None, {})
+    below = path.removeprefix(BASE).rstrip("/")  # the provider's Node client ends many paths with a slash
+    endpoint, ids = endpoints.find(below) if path.startswith(BASE + "/") else (None, {})
     call = Call(
         method=request.method,
         path=path,
-        query=dict(request.query_params),
+        query=_query(request),
         authorization=request.headers.get("authorization", ""),
         resource=endpoint.resource if endpoint else None,
         account_id=ids.get("account"),
         parent_id=ids.get("parent"),
+        etag=request.headers.get("if-none-match", ""),
     )
     return call, endpoint
+
+
+def _query(request: Request) -> dict[str, str]:
+    """The parameters by name; the values of one that may be repeated, `name[]`, joined by commas."""
+    query = request.query_params
+    return {name: ",".join(query.getlist(name)) if name.endswith("[]") else query[name] for name in query}
 
 
 def _authorized(header: str, api_key: str) -> bool:
@@ -130,15 +140,30 @@ def _look_up(world: World, call: Call, endpoint: Endpoint | None, actions: list[
         return errors(405).with_headers({"allow": "GET"})
     for action in actions:
         call = action.ask(call)
+    return _found(world, call, endpoint, actions)
+
+
+def _found(world: World, call: Call, endpoint: Endpoint, actions: list[Action]) -> Answer:
+    """What an endpoint has, or why it refuses."""
     try:
         body = endpoints.envelope(endpoint, world, call)
     except KeyError:
         return errors(404)
+    except Refused as refused:
+        return refused.answer
     except Invalid as refused:
         return errors(422, message=str(refused), attribute=refused.attribute)
     for action in actions:
         body = action.envelope(body, endpoint.selector)
-    return of_json(200, body)
+    answer = of_json(200, body)
+    return _tagged(answer, call) if endpoint.tagged else answer
+
+
+def _tagged(answer: Answer, call: Call) -> Answer:
+    """The answer with its ETag; none of its body where the client has that already."""
+    etag = f'W/"{hashlib.md5(answer.body, usedforsecurity=False).hexdigest()}"'
+    known = Answer(304, b"", {}) if call.etag == etag else answer
+    return known.with_headers({"etag": etag})
 
 
 async def _deliver(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+from flows.sandbox import metrics
+from flows.sandbox.generator import segmentation
 from flows.sandbox.generator.membership import MEMBER_STATUSES
 from flows.sandbox.generator.people import API
 from flows.sandbox.generator.subscribers import STATUS_GROUPS, Filter
@@ -52,17 +54,38 @@ class Plain:
         return self._records[start:stop]
 
 
+class Reversed:
+    """Records in the opposite order."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def slice(self, start: int, stop: int) -> list[Any]:
+        """The records from `start` up to, not including, `stop`."""
+        total = len(self)
+        return self._rows.slice(max(total - stop, 0), max(total - start, 0))[::-1]
+
+
 Lookup = Callable[[World, Call], Rows]
 
 
 class Endpoint(NamedTuple):
-    """An endpoint. `most` is the maximum page size; None for a list without pages."""
+    """An endpoint.
+
+    `most` is the maximum page size; None for a list without pages. `body` makes responses that are no list; `tagged`
+    responses have an ETag.
+    """
 
     resource: str
     path: str
     selector: str
     most: int | None
     rows: Lookup
+    body: Callable[[World, Call], Json] | None = None
+    tagged: bool = False
 
 
 def _account(world: World, call: Call) -> Account:
@@ -98,15 +121,20 @@ def _broadcasts(world: World, call: Call) -> Rows:
 def _sorted(records: list[Any], call: Call) -> list[Any]:
     """Records in the requested order; records without a value come last, and ties keep their order."""
     sort = call.query.get("sort") or "created_at"
-    direction = call.query.get("direction") or "asc"
+    direction = _direction(call, "asc")
     if sort not in SORTS:
         raise Invalid("sort", f"Sort must be one of {', '.join(SORTS)}")
-    if direction not in DIRECTIONS:
-        raise Invalid("direction", "Direction must be asc or desc")
     known = [record for record in records if _sort_value(record, sort) is not None]
     unknown = [record for record in records if _sort_value(record, sort) is None]
     known.sort(key=lambda record: str(_sort_value(record, sort)), reverse=direction == "desc")
     return known + unknown
+
+
+def _direction(call: Call, default: str) -> str:
+    direction = call.query.get("direction") or default
+    if direction not in DIRECTIONS:
+        raise Invalid("direction", "Direction must be asc or desc")
+    return direction
 
 
 def _sort_value(record: Any, sort: str) -> Any:
@@ -141,13 +169,39 @@ def _moment(call: Call, name: str) -> float | None:
 def _campaign_subscribers(world: World, call: Call) -> Rows:
     account, campaign = _account(world, call), call.parent_id or ""
     account.records["campaigns"].get(campaign)
-    return account.campaign_subscribers(campaign, _status(call, "active", MEMBER_STATUSES))
+    people = account.campaign_subscribers(campaign, _status(call, "active", MEMBER_STATUSES))
+    return people if _direction(call, "desc") == "asc" else Reversed(people)
 
 
 def _triggers(world: World, call: Call) -> Rows:
     account, workflow = _account(world, call), call.parent_id or ""
     account.records["workflows"].get(workflow)
     return Plain(account.triggers(workflow))
+
+
+def _segments(world: World, call: Call) -> Rows:
+    wanted = (call.query.get("q") or "").lower()
+    records = _account(world, call).records["segments"].all()
+    return Plain([record for record in records if wanted in str(_value(record, "name") or "").lower()])
+
+
+def _workflow_details(world: World, call: Call) -> Rows:
+    account = _account(world, call)
+    return Plain([account.details(account.records["workflows"].get(call.parent_id or ""))])
+
+
+def _audience(world: World, call: Call) -> Json:
+    account = _account(world, call)
+    broadcast = account.records["broadcasts"].get(call.parent_id or "")
+    return {"audience": segmentation.audience(account.book, broadcast["id"])}
+
+
+def _email_metrics(world: World, call: Call) -> Json:
+    return metrics.report(_account(world, call), world.now(), world.user["time_zone"], world.metrics, call)
+
+
+def _nothing(world: World, call: Call) -> Rows:
+    return Plain([])
 
 
 ENDPOINTS = (
@@ -177,6 +231,12 @@ ENDPOINTS = (
         _campaign_subscribers,
     ),
     Endpoint("workflow_triggers", "/{account}/workflows/{parent}/triggers", "triggers", None, _triggers),
+    Endpoint("segments", "/{account}/segments", "segments", 100, _segments),
+    Endpoint("broadcast_audiences", "/{account}/broadcasts/{parent}/audience", "audience", None, _nothing, _audience),
+    Endpoint(
+        "workflow_details", "/{account}/workflows/{parent}/details", "workflows", None, _workflow_details, tagged=True
+    ),
+    Endpoint("email_metrics", "/{account}/metrics/email", "emails", None, _nothing, _email_metrics),
 )
 PATTERNS = [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.path)), e) for e in ENDPOINTS]
 DEFAULT_PAGE = 100
@@ -195,6 +255,8 @@ def envelope(endpoint: Endpoint, world: World, call: Call) -> Json:
 
     Raises Invalid for an invalid parameter, KeyError for an unknown id.
     """
+    if endpoint.body:
+        return endpoint.body(world, call)
     rows = endpoint.rows(world, call)
     links = {f"{endpoint.selector}.account": f"{API}/accounts/{{{endpoint.selector}.account}}"}
     linked = {"links": links} if endpoint.path.startswith("/{account}") else {}
@@ -210,6 +272,7 @@ def _paged(endpoint: Endpoint, rows: Rows, page: int, size: int) -> Json:
     total = len(rows)
     records = rows.slice((page - 1) * size, page * size)
     meta = {"page": page, "count": len(records), "total_pages": -(-total // size), "total_count": total}
+    meta |= {"per_page": size} if endpoint.resource == "segments" else {}
     return {"meta": meta, endpoint.selector: records}
 
 

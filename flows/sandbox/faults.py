@@ -11,7 +11,8 @@ match, all optional, all must match:
     path      regular expression, searched for in the path (`/v2/1000001/tags`)
     account   account id
     resource  accounts, users, broadcasts, campaigns, workflows, subscribers, custom_fields, conversions,
-              events, tags, webhooks, forms, campaign_subscribers, workflow_triggers
+              events, tags, webhooks, forms, campaign_subscribers, workflow_triggers, segments,
+              broadcast_audiences, workflow_details, email_metrics
     page      the requested page, 1 if the request has none
     status    the `status` filter as sent; "" if the request has none
 when, all optional, counted over the matching requests; without it a rule always fires:

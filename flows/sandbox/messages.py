@@ -10,6 +10,7 @@ JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 DOCUMENTATION = "https://developer.drip.com/#rate-limiting"
 CODES = {
+    400: ("bad_request", "The request makes no sense"),
     401: ("authentication_error", "Authentication failed, check your credentials"),
     403: ("authorization_error", "You are not authorized to access this resource"),
     404: ("not_found_error", "The resource you requested was not found"),
@@ -32,6 +33,7 @@ class Call(msgspec.Struct, frozen=True):
     account_id: str | None = None
     parent_id: str | None = None
     hidden_pages: bool = False
+    etag: str = ""
 
     @property
     def page(self) -> int | None:

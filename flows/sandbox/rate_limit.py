@@ -40,6 +40,12 @@ class Budget:
         with self._lock:
             self._served = deque([self._clock()] * self.limit)
 
+    def returns_at(self) -> float:
+        """When, by its clock, the next request may be served."""
+        with self._lock:
+            self._forget()
+            return self._clock() if len(self._served) < self.limit else self._served[0] + self.window
+
     def reset(self) -> None:
         """Make all requests available again."""
         with self._lock:

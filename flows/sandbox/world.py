@@ -7,9 +7,10 @@ from math import sqrt
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flows.sandbox.faults import FaultPlan, RuleLike
-from flows.sandbox.generator import catalogue
+from flows.sandbox.generator import catalogue, segmentation, steps
 from flows.sandbox.generator.catalogue import Book
 from flows.sandbox.generator.draws import Dice
 from flows.sandbox.generator.membership import members
@@ -20,11 +21,13 @@ from flows.sandbox.generator.subscribers import Selection, Subscribers
 from flows.sandbox.generator.timeline import AS_OF, START, iso
 from flows.sandbox.generator.traits import CustomFields, Tags
 from flows.sandbox.generator.wording import COMPANIES
+from flows.sandbox.metrics import Email, MetricsRules, emails_of
 from flows.sandbox.rate_limit import Budget
 
 DEFAULT_SIZES = {"1000001": 2_600, "1000002": 1_180, "1000003": 240, "1000004": 25}
 ROOTS = {"broadcasts": 2.6, "campaigns": 0.5, "workflows": 0.4, "events": 2.9, "tags": 0.8}
 ROOTS |= {"custom_fields": 0.2, "conversions": 0.2, "webhooks": 0.06, "forms": 0.12}
+ROOTS |= {"segments": 0.5}
 BOUNDS = {
     "broadcasts": (8, 400),
     "campaigns": (3, 120),
@@ -35,6 +38,7 @@ BOUNDS = {
     "conversions": (3, 40),
     "webhooks": (2, 8),
     "forms": (3, 20),
+    "segments": (3, 130),
 }
 USER = {"email": "owner@example.com", "name": "Sam Example", "time_zone": "America/Chicago"}
 
@@ -54,6 +58,7 @@ class Account:
         self._fields = CustomFields(seed, account_id, counts["custom_fields"])
         people = People(account_id, Population(seed, account_id, size), self._tags, self._fields)
         self.subscribers = Subscribers(people, self._now, world.lock)
+        self._emails: tuple[Any, list[Email]] | None = None
         self.records: dict[str, Records] = {"subscribers": self.subscribers, **self._short_lists()}
 
     def describe(self) -> dict[str, Any]:
@@ -82,6 +87,25 @@ class Account:
     def triggers(self, workflow_id: str) -> list[Record]:
         return catalogue.triggers(self.book, workflow_id)
 
+    def details(self, workflow: Record) -> Record:
+        """A workflow with its steps."""
+        return steps.details(self.book, workflow, self.triggers(workflow["id"]))
+
+    def running(self, workflow: Record) -> tuple[int, int | None]:
+        """From when to when a workflow sends, in epoch seconds; None where it does not end."""
+        created = workflow.get("created_at")
+        moment = int(datetime.fromisoformat(created).timestamp()) if created else START
+        index = catalogue.index_in(self.book, "workflows", workflow["id"])
+        return (moment, None) if index is None else catalogue.workflow_span(self.book, index, moment)
+
+    def emails(self, zone: ZoneInfo) -> list[Email]:
+        """Every email that it has sent so far, or sends; made once a day, and again where a list has changed."""
+        lists = [self.records[name].all() for name in ("broadcasts", "workflows")]
+        stamp = (self._now(), [len(records) for records in lists], [id(records[-1]) for records in lists if records])
+        if self._emails is None or self._emails[0] != stamp:
+            self._emails = (stamp, emails_of(self, zone))
+        return self._emails[1]
+
     def arrive(self, count: int) -> list[Record]:
         """Append new subscribers to the list, created at the world's current second."""
         created_at = iso(int(self._world.now().timestamp()))
@@ -105,6 +129,7 @@ class Account:
             "tags": lambda: self._tags.known(now()),
             "webhooks": lambda: catalogue.webhooks(book, now()),
             "forms": lambda: catalogue.forms(book, now()),
+            "segments": lambda: segmentation.segments(book, now()),
         }
         stamps = {"campaigns": lambda: (now(), self.subscribers.version)}
         return {name: ShortList(make, stamps.get(name, now), self._world.lock) for name, make in makers.items()}
@@ -143,6 +168,7 @@ class World:
         self.seed = seed
         self.api_key = api_key
         self.budget = Budget(rate_limit, rate_window)
+        self.metrics = MetricsRules()
         self.faults = faults
         self.move_to(as_of)
         sizes = DEFAULT_SIZES if sizes is None else sizes

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from flows.common.loopback import is_loopback
 from flows.common.scrubbing import scrub
-from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, round_retry_after
+from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, retry_after, round_retry_after
 from flows.source.environment_checks import certificates
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.prefetch import Prefetch
@@ -61,12 +61,16 @@ class Reply:
         body: a JSON object.
         server_time: the server's clock when it replied.
         fields: the fields of the body; None if only Python's lenient JSON parser can read it.
+        etag: the ETag of the body; empty if it has none.
+        unchanged: whether the client's ETag is still valid, so that the body was not sent again.
     """
 
     url: str
     body: bytes
     server_time: datetime
     fields: Fields | None = None
+    etag: str = ""
+    unchanged: bool = False
 
 
 class DripClient:
@@ -83,21 +87,33 @@ class DripClient:
         self.budget = RateLimit(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
-        self._http = Client(
+        self._http = self._session(settings.max_retries + 1)
+        self._once = self._session(1)
+
+    def _session(self, attempts: int) -> Client:
+        """dlt's client, which sends a request so often at most."""
+        settings = self.settings
+        return Client(
             request_timeout=settings.timeout,
             raise_for_status=False,
             max_connections=max(settings.parallel, 10),
             status_codes=(),  # `retry_condition` alone decides, since it also counts the retries
             exceptions=(),
             retry_condition=self._try_again,
-            request_max_attempts=settings.max_retries + 1,
+            request_max_attempts=attempts,
             request_backoff_factor=settings.backoff_factor,
             request_max_retry_delay=settings.max_wait,
             session_attrs={"auth": _auth(settings), "headers": _headers(settings), **_surroundings(settings.base_url)},
         )
 
-    def get(self, path: str, params: Mapping[str, Any]) -> Reply:
+    def get(self, path: str, params: Mapping[str, Any], etag: str = "", once: bool = False) -> Reply:
         """Send a GET request, with retries.
+
+        Args:
+            path: below the base URL.
+            params: of the query; a list is sent as a parameter that is repeated.
+            etag: of the body that is known already, which then does not come again.
+            once: without retries, for an endpoint whose own limit is counted elsewhere.
 
         Raises:
             Unauthorized: the status is 401.
@@ -111,7 +127,7 @@ class DripClient:
             self.budget.take()
             try:
                 with self._under_way:
-                    response = self._send(path, params)
+                    response = self._send(self._once if once else self._http, path, params, etag)
                 if self._is_faulty(response):
                     self.budget.take_back()
                 self.budget.observe(_remaining(response))
@@ -132,10 +148,10 @@ class DripClient:
             self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="drip-page")
         return Prefetch(function, self._pool)
 
-    def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
+    def _send(self, http: Client, path: str, params: Mapping[str, Any], etag: str) -> requests.Response:
         url = self.settings.base_url + path
         try:
-            return self._http.get(url, params=params, stream=True)
+            return http.get(url, params=params, stream=True, headers={"If-None-Match": etag} if etag else None)
         except requests.RequestException as error:
             if isinstance(error, BROKEN):
                 self.budget.take_back()
@@ -166,13 +182,17 @@ class DripClient:
         if response.status_code == 401:
             self.stop.set()
             raise Unauthorized(url, self._message(response), self.settings.token_setting)
+        if response.status_code == 304 and "If-None-Match" in response.request.headers:
+            return Reply(url, b"", _server_time(response), unchanged=True)
         if response.status_code != 200:
             advice = WRONG_BASE if response.status_code in NOT_HERE and not of_account else ""
-            raise RequestFailed(response.status_code, url, self._message(response), advice)
+            wait = retry_after(response.headers)
+            raise RequestFailed(response.status_code, url, self._message(response), advice, wait)
         if fault := getattr(response, FAULT):
             advice = "" if of_account else f"; {WRONG_BASE}"
             raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}{advice}")
-        return Reply(url, response.content, _server_time(response), getattr(response, FIELDS))
+        tag = response.headers.get("ETag", "")
+        return Reply(url, response.content, _server_time(response), getattr(response, FIELDS), tag)
 
     def _message(self, response: requests.Response) -> str:
         """The API's error message: `errors[].message`, `message`, or the beginning of the body."""
@@ -253,8 +273,11 @@ def is_lenient_json(body: bytes) -> bool:
 
 
 def _is_spent(response: requests.Response) -> bool:
-    """Whether the rate limit is used up: 429, nothing remaining, no Retry-After (api.md, "rate limit")."""
-    return response.status_code == 429 and _remaining(response) == 0 and RETRY_AFTER not in response.headers
+    """Whether the rate limit is used up: 429 without Retry-After, and nothing is left or the body is flat."""
+    if response.status_code != 429 or RETRY_AFTER in response.headers:
+        return False
+    fields = getattr(response, FIELDS, None) or {}
+    return _remaining(response) == 0 or ("message" in fields and "errors" not in fields)
 
 
 def _remaining(response: requests.Response) -> int | None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from flows.source import records
+from flows.source import email_records, records
 from flows.source.records import Record
 
 ACCOUNT_ID = "account_id"
+DATE = "date"
 ROW_HASH = "_row_hash"
+VERSION = "_version"
+"""The column with what tells whether a record has changed: an ETag, or a fingerprint of its parent."""
 CONNECTION = "connection"
 """The column with the name of the connection, in tables whose rows do not belong to an account."""
 
@@ -35,6 +39,11 @@ class Endpoint:
         sweep_column: the column with the status that was requested.
         historic: whether a history of its rows can be kept.
         ignored_in_history: columns whose changes are meaningless, so that they do not create a new version.
+        newer: whether a token may lack the endpoint: 404 for all of it means that it is not available.
+        daily: whether it has the figures of days, one request for each (`flows.source.email_metrics`).
+        single: whether the reply has one object instead of a list, with the id of the parent as its key.
+        version: how unchanged records are recognized, which are not read again: by the `etag` of the reply, or by
+            the row of the `parent`; empty to read all of them.
         connection: the connection name to store in each row; empty for none.
     """
 
@@ -56,6 +65,10 @@ class Endpoint:
     sweep_column: str = ""
     historic: bool = False
     ignored_in_history: tuple[str, ...] = ()
+    newer: bool = False
+    daily: bool = False
+    single: bool = False
+    version: Literal["", "etag", "parent"] = ""
     connection: str = ""
 
     @property
@@ -66,13 +79,13 @@ class Endpoint:
     @property
     def primary_key(self) -> list[str]:
         """Key columns, with the account first, since ids and names are not unique across accounts."""
-        owners = [ACCOUNT_ID, self.parent_column] if self.parent else [ACCOUNT_ID]
+        owners = [ACCOUNT_ID, *filter(None, [self.parent_column, DATE if self.daily else ""])]
         return [*owners, self.key] if self.per_account else [self.key]
 
     @property
     def alone(self) -> "Endpoint":
         """The endpoint of a single list, without the columns for the parent and the requested status."""
-        return replace(self, parent="", sweep=()) if self.parent else self
+        return replace(self, parent="", sweep=(), version="") if self.parent else self
 
     def child(self, parent_id: str, status: str | None) -> "Endpoint":
         """The list of one parent, with one status of the sweep. `parent_id` must be safe to use in a path."""
@@ -93,6 +106,8 @@ class Endpoint:
 
 
 ALL = {"status": "all"}
+ASCENDING = {"direction": "asc"}
+"""What arrives while a list is read goes to its end, and moves no row to another page."""
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.resource: endpoint
@@ -101,7 +116,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("users", "/user", "users", records.User, key="email"),
         Endpoint(
             "broadcasts", "/{account_id}/broadcasts", "broadcasts", records.Broadcast,
-            paginated=True, per_page=100, params=ALL, historic=True, ignored_in_history=("preview_url",),
+            paginated=True, per_page=100, params=ALL | ASCENDING, historic=True,
+            ignored_in_history=("preview_url", "derived"),
         ),
         Endpoint(
             "campaigns", "/{account_id}/campaigns", "campaigns", records.Campaign,
@@ -126,16 +142,33 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
         Endpoint("tags", "/{account_id}/tags", "tags", records.Tag, key="tag", strings=True),
         Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook),
-        Endpoint("forms", "/{account_id}/forms", "forms", records.Form, optional=True),
+        Endpoint("forms", "/{account_id}/forms", "forms", records.Form, linked=("campaign",), optional=True),
         Endpoint(
             "campaign_subscribers", "/{account_id}/campaigns/{parent_id}/subscribers", "subscribers",
-            records.CampaignSubscriber, paginated=True, per_page=1000, optional=True,
+            records.CampaignSubscriber, paginated=True, per_page=1000, params=ASCENDING, optional=True,
             parent="campaigns", parent_column="campaign_id",
             sweep=("active", "unsubscribed", "removed"), sweep_column="subscription_status",
         ),
         Endpoint(
             "workflow_triggers", "/{account_id}/workflows/{parent_id}/triggers", "triggers",
             records.WorkflowTrigger, optional=True, parent="workflows", parent_column="workflow_id",
+        ),
+        Endpoint(
+            "segments", "/{account_id}/segments", "segments", email_records.Segment,
+            paginated=True, per_page=100, optional=True, newer=True,
+        ),
+        Endpoint(
+            "broadcast_audiences", "/{account_id}/broadcasts/{parent_id}/audience", "audience",
+            email_records.BroadcastAudience, key="broadcast_id", optional=True, newer=True,
+            parent="broadcasts", single=True, version="parent",
+        ),
+        Endpoint(
+            "workflow_details", "/{account_id}/workflows/{parent_id}/details", "workflows",
+            email_records.WorkflowDetails, optional=True, newer=True, parent="workflows", version="etag",
+        ),
+        Endpoint(
+            "email_metrics", "/{account_id}/metrics/email", "emails", email_records.EmailMetric,
+            key="email_id", optional=True, newer=True, daily=True,
         ),
     )
 }  # fmt: skip

@@ -20,10 +20,11 @@ class RequestFailed(DripError):
     Attributes:
         status: the HTTP status.
         advice: what the user can do.
+        retry_after: seconds to wait according to the API; None if it did not say.
     """
 
-    def __init__(self, status: int, url: str, message: str, advice: str = "") -> None:
-        self.status = status
+    def __init__(self, status: int, url: str, message: str, advice: str = "", retry_after: float | None = None) -> None:
+        self.status, self.retry_after = status, retry_after
         self.advice = advice or ADVICE.get(status, SERVER_ADVICE)
         super().__init__(f"HTTP {status} at {url}: {message}; {self.advice}")
 

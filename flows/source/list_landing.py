@@ -1,7 +1,7 @@
 """Reads lists into the landing zone: a single list, or the lists that belong to the records of a parent list."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 from dlt.extract.exceptions import ResourceExtractionError
@@ -9,17 +9,22 @@ from dlt.extract.exceptions import ResourceExtractionError
 from flows.common.errors import DripError
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
+from flows.source.email_metrics.landing import days_of
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.errors import RequestFailed, Stopped
+from flows.source.landing.daily_list import DailyList
 from flows.source.landing.landed_list import DependentList, DependentLists, LandedList
+from flows.source.landing.versioned_lists import VersionedLists
 from flows.source.list_reader import ListReader, Page
 from flows.source.paginator import ListOutcome
 from flows.source.schema import placing_columns, texts
 from flows.source.tables import table_resource
+from flows.source.version_reading import VersionReader
 
 GONE = 404
 MOST_NOTES = 3
 
+T = TypeVar("T")
 DecoderOf = Callable[[str], Decoder]
 """Returns the decoder of a resource, which all of its lists share."""
 
@@ -40,10 +45,49 @@ def land(client: DripClient, landed: LandedList, decoder_of: DecoderOf) -> Itera
         RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`. The landed pages are
             kept.
     """
+    try:
+        yield from _land(client, landed, decoder_of)
+    except RequestFailed as error:
+        if not (landed.endpoint.newer and error.status == GONE and landed.age() == float("inf")):
+            raise
+        landed.finish(ListOutcome(True, 0, 0, note=f"not available: {error}", available=False))
+
+
+def _land(client: DripClient, landed: LandedList, decoder_of: DecoderOf) -> Iterator[Progress]:
+    if isinstance(landed, DailyList):
+        return _land_days(client, landed, decoder_of)
+    if isinstance(landed, VersionedLists):
+        return _land_versions(client, landed, decoder_of)
     if isinstance(landed, DependentLists):
         return _land_dependent_lists(client, landed, decoder_of)
     reader = ListReader(client, landed.endpoint, landed.account_id, decoder_of(landed.endpoint.resource))
     return _land_list(reader, landed, reader.pages())
+
+
+def _land_versions(client: DripClient, landed: VersionedLists, decoder_of: DecoderOf) -> Iterator[Progress]:
+    decoder = decoder_of(landed.endpoint.resource)
+    _land_parents(client, landed, decoder_of)
+    reader = VersionReader(client, landed, decoder, lambda: _read_parents(client, landed, decoder_of))
+    rows = 0
+    for member, page in _through_dlt(landed.endpoint, reader.pages()):
+        member.landed.write(page)
+        facts = page.mark.facts
+        rows += facts.rows
+        member.landed.finish(ListOutcome(True, facts.received, facts.rows, quarantined=facts.quarantined))
+        yield Progress(rows, None)
+    landed.finish(reader.outcome())
+
+
+def _land_days(client: DripClient, landed: DailyList, decoder_of: DecoderOf) -> Iterator[Progress]:
+    def read(one: LandedList) -> None:
+        if not one.may_resume(client.settings.resume_max_age):
+            one.clear()
+        _read_whole(client, one, decoder_of)
+
+    days = days_of(client, landed, decoder_of(landed.endpoint.resource), read)
+    for day, number, of in _through_dlt(landed.endpoint, days):
+        landed.write_day(day)
+        yield Progress(number, of)
 
 
 def _land_list(reader: ListReader, landed: LandedList, pages: Iterator[Page]) -> Iterator[Progress]:
@@ -57,7 +101,7 @@ def _land_list(reader: ListReader, landed: LandedList, pages: Iterator[Page]) ->
     landed.finish(reader.outcome)
 
 
-def _through_dlt(endpoint: Endpoint, pages: Iterator[Page]) -> Iterator[Page]:
+def _through_dlt(endpoint: Endpoint, pages: Iterator[T]) -> Iterator[T]:
     """The items of the list's dlt resource. Errors that dlt wraps are raised unwrapped."""
     try:
         yield from table_resource(endpoint, pages)
@@ -96,9 +140,15 @@ def _land_parents(client: DripClient, lists: DependentLists, decoder_of: Decoder
 
 
 def _read_parents(client: DripClient, lists: DependentLists, decoder_of: DecoderOf) -> None:
-    reader = ListReader(client, lists.parents.endpoint, lists.account_id, decoder_of(lists.endpoint.parent))
-    for _ in _land_list(reader, lists.parents, reader.pages()):
-        pass
+    _read_whole(client, lists.parents, decoder_of)
+
+
+def _read_whole(client: DripClient, landed: LandedList, decoder_of: DecoderOf) -> None:
+    """Read a list that others depend on, unless it has landed."""
+    if landed.outcome() is None:
+        reader = ListReader(client, landed.endpoint, landed.account_id, decoder_of(landed.endpoint.resource))
+        for _ in _land_list(reader, landed, reader.pages()):
+            pass
 
 
 def _parent_was_deleted(

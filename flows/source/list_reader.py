@@ -115,13 +115,13 @@ class ListReader:
 
     def _take(self, number: int, reply: Reply) -> Iterator[Page]:
         decoded = self.decoder.decode(reply.body, self.account_id, reply.url, reply.fields)
-        facts = _facts(number, decoded)
+        facts = page_counts(number, decoded)
         if number == 1:
             self._freeze(reply.server_time)
         belongs = self._reading.add(facts, decoded.keys)
         mark = PageMark(self.attempt, facts, self._frozen_before, reply.server_time)
         if number == 1 or (belongs and facts.received):
-            yield Page(mark, _marked(decoded.table, mark), decoded.quarantine)
+            yield Page(mark, marked(decoded.table, mark), decoded.quarantine)
 
     def _get(self, number: int) -> Reply:
         return self.client.get(self.endpoint.url_path(self.account_id), self._params(number))
@@ -169,11 +169,13 @@ def page_mark(schema: pa.Schema) -> PageMark:
     return msgspec.json.decode((schema.metadata or {})[PAGE_METADATA], type=PageMark)
 
 
-def _marked(table: pa.Table, mark: PageMark) -> pa.Table:
+def marked(table: pa.Table, mark: PageMark) -> pa.Table:
+    """The table of a page with its mark."""
     return table.replace_schema_metadata({PAGE_METADATA: msgspec.json.encode(mark)})
 
 
-def _facts(number: int, decoded: Decoded) -> PageCounts:
+def page_counts(number: int, decoded: Decoded) -> PageCounts:
+    """What a page says and holds."""
     return PageCounts(
         page=number,
         rows=decoded.table.num_rows,

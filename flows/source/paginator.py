@@ -50,7 +50,8 @@ class ListOutcome(msgspec.Struct):
         quarantined: records that fit no table.
         overlap: rows received on more than one page, which the load deduplicates.
         attempts: how often the list was read.
-        note: why it is incomplete; empty if it is complete.
+        note: why it is incomplete; if it is complete, what else is to be known.
+        available: whether the token has the endpoint.
     """
 
     complete: bool
@@ -61,6 +62,7 @@ class ListOutcome(msgspec.Struct):
     overlap: int = 0
     attempts: int = 1
     note: str = ""
+    available: bool = True
 
 
 class ScanPaginator:

@@ -4,7 +4,7 @@ A record lists the fields in the API reference ("Fields"). Values may be null an
 is optional. Fields that are not listed here are loaded as JSON columns.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
@@ -14,6 +14,8 @@ INT64 = msgspec.Meta(ge=-(2**63), le=2**63 - 1)
 Text = str | None
 Int = Annotated[int, INT64] | None
 Bool = bool | None
+Float = float | None
+Date = date | None
 Time = datetime | None
 Json = msgspec.Raw | msgspec.UnsetType
 """Stored as received, in a JSON column, which preserves types, keys and their order."""
@@ -68,6 +70,7 @@ class Broadcast(Record):
     subject: Text = None
     html_body: Text = None
     text_body: Text = None
+    derived: Json = msgspec.UNSET
     links: Json = msgspec.UNSET
 
 
@@ -88,6 +91,7 @@ class Campaign(Record):
     send_to_confirmation_page: Bool = None
     use_custom_confirmation_page: Bool = None
     confirmation_url: Text = None
+    post_confirmation_url: Text = None
     notify_subscribe_email: Text = None
     notify_unsubscribe_email: Text = None
     bcc: Text = None
@@ -115,6 +119,7 @@ class Subscriber(Record):
 
     id: Text = None
     status: Text = None
+    initial_status: Text = None
     email: Text = None
     first_name: Text = None
     last_name: Text = None
@@ -193,18 +198,31 @@ class Webhook(Record):
 
 
 class Form(Record):
-    """A sign-up form."""
+    """A sign-up form. `opacity` is between 0 and 1."""
 
     id: Text = None
     href: Text = None
-    name: Text = None
     headline: Text = None
     description: Text = None
     button_text: Text = None
     confirmation_heading: Text = None
     confirmation_text: Text = None
     send_ga_event: Bool = None
-    redirect_url: Text = None
+    seconds_before_popup: Int = None
+    days_between_popup: Int = None
+    days_between_popup_after_close: Int = None
+    orientation: Text = None
+    opacity: Float = None
+    show_labels: Bool = None
+    primary_color: Text = None
+    secondary_color: Text = None
+    is_widget_enabled: Bool = None
+    whitelist: Json = msgspec.UNSET
+    blacklist: Json = msgspec.UNSET
+    is_whitelist_enabled: Bool = None
+    is_blacklist_enabled: Bool = None
+    hide_on_mobile: Bool = None
+    is_embeddable: Bool = None
     created_at: Time = None
     links: Json = msgspec.UNSET
 
@@ -222,4 +240,5 @@ class WorkflowTrigger(Record):
     provider: Text = None
     trigger_type: Text = None
     properties: Json = msgspec.UNSET
+    actions_required: Json = msgspec.UNSET
     links: Json = msgspec.UNSET

@@ -8,12 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from flows.source import records
-from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
+from flows.source.endpoints import ACCOUNT_ID, CONNECTION, DATE, ROW_HASH, VERSION, Endpoint
 
 ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Text, pa.string()),
     (records.Int, pa.int64()),
     (records.Bool, pa.bool_()),
+    (records.Float, pa.float64()),
+    (records.Date, pa.date32()),
     (records.Time, pa.timestamp("us", tz="UTC")),
     (records.Json, pa.string()),
 ]
@@ -54,8 +56,9 @@ def arrow_schema(endpoint: Endpoint) -> pa.Schema:
 
 def placing_columns(endpoint: Endpoint) -> list[str]:
     """The columns, in addition to the account, that identify the list that a row is from."""
-    parents = [endpoint.parent_column] if endpoint.parent else []
-    return [*parents, endpoint.sweep_column] if endpoint.sweep else parents
+    names = [endpoint.parent_column] if endpoint.parent and endpoint.parent_column else []
+    names += [endpoint.sweep_column] if endpoint.sweep else []
+    return [*names, VERSION] if endpoint.version else names
 
 
 def link_column(name: str) -> str:
@@ -79,12 +82,17 @@ def extra_columns(endpoint: Endpoint, schema: pa.Schema) -> list["pa.Field[Any]"
 def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = (), json_type: str = "json") -> dict[str, Any]:
     """dlt's column hints: JSON types, non-nullable keys, the API's names of unknown fields."""
     hints: dict[str, Any] = {name: {"data_type": json_type} for name in sorted(json_columns(endpoint))}
-    hints |= {name: {"nullable": False, "data_type": "text"} for name in endpoint.primary_key}
+    hints |= {name: {"nullable": False, "data_type": key_type(name)} for name in endpoint.primary_key}
     for extra in extras:
         hints[extra.name] = {"data_type": json_type}
         if api_name := (extra.metadata or {}).get(FIELD_NAME):
             hints[extra.name][FIELD_HINT] = api_name.decode()
     return hints
+
+
+def key_type(name: str) -> str:
+    """dlt's data type of a key column."""
+    return "date" if name == DATE else "text"
 
 
 def texts(table: pa.Table, column: str) -> list[str]:
@@ -97,7 +105,7 @@ def sql_list(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
-def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> Any:
+def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False, parts: Iterable[str] = ()) -> Any:
     """The write disposition that makes a table equal to the rows read, for the accounts in `scope`.
 
     Args:
@@ -105,10 +113,11 @@ def mirror(endpoint: Endpoint, scope: Iterable[str], in_files: bool = False) -> 
         scope: accounts whose list was proven complete; their rows that were not read are deleted. Ignored for a list
             that belongs to the token rather than to an account, since other tokens fill the same table.
         in_files: whether the tables are files that dlt merges itself, as for Delta, rather than a database.
+        parts: SQL conditions for the parts of lists that were read; their rows that were not read are deleted too.
     """
     accounts = sql_list(scope) if endpoint.per_account else ""
-    owners = f"{stored(ACCOUNT_ID, in_files)} IN ({accounts})" if accounts else ""
-    return mirrored(owners, ROW_HASH, endpoint.key, in_files)
+    owners = [f"{stored(ACCOUNT_ID, in_files)} IN ({accounts})"] if accounts else []
+    return mirrored(" OR ".join([*owners, *parts]), ROW_HASH, endpoint.key, in_files)
 
 
 def stored(column: str, in_files: bool) -> str:

@@ -7,7 +7,6 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
@@ -21,6 +20,7 @@ from flows.common.errors import SettingsError, first_line, unknown
 from flows.common.scrubbing import remember
 from flows.source.endpoints import HISTORIC
 from flows.source.environment_checks import check_header
+from flows.source.setting_checks import check_optional, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_files import settings_folders, unreadable
 
@@ -37,10 +37,13 @@ SHARED = (
     "work_mem",
     "history",
     "history_days",
+    "optional_resources",
 )
 """Settings of the sync, which cannot differ between connections."""
+ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
+              "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
-LISTS = ("connections", "history")
+LISTS = ("connections", "history", "optional_resources")
 """Settings that are lists of names."""
 PARAMETERS = ("accounts", "resources", "connection", "lists")
 """Parameters of the dlt source, which dlt looks for in the same section."""
@@ -114,6 +117,17 @@ class DripSettings(BaseConfiguration):
     full_every: float = 86400.0
     """Seconds after which the mode `auto` reads all subscribers of an account again."""
 
+    optional_resources: list[str] = dataclasses.field(default_factory=list)
+    """Optional resources that are part of every sync which names none, such as `email_metrics,segments`."""
+    email_metrics_days: int = 366
+    """Days that `email_metrics` goes back."""
+    email_metrics_refresh_days: int = 14
+    """Recent days of `email_metrics` that are read again, at most once a day: opens, clicks and orders come late."""
+    email_metrics_rate_limit: int = 20
+    """Requests for `email_metrics` that the API grants to an account in a window, apart from the others."""
+    email_metrics_rate_window: float = 3600.0
+    """Seconds of that window."""
+
     history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
     """Resources whose history is kept, out of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
     history_days: float = 0.0
@@ -124,9 +138,10 @@ class DripSettings(BaseConfiguration):
         for name in CREDENTIALS:
             setattr(self, name, _checked_credential(variable(name, self.connection), getattr(self, name)))
         _check_names(self.connections)
-        self.base_url = _checked_url(self.base_url)
+        self.base_url = checked_url(self.base_url)
         check_history(self.history, "SOURCES__DRIP__HISTORY")
-        for name in ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb"):
+        check_optional(self.optional_resources, variable("optional_resources"))
+        for name in ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} must be greater than 0")
         for name in (
@@ -138,6 +153,7 @@ class DripSettings(BaseConfiguration):
             "overlap",
             "full_every",
             "history_days",
+            "email_metrics_refresh_days",
         ):
             if getattr(self, name) < 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be negative")
@@ -277,17 +293,3 @@ def _checked_credential(setting: str, value: str | None) -> str | None:
     remember(stripped)
     check_header(setting, stripped or "")
     return stripped
-
-
-def _checked_url(url: str) -> str:
-    """`url` without a trailing slash. Raises SettingsError if it is invalid, or contains credentials or a query."""
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_url = False
-    if "@" in url:
-        raise SettingsError("SOURCES__DRIP__BASE_URL contains credentials: use SOURCES__DRIP__API_KEY instead")
-    if not is_url or "?" in url or "#" in url:
-        raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a valid base URL: {url!r}")
-    return url.rstrip("/")

@@ -14,9 +14,12 @@ from dlt.common.pipeline import PipelineContext
 from flows.common.errors import SettingsError, unknown
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
+from flows.source.email_metrics.state_tables import state_resources
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import Stopped
-from flows.source.landing.landed_list import LandedList, landed_list_in
+from flows.source.known_rows import begin, is_read_in_part, known_rows
+from flows.source.landing.kinds import landed_list_in
+from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
 from flows.source.quarantine import quarantine_resource
@@ -50,20 +53,32 @@ def drip_source(
     Raises:
         SettingsError: a setting is missing or invalid, or a resource is unknown.
     """
-    endpoints = chosen_endpoints(resources)
     if lists is None:
-        lists = LiveLists(DripClient(load_settings(connection), say=logger.warning), accounts)
+        settings = load_settings(connection)
+        lists = LiveLists(DripClient(settings, say=logger.warning), accounts)
+        resources = resources or [*DEFAULT_RESOURCES, *settings.optional_resources]
+    endpoints = chosen_endpoints(resources)
     tables = [endpoint.of(connection) for endpoint in endpoints]
     named = [table_resource(endpoint, table_rows(endpoint, lists), lists.format) for endpoint in tables]
-    return [*named, quarantine_resource([endpoint.resource for endpoint in endpoints], lists)]
+    state = state_resources(lists) if any(endpoint.daily for endpoint in endpoints) else []
+    return [*named, *state, quarantine_resource([endpoint.resource for endpoint in endpoints], lists)]
 
 
-def chosen_endpoints(resources: Sequence[str] | None) -> list[Endpoint]:
-    """The endpoints of these resources, or the default ones, in the order of `ENDPOINTS`. Raises SettingsError."""
-    for name in resources or ():
+def chosen_endpoints(resources: Sequence[str] | None, optional: Sequence[str] = ()) -> list[Endpoint]:
+    """The endpoints of some resources, in the order of the table.
+
+    Args:
+        resources: names; where there are none, all but the optional ones.
+        optional: names of optional ones that belong to all.
+
+    Raises:
+        SettingsError: a name is unknown.
+    """
+    chosen = resources or (*DEFAULT_RESOURCES, *optional)
+    for name in chosen:
         if name not in ENDPOINTS:
             raise unknown("resource", name, ENDPOINTS)
-    return [endpoint for name, endpoint in ENDPOINTS.items() if name in (resources or DEFAULT_RESOURCES)]
+    return [endpoint for name, endpoint in ENDPOINTS.items() if name in chosen]
 
 
 def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
@@ -116,6 +131,7 @@ class LiveLists:
         if endpoint.parent:
             self.of(endpoint.parent)
         landed = landed_list_in(folder_at(self._folder.name), endpoint.of(self.client.settings.connection), account_id)
+        begin(landed, self._known(endpoint).get(account_id or ""))
         for _ in land(self.client, landed, self._decoder):
             pass
         outcome = landed.outcome()
@@ -125,7 +141,19 @@ class LiveLists:
             if problem:
                 logger.warning(f"{endpoint.resource} of account {account_id}: {problem}")
         chosen = chosen_accounts(_keys(landed), self.wanted) if endpoint.resource == ACCOUNTS.resource else ()
-        return SourceList(landed, outcome, outcome.complete, chosen)
+        return SourceList(landed, outcome, outcome.complete and outcome.available, chosen)
+
+    def _known(self, endpoint: Endpoint) -> Mapping[str, Any]:
+        """What the running pipeline's destination has of a list that is read in part, by account."""
+        context = Container()[PipelineContext]
+        if not is_read_in_part(endpoint) or not context.is_active():
+            return {}
+        pipeline = context.pipeline()
+        tables = pipeline.schemas[SCHEMA].tables if SCHEMA in pipeline.schemas else {}
+        if not {endpoint.resource} <= tables.keys():
+            return {}
+        with pipeline.sql_client(SCHEMA) as client:  # type: ignore[attr-defined]
+            return known_rows(client, tables, endpoint)
 
     def _decoder(self, resource: str) -> Decoder:
         if resource not in self._decoders:

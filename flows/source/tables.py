@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import dlt
+import msgspec
 import pyarrow as pa
 from dlt.common.pipeline import SupportsPipeline
 from dlt.extract import DltResource
@@ -15,8 +16,19 @@ from flows.source.endpoints import ACCOUNTS, ROW_HASH, Endpoint
 from flows.source.landing.landed_list import BATCH_ROWS, LandedList
 from flows.source.landing.storage import parquet
 from flows.source.paginator import ListOutcome
-from flows.source.schema import FIELD_HINT, FIELD_NAME, arrow_schema, column_hints, extra_columns, mirror, texts
+from flows.source.schema import (
+    FIELD_HINT,
+    FIELD_NAME,
+    arrow_schema,
+    column_hints,
+    extra_columns,
+    json_columns,
+    mirror,
+    texts,
+)
 
+AS_JSON: dict[bytes | str, bytes | str] = {b"drip_kept_as_json": b"yes"}
+"""Arrow field metadata of declared columns that are JSON in the destination."""
 SCHEMA = "drip"
 """Name of the dlt source, and of its schema."""
 
@@ -117,11 +129,14 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     source_lists, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
     schema = table_schema(endpoint, (one.landed for one in source_lists), names)
-    complete = [one.landed.account_id for one in source_lists if one.whole and one.landed.account_id]
+    schema = _as_stored(endpoint, schema, lists.known_columns(endpoint.resource).values())
+    whole = [one.landed for one in source_lists if one.whole and not one.landed.is_part]
+    complete = [landed.account_id for landed in whole if landed.account_id]
+    parts = [scope for one in source_lists if (scope := one.landed.scope(one.whole, format.in_files))]
     hints = dlt.mark.make_hints(
         primary_key=endpoint.primary_key,
-        columns=column_hints(endpoint, extra_columns(endpoint, schema), format.json),
-        write_disposition=mirror(endpoint, complete, format.in_files),
+        columns=column_hints(endpoint, [*extra_columns(endpoint, schema), *_kept_as_json(schema)], format.json),
+        write_disposition=mirror(endpoint, complete, format.in_files, parts),
     )
     rows = _rows(endpoint, source_lists, schema, names, format.in_files)
     yield dlt.mark.with_hints(next(rows), hints)
@@ -136,6 +151,25 @@ def table_schema(endpoint: Endpoint, lists: Iterable[LandedList], names: ColumnN
             for extra in extra_columns(endpoint, parquet(path).schema_arrow):
                 extras[_column(extra, names)] = extra.with_name(_column(extra, names))
     return pa.schema([*arrow_schema(endpoint), *(extras[name] for name in sorted(extras))])
+
+
+def _as_stored(endpoint: Endpoint, schema: pa.Schema, unknown: Iterable[str]) -> pa.Schema:
+    """The columns as the destination has them.
+
+    A field that the record did not declare when the table was made has a JSON column, and keeps it.
+    """
+    columns = {*unknown} & {*arrow_schema(endpoint).names} - json_columns(endpoint)
+    return pa.schema([f.with_type(pa.string()).with_metadata(AS_JSON) if f.name in columns else f for f in schema])
+
+
+def _kept_as_json(schema: pa.Schema) -> "list[pa.Field[Any]]":
+    return [field for field in schema if field.metadata == AS_JSON]
+
+
+def _json(column: Any) -> Any:
+    """The values of a column as JSON."""
+    texts = [None if value is None else msgspec.json.encode(value).decode() for value in column.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 def _column(field: "pa.Field[Any]", names: ColumnNames) -> str:
@@ -166,8 +200,13 @@ def _rows(
 
 def placeholder(keys: Sequence[str], schema: pa.Schema) -> pa.Table:
     """A row that the merge filters out, so that a table without new rows is merged too."""
-    row = {field.name: "" if field.name in (*keys, ROW_HASH) else None for field in schema}
+    row = {field.name: placeholder_value(field) if field.name in (*keys, ROW_HASH) else None for field in schema}
     return pa.Table.from_pylist([row], schema=schema)
+
+
+def placeholder_value(field: "pa.Field[Any]") -> Any:
+    """The value of a key column in the placeholder row."""
+    return "" if pa.types.is_string(field.type) else pa.scalar(0, field.type).as_py()
 
 
 def _own(source_list: SourceList, endpoint: Endpoint, table: pa.Table, taken: set[str]) -> pa.Table:
@@ -185,7 +224,8 @@ def _own(source_list: SourceList, endpoint: Endpoint, table: pa.Table, taken: se
 
 def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Table:
     """The page with all columns of the table; columns that it lacks are null."""
-    columns = {_column(field, names): table[field.name] for field in table.schema}
+    columns: dict[str, Any] = {_column(field, names): table[field.name] for field in table.schema}
+    columns |= {field.name: _json(columns[field.name]) for field in _kept_as_json(schema)}
     arrays = [columns.get(f.name, pa.nulls(table.num_rows, f.type)) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 

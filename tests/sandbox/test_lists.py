@@ -195,3 +195,12 @@ def test_timestamps_are_utc_with_z(client: Client):
         stamps = [record["created_at"] for record in client.rows(f"{SMALL}/{path}", status="all")]
         assert all(datetime.fromisoformat(stamp).tzinfo and stamp.endswith("Z") for stamp in stamps)
         assert stamps == sorted(stamps)
+
+
+def test_the_people_of_a_campaign_come_newest_first_unless_asked_otherwise(client: Client) -> None:
+    campaigns = [one["id"] for one in client.rows(f"{FIRST}/campaigns")]
+    path = max((f"{FIRST}/campaigns/{one}/subscribers" for one in campaigns), key=lambda path: len(client.rows(path)))
+    oldest_first = client.rows(path, direction="asc", per_page=7)
+    assert len(oldest_first) > 7
+    assert client.rows(path, per_page=7) == client.rows(path, direction="desc", per_page=7) == oldest_first[::-1]
+    assert client.get(path, direction="up").status_code == 422

@@ -166,3 +166,10 @@ def test_the_world_may_change_while_it_is_read(open_client):
         thinning.result()
     assert totals == sorted(totals, reverse=True)
     assert len(people) == 140
+
+
+@pytest.mark.parametrize("path", ["accounts/", "1000003/broadcasts/", "1000003/subscribers/", "1000003/tags/"])
+def test_a_slash_at_the_end_is_no_other_path(client: Client, path: str) -> None:
+    """The provider's Node client asks like this."""
+    assert client.get(path).status_code == 200
+    assert client.get(path).json() == client.get(path.rstrip("/")).json()

@@ -1,20 +1,49 @@
 """How the client handles unusual replies: a decimal Retry-After, and a wrong base URL."""
 
+import io
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 
 from flows.common.errors import DripError
 from flows.sandbox import Server, World
+from flows.source import client
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNTS
 from flows.source.errors import RequestFailed
 from flows.source.list_reader import ListReader
 from flows.source.settings import load_settings
+
+
+@pytest.mark.parametrize("remaining", [None, "0", "7"])
+def test_a_flat_refusal_without_retry_after_is_a_spent_budget(remaining: str | None) -> None:
+    """In the reference's own sample it comes without any header."""
+    assert is_spent(429, '{"message": "API rate limit exceeded.", "documentation": "x"}', remaining)
+
+
+def test_only_a_flat_refusal_or_nothing_remaining_is_a_spent_budget() -> None:
+    usual = '{"errors": [{"code": "rate_limit_error", "message": "x"}]}'
+    assert not is_spent(429, usual, None)
+    assert is_spent(429, usual, "0")
+    assert not is_spent(429, '{"message": "x"}', "0", retry_after="5")
+    assert not is_spent(429, "<html>", None)
+    assert not is_spent(503, '{"message": "x"}', "0")
+
+
+def is_spent(status: int, body: str, remaining: str | None, retry_after: str | None = None) -> bool:
+    """What the client makes of a reply."""
+    response = requests.Response()
+    response.status_code, response.raw = status, urllib3.HTTPResponse(io.BytesIO(body.encode()), preload_content=False)
+    response.headers.update({"X-RateLimit-Remaining": remaining} if remaining else {})
+    response.headers.update({"Retry-After": retry_after} if retry_after else {})
+    client._read_body(response, 1 << 20, 10)
+    return client._is_spent(response)
 
 
 def read_accounts() -> list[Any]:

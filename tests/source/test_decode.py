@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from flows.source import ENDPOINTS
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.decoding.decoder import Decoder
+from flows.source.records import Text
 from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, arrow_schema, field_types
 
 SUBSCRIBERS = ENDPOINTS["subscribers"]
+TYPES = field_types(SUBSCRIBERS.record)
 FIELDS = [name for name in field_types(SUBSCRIBERS.record) if name not in ("id", "links")]
 
 json_values = st.recursive(
@@ -52,6 +54,11 @@ def value_of(row: dict[str, Any], columns: dict[str, str], name: str) -> Any:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(value, "strftime") else value
 
 
+def is_number_for_text(name: str, value: Any) -> bool:
+    """Whether a text column takes the value as its text."""
+    return type(value) is int and TYPES.get(name) == Text and len(str(abs(value))) <= 40
+
+
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(field_names, json_values, max_size=6), max_size=5))
 def test_every_value_of_every_record_is_found_again(drawn: list[dict[str, Any]]) -> None:
@@ -65,7 +72,7 @@ def test_every_value_of_every_record_is_found_again(drawn: list[dict[str, Any]])
     for record, row in zip(items, rows, strict=True):
         for name, value in record.items():
             found = row["id"] if name == "id" else value_of(row, columns, name)
-            assert found == value, name
+            assert found == (str(value) if is_number_for_text(name, value) else value), name
 
 
 @given(st.lists(json_values | records, max_size=8))

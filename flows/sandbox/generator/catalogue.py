@@ -10,8 +10,8 @@ from flows.sandbox.generator.people import API
 from flows.sandbox.generator.timeline import DAY, Timeline, iso
 from flows.sandbox.generator.wording import (
     CAMPAIGNS,
-    FORMS,
     GOALS,
+    ORIENTATIONS,
     OWN_EVENTS,
     SHARED_EVENTS,
     SUBJECTS,
@@ -30,6 +30,7 @@ NUMBERS = {
     "webhooks": 5,
     "forms": 6,
     "triggers": 7,
+    "segments": 8,
 }
 PATHS = {"conversions": "goals"}
 
@@ -113,6 +114,7 @@ def _broadcast(book: Book, index: int, created: int, now: int) -> Json:
         "subject": subject,
         "html_body": f"<html><body>{body}</body></html>",
         "text_body": None if dice.chance(0.2) else f"{subject}\n\nWe thought of you.",
+        "derived": {"status": f"{status.capitalize()}: {subject}"},
     }
 
 
@@ -149,6 +151,7 @@ def _campaign(book: Book, index: int, created: int, now: int) -> Json:
         "send_to_confirmation_page": own_page,
         "use_custom_confirmation_page": own_page,
         "confirmation_url": "https://www.example.com/welcome" if own_page else None,
+        "post_confirmation_url": "https://www.example.com/thanks" if own_page else None,
         "notify_subscribe_email": "team@example.com" if dice.chance(0.2) else None,
         "notify_unsubscribe_email": None,
         "bcc": None,
@@ -160,8 +163,20 @@ def _campaign(book: Book, index: int, created: int, now: int) -> Json:
 def _running(dice: Dice, created: int, now: int, draft: int, pauses: float) -> str:
     if now < created + draft:
         return "draft"
-    paused_at = created + draft + dice.between(1, 500) * DAY
-    return "paused" if dice.chance(pauses) and now >= paused_at else "active"
+    paused_at = _paused_at(dice, created + draft, pauses)
+    return "paused" if paused_at and now >= paused_at else "active"
+
+
+def _paused_at(dice: Dice, started: int, pauses: float) -> int | None:
+    """When something is paused that runs since a moment; None where it never is."""
+    at = started + dice.between(1, 500) * DAY
+    return at if dice.chance(pauses) else None
+
+
+def workflow_span(book: Book, index: int, created: int) -> tuple[int, int | None]:
+    """From when to when a workflow runs; None where it does not end."""
+    started = created + WORKFLOW_DRAFT
+    return started, _paused_at(book.dice("workflows", index), started, WORKFLOW_PAUSES)
 
 
 def workflows(book: Book, now: int) -> list[Json]:
@@ -194,6 +209,7 @@ def _trigger(book: Book, workflow_id: str, index: int, dice: Dice) -> Json:
         "provider": "drip",
         "trigger_type": dice.pick(TRIGGER_TYPES),
         "properties": {"name": dice.pick(TOPICS)},
+        "actions_required": [{"code": "reconnect", "message": "Reconnect the form"}] if dice.chance(0.1) else [],
         "links": {"account": book.account_id, "workflow": workflow_id},
     }
 
@@ -241,14 +257,34 @@ def _form(book: Book, index: int, created: int) -> Json:
     dice = book.dice("forms", index)
     return {
         **book.identity("forms", index, created),
-        "name": dice.pick(FORMS).format(dice.pick(TOPICS)),
         "headline": dice.pick(("Stay in touch", "Bleiben wir in Kontakt", None)),
         "description": None,
         "button_text": dice.pick(("Sign up", "Go →", "登録")),
         "confirmation_heading": "Thank you",
         "confirmation_text": None,
         "send_ga_event": dice.chance(0.5),
-        "redirect_url": "https://www.example.com/thanks" if dice.chance(0.3) else None,
+        **_form_widget(dice),
+    }
+
+
+def _form_widget(dice: Dice) -> Json:
+    """How and where a form is shown."""
+    return {
+        "seconds_before_popup": dice.between(0, 60),
+        "days_between_popup": dice.between(1, 30),
+        "days_between_popup_after_close": dice.between(1, 90),
+        "orientation": dice.pick(ORIENTATIONS),
+        "opacity": dice.between(0, 20) / 20,
+        "show_labels": dice.chance(0.6),
+        "primary_color": dice.pick(("#1d3557", "#2a9d8f")),
+        "secondary_color": dice.pick(("#ffffff", "#f1faee")),
+        "is_widget_enabled": dice.chance(0.7),
+        "whitelist": ["/blog/*"] if dice.chance(0.3) else [],
+        "blacklist": ["/checkout", "/账户"] if dice.chance(0.3) else [],
+        "is_whitelist_enabled": dice.chance(0.3),
+        "is_blacklist_enabled": dice.chance(0.3),
+        "hide_on_mobile": dice.chance(0.2),
+        "is_embeddable": dice.chance(0.5),
     }
 
 

@@ -50,6 +50,7 @@ class People:
         return {
             "id": ids,
             "status": statuses,
+            "initial_status": choose(self._key("initial"), indices, ("active", "active", "active", "unconfirmed")),
             **self._names(indices, homes),
             **self._address(indices, homes),
             **self._contact(indices, homes),

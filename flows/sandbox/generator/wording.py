@@ -92,7 +92,7 @@ WORKFLOWS = (
     "Re-engage: {}",
 )
 GOALS = ("Bought {}", "Signed up", "Booked a call", "Finished the {} course", "Requested a quote")
-FORMS = ("Footer sign-up", "{} guide", "Exit pop-up", "Waiting list: {}", "Checkout opt-in")
+ORIENTATIONS = ("bottom_right_tab", "bottom_left_tab", "side_left_tab", "side_right_tab", "embedded", "lightbox")
 WEBHOOK_EVENTS = (
     "subscriber.created",
     "subscriber.deleted",

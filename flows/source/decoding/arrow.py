@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
-from flows.source.records import Int, Json
+from flows.source.records import Int, Json, Text
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, field_types, link_column
 
 with suppress(ImportError):
@@ -20,6 +21,8 @@ with suppress(ImportError):
 Columns = dict[str, Any]
 """Column values by name: a list with one value per row, or an Arrow array."""
 NULL = b"null"
+WHOLE_NUMBER = re.compile(rb"-?\d{1,40}")
+"""Numbers that a text column takes as their text: some clients saw ids and versions without quotes."""
 EXACT_IN_FLOAT = 2**53
 """Integers up to this value can be represented exactly as floats."""
 
@@ -123,6 +126,8 @@ def _fit(value: bytes | None, kind: Any) -> tuple[Any, bytes | None]:
         return None, None
     if not misfits(value, kind):
         return msgspec.json.decode(value, type=kind), None
+    if kind == Text and WHOLE_NUMBER.fullmatch(value):
+        return value.decode(), None
     number = as_kind(value, float)
     if kind == Int and number is not None and number.is_integer() and abs(number) <= EXACT_IN_FLOAT:
         return int(number), None

@@ -89,7 +89,7 @@ class Decoder:
         self.endpoint = endpoint.alone
         self.names = names or ColumnNames(arrow_schema(endpoint).names)
         self._types = field_types(endpoint.record)
-        self._unknown: set[str] = {*known} - {OTHER_FIELDS}
+        self._unknown: set[str] = {*known} - {OTHER_FIELDS, *self._types}
         self._loose: set[str] = set()
         self._widening = threading.Lock()
         self._record: type[msgspec.Struct] = endpoint.record

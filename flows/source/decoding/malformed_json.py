@@ -3,7 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 MOST_LEVELS = 200
@@ -21,6 +23,17 @@ def round_retry_after(headers: MutableMapping[str, str]) -> None:
     """Round a decimal Retry-After up, since dlt's client ignores everything but whole seconds and dates."""
     if DECIMAL.fullmatch(seconds := headers.get(RETRY_AFTER, "")):
         headers[RETRY_AFTER] = str(math.ceil(float(seconds)))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a Retry-After, which is a number of them or a date; None where there is none."""
+    text = headers.get(RETRY_AFTER, "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
 
 
 def lenient_json(body: bytes) -> Any:

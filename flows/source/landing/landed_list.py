@@ -37,6 +37,9 @@ class LandedList:
         account_id: the account; None for a list that belongs to the token.
     """
 
+    is_part = False
+    """Only a part of the list is read, that which may have changed."""
+
     def __init__(self, folder: Folder, endpoint: Endpoint, account_id: str | None) -> None:
         self.folder, self.endpoint, self.account_id = folder, endpoint, account_id
 
@@ -95,6 +98,19 @@ class LandedList:
         except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
             return False
         return True
+
+    def may_resume(self, max_age: float) -> bool:
+        """Whether to go on from what landed: the first page is not older than so many seconds, and all can be used."""
+        return self.age() <= max_age and self.is_sound() and not self.is_unproven()
+
+    def scope(self, whole: bool, in_files: bool) -> str:
+        """A condition in SQL for the rows that are gone if they did not come, where only a part was read.
+
+        Args:
+            whole: whether that part was proven whole.
+            in_files: see `stored`.
+        """
+        return ""
 
     def is_unproven(self) -> bool:
         """Whether the list was read to its end but not proven complete, so that it cannot be resumed."""
@@ -239,22 +255,6 @@ class DependentLists(LandedList):
         return DependentList(
             parent_id, status, LandedList(folder, self.endpoint.child(parent_id, status), self.account_id)
         )
-
-
-def landed_list_in(root: Folder, endpoint: Endpoint, account_id: str | None, name: str = "") -> LandedList:
-    """The landed list of one endpoint and account.
-
-    Args:
-        root: a folder with a subfolder for each resource, which has one for each account.
-        endpoint: the endpoint of the list.
-        account_id: the account; None for a list that belongs to the token.
-        name: name of the account's folder; by default derived from `account_id`.
-    """
-    name = name or account_id or UNOWNED
-    folder = root / endpoint.resource / name
-    if endpoint.parent:
-        return DependentLists(folder, endpoint, account_id, root / endpoint.parent / name)
-    return LandedList(folder, endpoint, account_id)
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:

@@ -10,7 +10,8 @@ import re
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from flows.source.endpoints import Endpoint
-from flows.source.landing.landed_list import LandedList, landed_list_in
+from flows.source.landing.kinds import landed_list_in
+from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import Folder, folder_at, is_local, make_private, move, remove, write_atomically
 
 PART = re.compile(r"[0-9a-f]{20}")

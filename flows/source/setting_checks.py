@@ -1,0 +1,28 @@
+"""Checks of single settings."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from flows.common.errors import SettingsError, unknown
+from flows.source.endpoints import ENDPOINTS
+
+
+def checked_url(url: str) -> str:
+    """`url` without a slash at its end. Raises SettingsError where it is none, or holds what it should not."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if "@" in url:
+        raise SettingsError("SOURCES__DRIP__BASE_URL contains credentials: use SOURCES__DRIP__API_KEY instead")
+    if not is_url or "?" in url or "#" in url:
+        raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a valid base URL: {url!r}")
+    return url.rstrip("/")
+
+
+def check_optional(resources: Iterable[str], origin: str) -> None:
+    """Refuse names of resources that are none. Raises SettingsError, with the `origin` of the names."""
+    for name in resources:
+        if name not in ENDPOINTS:
+            raise unknown(f"resource in {origin}", name, [one for one in ENDPOINTS if ENDPOINTS[one].optional])

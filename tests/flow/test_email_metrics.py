@@ -1,0 +1,404 @@
+"""The performance of each email on each day: within the few requests that the endpoint grants, and adding up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dlt
+import pytest
+
+from flows.reporting.summary import facts
+from flows.sandbox import Server, World, serve
+from flows.sandbox.generator.steps import emails
+from flows.sandbox.messages import Call
+from flows.sandbox.metrics import Email, report
+from flows.source import drip_source
+from flows.source.email_records import COUNTS
+from tests.conftest import Warehouse, both_destinations
+
+ACCOUNT = "1000001"
+PATH = f"/v2/{ACCOUNT}/metrics/email"
+ALL = ", ".join(f"sum({name})" for name in COUNTS)
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+TODAY = NOON.date()
+HOUR = 3_600.0
+NOT_READY = {"kind": "status", "status": 503, "code": "unavailable_error"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={ACCOUNT: 400}, as_of=NOON)
+
+
+@pytest.fixture
+def metrics(sync: Any, server: Server, world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sync the metrics alone, of so many days, within a limit that the API and the settings agree on."""
+
+    def run(days: int, limit: int = 1_000, refresh_days: int = 14, rate_window: float = HOUR) -> Any:
+        configure(monkeypatch, world, days, limit, refresh_days, rate_window)
+        return sync(resources=["email_metrics"])
+
+    return run
+
+
+def configure(
+    monkeypatch: pytest.MonkeyPatch, world: World, days: int, limit: int, refresh_days: int, window: float
+) -> None:
+    names = {"DAYS": days, "RATE_LIMIT": limit, "REFRESH_DAYS": refresh_days, "RATE_WINDOW": window}
+    for name, value in names.items():
+        monkeypatch.setenv(f"SOURCES__DRIP__EMAIL_METRICS_{name}", str(value))
+    world.metrics.limit, world.metrics.window = limit, window
+
+
+@pytest.fixture
+def pass_an_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets the clocks that count requests, ours and the API's, jump."""
+    passed = [0.0]
+    monkeypatch.setattr("flows.source.endpoint_limit.now", lambda: time.time() + passed[0])
+    monkeypatch.setattr(world.metrics, "clock", lambda: time.monotonic() + passed[0])
+
+    def jump() -> None:
+        passed[0] += HOUR + 1
+
+    return jump
+
+
+def asked(server: Server, *, placing: bool = False) -> list[date]:
+    """The days that all emails were asked for of, in order; or the first days of ranges in which emails were placed."""
+    queries = [one.query for one in server.log if one.path == PATH]
+    return [
+        date.fromisoformat(query["start_date"])
+        for query in queries
+        if (query["start_date"] != query["end_date"]) == placing
+    ]
+
+
+def statuses(server: Server) -> Counter[Any]:
+    return Counter(one.status for one in server.log if one.path == PATH)
+
+
+def by_the_api(world: World, days: int) -> dict[date, list[Any]]:
+    """What the API has on each day, for days that it has anything on: the counts of each email, and of all."""
+    limit, cap = world.metrics.limit, world.metrics.cap
+    world.metrics.limit, world.metrics.cap = 10**6, None
+    world.metrics._budgets.clear()
+    found = {}
+    for day in (TODAY - timedelta(days=age) for age in range(days)):
+        query = {"start_date": str(day), "end_date": str(day)}
+        call = Call("GET", PATH, query, account_id=ACCOUNT)
+        answer = report(world.account(ACCOUNT), world.now(), world.user["time_zone"], world.metrics, call)
+        if answer["emails"]:
+            found[day] = [answer["summary"], answer["emails"]]
+    world.metrics.limit, world.metrics.cap = limit, cap
+    world.metrics._budgets.clear()
+    return found
+
+
+def summaries(world: World, days: int) -> dict[date, tuple[int, ...]]:
+    return {day: tuple(all_of[name] for name in COUNTS) for day, (all_of, _) in by_the_api(world, days).items()}
+
+
+def loaded(warehouse: Warehouse) -> dict[date, tuple[int, ...]]:
+    """What the rows of each day add up to."""
+    rows = warehouse.rows(f"SELECT date, {ALL} FROM email_metrics GROUP BY date")
+    return {day: tuple(map(int, values)) for day, *values in rows}
+
+
+def line_of(result: Any) -> Any:
+    (line,) = result.lists
+    return line
+
+
+def twelve_a_day(world: World, days: int) -> list[Email]:
+    """Twelve emails of workflows that are sent every day."""
+    account = world.account(ACCOUNT)
+    since = TODAY - timedelta(days=days + 50)
+    steps = [
+        (one["id"], *step) for one in account.records["workflows"].all() for step in emails(account.book, one["id"])
+    ]
+    assert len(steps) >= 12
+    return [
+        Email(number, title, since, None, daily=500, workflow_id=workflow, node_id=node)
+        for workflow, node, number, title in steps[:12]
+    ]
+
+
+@both_destinations
+def test_every_day_adds_up_to_the_summary_of_the_api(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    line = line_of(metrics(days=40))
+    assert (line.complete, line.note, line.mode) == (True, "", "incremental")
+    assert asked(server) == [TODAY - timedelta(days=age) for age in range(40)]
+    assert loaded(warehouse) == summaries(world, 40)
+    assert line.landed == line.loaded == line.total == warehouse.value("SELECT count(*) FROM email_metrics") > 100
+    key = "SELECT count(*) FROM (SELECT DISTINCT account_id, date, email_id FROM email_metrics) AS keys"
+    assert warehouse.value(key) == line.total
+    (synced,) = warehouse.rows(
+        "SELECT api_rows, landed_rows, loaded_rows, complete FROM _syncs WHERE account IS NOT NULL"
+    )
+    assert synced == (line.total, line.total, line.total, True)
+
+
+def test_the_columns_have_the_types_that_the_reference_gives(metrics: Any, warehouse: Warehouse) -> None:
+    metrics(days=3)
+    types = warehouse.columns("email_metrics")
+    assert {types[name] for name in COUNTS} == {"BIGINT"}
+    assert {types[name] for name in ("open_rate", "order_rate")} == {"DOUBLE"}
+    assert [types[name] for name in ("date", "email_id", "broadcast_id")] == ["DATE", "VARCHAR", "VARCHAR"]
+
+
+@pytest.mark.parametrize("days", [400])
+def test_a_fresh_account_is_backfilled_in_the_fewest_requests(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch,
+    pass_an_hour: Callable[[], None], days: int,
+) -> None:  # fmt: skip
+    every = twelve_a_day(world, days)
+    monkeypatch.setattr(world.account(ACCOUNT), "emails", lambda zone: every)
+    limit, note = 100, "nothing read yet"
+    per_run: list[int] = []
+    while note:
+        server.log.clear()
+        result = metrics(days=days, limit=limit)
+        assert result.exit_code == 0
+        note = line_of(result).note
+        per_run.append(sum(statuses(server).values()))
+        assert set(statuses(server)) <= {200}
+        line_of(metrics(days=days, limit=limit))  # uses what is left: nothing
+        assert sum(statuses(server).values()) == per_run[-1]
+        pass_an_hour()
+    assert sum(per_run) == days + 1, "one request a day, and one that places all emails"
+    assert per_run == [limit] * 4 + [1]
+    assert loaded(warehouse) == summaries(world, days)
+    assert warehouse.value("SELECT count(*) FROM email_metrics WHERE node_id IS NULL") == 0
+
+
+def test_the_report_says_how_far_back_it_is_and_how_many_runs_are_to_come(metrics: Any) -> None:
+    result = metrics(days=30, limit=8)
+    assert result.exit_code == 0
+    assert "read back to 2026-05-26" in line_of(result).note  # today, six days before, and a request that places emails
+    assert "23 more days to ask for, in 3 more runs of 8 requests" in facts(result)["Still to come"]
+
+
+def test_a_killed_run_pays_for_no_day_twice(
+    warehouse: Warehouse, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, world, days=25, limit=30, refresh_days=14, window=HOUR)
+    with serve(world, latency=0.05) as server:
+        environment = os.environ | {"PREFECT_API_URL": "", "SOURCES__DRIP__BASE_URL": server.url}
+        environment |= {"SOURCES__DRIP__API_KEY": world.api_key, "SOURCES__DRIP__LOCK_WAIT": "30"}
+        words = [str(Path(sys.executable).with_name("drip-flows")), "sync", "--resource", "email_metrics"]
+        for killed_after in (6, 14, None):
+            pipe = subprocess.PIPE
+            with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True) as run:
+                while killed_after and len(asked(server)) < killed_after and run.poll() is None:
+                    time.sleep(0.005)
+                if killed_after:
+                    run.send_signal(signal.SIGKILL)
+                output, errors = run.communicate(timeout=120)
+        assert run.returncode == 0, output + errors
+        assert set(statuses(server)) == {200}
+        times = Counter(asked(server))
+        assert set(times) == {TODAY - timedelta(days=age) for age in range(25)}
+        assert sum(times.values()) <= 25 + 2, "but for the requests that were under way when it was killed"
+        assert loaded(warehouse) == summaries(world, 25)
+
+
+def test_recent_days_are_read_again_the_next_day_and_older_ones_are_not(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    metrics(days=10, refresh_days=3)
+    before = loaded(warehouse)
+    server.log.clear()
+    world.move_to(NOON + timedelta(hours=6))
+    assert line_of(metrics(days=10, refresh_days=3)).complete
+    assert asked(server) == [], "at most once a day"
+    world.move_to(NOON + timedelta(days=1))
+    metrics(days=10, refresh_days=3)
+    assert asked(server) == [TODAY + timedelta(days=1), TODAY, TODAY - timedelta(days=1)]
+    after = loaded(warehouse)
+    assert after[TODAY] != before[TODAY], "the day whose numbers moved"
+    assert after[TODAY] == summaries(world, 10)[TODAY]
+    server.log.clear()
+    world.move_to(NOON + timedelta(days=30))
+    metrics(days=10, refresh_days=3)
+    assert asked(server) == [TODAY + timedelta(days=30 - age) for age in range(10)]
+
+
+def test_an_email_that_has_left_a_day_leaves_the_table(
+    metrics: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = world.account(ACCOUNT)
+    every = twelve_a_day(world, 5)
+    monkeypatch.setattr(account, "emails", lambda zone: every)
+    metrics(days=5)
+    gone = str(every.pop(3).id)
+    world.move_to(NOON + timedelta(days=1))
+    metrics(days=5)
+    days = set(warehouse.column(f"SELECT date FROM email_metrics WHERE email_id = '{gone}'"))
+    assert days == {TODAY - timedelta(days=4)}, "the one day that is out of the window is left as it was"
+
+
+@pytest.mark.parametrize("most_emails", [1_000, 3])
+def test_a_capped_list_is_split_until_every_email_is_there(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, most_emails: int
+) -> None:
+    world.metrics.cap, world.metrics.most_emails = 4, most_emails
+    line = line_of(metrics(days=8))
+    assert line.complete
+    assert loaded(warehouse) == summaries(world, 8)
+    assert (400 in statuses(server)) == (most_emails == 3)
+    of_the_api = by_the_api(world, 8)
+    assert max(len(listed) for _, listed in of_the_api.values()) > 8
+    every = world.account(ACCOUNT).emails(zone(world))
+    few = {name for name, number in Counter(one.workflow_id for one in every).items() if name and number <= most_emails}
+    placed = {one.id for one in every if one.broadcast_id or one.workflow_id in few}
+    expected = {(day, str(one["email_id"])) for day, (_, listed) in of_the_api.items() for one in listed}
+    rows = set(warehouse.rows("SELECT date, email_id FROM email_metrics"))
+    assert {row for row in expected if int(row[1]) in placed} <= rows
+    rest = {row for row in rows if row[1] == "other"}
+    assert rows - rest <= expected
+
+
+def test_what_the_api_does_not_list_is_a_row_of_its_own(metrics: Any, warehouse: Warehouse, world: World) -> None:
+    """The emails of rules and forms come last here: a cap leaves them out, and no filter finds them."""
+    account, every = world.account(ACCOUNT), twelve_a_day(world, 5)
+    unlisted = [one._replace(workflow_id="", node_id="", id=one.id // 2) for one in every[:2]]
+    world.metrics.cap = 12
+    account.emails = lambda zone: [*every, *unlisted]  # type: ignore[method-assign]
+    line = line_of(metrics(days=5))
+    assert line.complete
+    assert loaded(warehouse) == summaries(world, 5)
+    rows = warehouse.rows("SELECT sends, open_rate, title, broadcast_id FROM email_metrics WHERE email_id = 'other'")
+    assert len(rows) == 5
+    assert all(sends > 0 and (rate, title, broadcast) == (None, None, None) for sends, rate, title, broadcast in rows)
+
+
+def test_a_split_that_the_limit_ends_keeps_the_sums_and_is_finished_later(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, pass_an_hour: Callable[[], None]
+) -> None:
+    world.metrics.cap = 2
+    result = metrics(days=2, limit=4)
+    assert "could not be told apart yet" in line_of(result).note
+    assert set(statuses(server)) == {200}
+    assert loaded(warehouse).items() <= summaries(world, 2).items()
+    for day in range(1, 12):
+        pass_an_hour()
+        world.move_to(NOON + timedelta(days=day))
+        line = line_of(metrics(days=2 + day, limit=40, refresh_days=1))
+        if not line.note:
+            break
+    assert loaded(warehouse)[TODAY] == summaries(world, 2)[TODAY]
+    assert warehouse.value("SELECT count(*) FROM _email_metrics_days WHERE NOT listed") == 0
+
+
+@pytest.mark.parametrize("retries", ["3", "1"])
+def test_a_report_that_is_not_ready(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch, retries: str
+) -> None:
+    """Twice is retried away; a day of which all tries are used up is left for the next run."""
+    monkeypatch.setenv("SOURCES__DRIP__MAX_RETRIES", retries)
+    world.faults = [{"match": {"resource": "email_metrics"}, "when": {"after": 4, "times": 2}, "action": NOT_READY}]
+    result = metrics(days=6)
+    assert result.exit_code == 0
+    left = [] if retries == "3" else [TODAY - timedelta(days=4)]
+    assert line_of(result).note == (f"not ready, left for the next run: {left[0]}" if left else "")
+    assert set(loaded(warehouse)) == {TODAY - timedelta(days=age) for age in range(6)} - set(left)
+    server.log.clear()
+    metrics(days=6)
+    assert asked(server) == left
+    assert loaded(warehouse) == summaries(world, 6)
+
+
+def test_an_endpoint_that_the_token_does_not_have_is_said_once(
+    server: Server, warehouse: Warehouse, world: World, metrics: Any
+) -> None:
+    assert metrics(days=3).exit_code == 0
+    before = loaded(warehouse)
+    world.faults = [{"match": {"resource": "email_metrics"}, "action": {"kind": "status", "status": 404}}]
+    world.move_to(NOON + timedelta(days=1))
+    server.log.clear()
+    result = metrics(days=3)
+    assert (result.exit_code, statuses(server)) == (0, {404: 1})
+    assert facts(result)["Not available"].startswith("the API answered 404 for email_metrics")
+    assert loaded(warehouse) == before
+
+
+def test_a_refusal_ends_the_run_and_keeps_others_from_asking(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    """Somebody else has used up the requests of the account."""
+    world.metrics.take(ACCOUNT)
+    world.metrics._budgets[ACCOUNT].limit = 4
+    result = metrics(days=9, limit=8)
+    assert result.exit_code == 0
+    assert statuses(server) == {200: 3, 429: 1}
+    assert "read back to" in line_of(result).note
+    metrics(days=9, limit=8)
+    assert statuses(server) == {200: 3, 429: 1}
+    assert loaded(warehouse).items() <= summaries(world, 9).items()
+
+
+def test_a_refusal_is_waited_for_where_the_rest_fits(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.faults = [
+        {"match": {"resource": "email_metrics"}, "when": {"after": 3, "times": 1},
+         "action": {"kind": "status", "status": 429, "code": "rate_limit_exceeded", "retry_after": 1}}
+    ]  # fmt: skip
+    monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "5")
+    assert line_of(metrics(days=6, limit=20)).note == ""
+    assert statuses(server)[429] == 1
+    assert loaded(warehouse) == summaries(world, 6)
+
+
+def test_emails_are_placed_in_their_steps_by_one_request(
+    metrics: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    metrics(days=20)
+    assert len(asked(server, placing=True)) == 1
+    expected = {str(one.id): (one.workflow_id, one.node_id) for one in world.account(ACCOUNT).emails(zone(world))}
+    rows = warehouse.rows("SELECT email_id, coalesce(workflow_id, ''), coalesce(node_id, '') FROM email_metrics")
+    assert {email: (workflow, node) for email, workflow, node in rows} == {email: expected[email] for email, *_ in rows}
+    assert any(workflow for _, workflow, _ in rows)
+    server.log.clear()
+    world.move_to(NOON + timedelta(days=1))
+    metrics(days=20)
+    assert not asked(server, placing=True), "no email is new"
+
+
+def zone(world: World) -> ZoneInfo:
+    return ZoneInfo(world.user["time_zone"])
+
+
+def test_a_setting_makes_it_part_of_every_sync(
+    sync: Any, server: Server, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__OPTIONAL_RESOURCES", "email_metrics,segments")
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "2")
+    resources = {line.resource for line in sync().lists}
+    assert {"email_metrics", "segments", "subscribers"} <= resources
+    assert len(asked(server)) == 2
+
+
+def test_the_source_alone_goes_on_where_it_was(
+    server: Server, warehouse: Warehouse, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    pass_an_hour: Callable[[], None],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
+    configure(monkeypatch, world, days=12, limit=7, refresh_days=14, window=HOUR)
+    destination = dlt.destinations.duckdb(str(warehouse.path))
+    for _ in range(2):
+        pipeline = dlt.pipeline("x", destination=destination, dataset_name="drip", pipelines_dir=str(tmp_path / "dlt"))
+        pipeline.run(drip_source(resources=["email_metrics"]))
+        pass_an_hour()
+    assert asked(server) == [TODAY - timedelta(days=age) for age in range(12)]
+    assert loaded(warehouse) == summaries(world, 12)

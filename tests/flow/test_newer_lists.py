@@ -1,0 +1,210 @@
+"""Segments, audiences and the steps of workflows: read only where they have changed, and where the token has them."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flows.reporting.summary import facts
+from flows.sandbox import Server, World
+from flows.sandbox.generator.steps import emails
+from flows.source import ENDPOINTS
+from tests.conftest import Warehouse, both_destinations
+
+FIRST, SECOND = "1000001", "1000002"
+NEWER = ["segments", "broadcast_audiences", "workflow_details", "email_metrics"]
+DETAILS, AUDIENCE = "/details", "/audience"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={FIRST: 300, SECOND: 40})
+
+
+def statuses(server: Server, ending: str) -> Counter[Any]:
+    return Counter(one.status for one in server.log if one.path.endswith(ending))
+
+
+def ids(world: World, kind: str) -> set[str]:
+    return {one["id"] for account in world.account_ids for one in world.account(account).records[kind].all()}
+
+
+@both_destinations
+def test_details_that_have_not_changed_cost_no_body(
+    sync: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    assert sync(resources=["workflow_details"]).exit_code == 0
+    workflows = ids(world, "workflows")
+    assert set(warehouse.column("SELECT id FROM workflow_details")) == workflows
+    assert statuses(server, DETAILS) == {200: len(workflows)}
+    changed, gone = [one["id"] for one in world.account(FIRST).records["workflows"].all()[:2]]
+    world.account(FIRST).records["workflows"].update(changed, name="Another name")
+    world.account(FIRST).records["workflows"].delete([gone])
+    server.log.clear()
+    report = sync(resources=["workflow_details"])
+    assert report.exit_code == 0, report.failures
+    assert statuses(server, DETAILS) == {304: len(workflows) - 2, 200: 1}
+    assert set(warehouse.column("SELECT id FROM workflow_details")) == workflows - {gone}
+    assert warehouse.value(f"SELECT name FROM workflow_details WHERE id = '{changed}'") == "Another name"
+    server.log.clear()
+    sync(resources=["workflow_details"])
+    assert statuses(server, DETAILS) == {304: len(workflows) - 1}
+    assert warehouse.value("SELECT count(*) FROM workflow_details") == len(workflows) - 1
+
+
+@both_destinations
+def test_the_view_has_every_email_that_a_workflow_sends(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=["workflow_details"])
+    expected = {
+        (account, one["id"], node, str(email))
+        for account in world.account_ids
+        for one in world.account(account).records["workflows"].all()
+        for node, email, _ in emails(world.account(account).book, one["id"])
+    }
+    query = "SELECT account_id, workflow_id, node_id, automation_email_id FROM workflow_emails"
+    rows = warehouse.rows(query)
+    assert len(rows) == len(expected)
+    assert set(rows) == expected
+    assert set(warehouse.column("SELECT DISTINCT depth FROM workflow_emails")) == {1, 3}
+
+
+def test_metrics_join_the_steps_that_they_are_of(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "5")
+    sync(resources=["workflow_details", "email_metrics"])
+    joined = """
+        SELECT count(*) FROM email_metrics AS metric
+        JOIN workflow_emails AS step USING (account_id, workflow_id, node_id)
+        WHERE step.automation_email_id = metric.email_id
+    """
+    in_workflows = warehouse.value("SELECT count(*) FROM email_metrics WHERE workflow_id IS NOT NULL")
+    assert warehouse.value(joined) == in_workflows > 0
+
+
+@both_destinations
+def test_audiences_are_asked_for_where_a_broadcast_is_new_or_changed(
+    sync: Any, server: Server, warehouse: Warehouse, world: World
+) -> None:
+    assert sync(resources=["broadcast_audiences"]).exit_code == 0
+    broadcasts = ids(world, "broadcasts")
+    assert set(warehouse.column("SELECT broadcast_id FROM broadcast_audiences")) == broadcasts
+    kinds = "SELECT DISTINCT (filter IS NULL), (summary IS NULL), (unsupported_types IS NULL) FROM broadcast_audiences"
+    assert set(warehouse.rows(kinds)) == {(False, True, True), (True, False, False)}
+    records = world.account(FIRST).records["broadcasts"]
+    changed, meaningless, gone = [one["id"] for one in records.all()[:3]]
+    records.update(changed, subject="Another subject")
+    records.update(meaningless, preview_url="https://example.com/other", derived={"status": "other words"})
+    records.delete([gone])
+    server.log.clear()
+    assert sync(resources=["broadcast_audiences"]).exit_code == 0
+    asked = [one.path for one in server.log if one.path.endswith(AUDIENCE)]
+    assert asked == [f"/v2/{FIRST}/broadcasts/{changed}/audience"]
+    assert set(warehouse.column("SELECT broadcast_id FROM broadcast_audiences")) == broadcasts - {gone}
+
+
+def test_segments_are_a_mirror(sync: Any, warehouse: Warehouse, world: World) -> None:
+    sync(resources=["segments"])
+    gone = world.account(FIRST).records["segments"].all()[0]["id"]
+    world.account(FIRST).records["segments"].delete([gone])
+    assert sync(resources=["segments"]).exit_code == 0
+    assert set(warehouse.column("SELECT id FROM segments")) == ids(world, "segments")
+    types = warehouse.columns("segments")
+    assert [types[name] for name in ("name", "created_at", "updated_at")] == [
+        "VARCHAR",
+        "TIMESTAMP WITH TIME ZONE",
+        "TIMESTAMP WITH TIME ZONE",
+    ]
+
+
+@pytest.mark.parametrize("resource", NEWER)
+def test_an_endpoint_that_the_token_does_not_have_is_said_once_and_is_no_failure(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, resource: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "3")
+    sync(resources=[resource, "tags"])
+    key = ENDPOINTS[resource].key
+    before = sorted(warehouse.rows(f"SELECT account_id, {key} FROM {resource}"))
+    assert before
+    world.faults = [{"match": {"resource": resource}, "action": {"kind": "status", "status": 404}}]
+    world.move_to(world.as_of + timedelta(days=40))
+    server.log.clear()
+    report = sync(resources=[resource, "tags"])
+    assert report.exit_code == 0, report.failures
+    assert facts(report)["Not available"].count(resource) == 1
+    assert sorted(warehouse.rows(f"SELECT account_id, {key} FROM {resource}")) == before
+    answers = [one.path for one in server.log if one.status == 404]
+    assert len(answers) <= 3 * len(world.account_ids)
+
+
+def test_one_record_that_is_missing_while_others_are_there_fails(sync: Any, world: World) -> None:
+    missing = world.account(FIRST).records["workflows"].all()[1]["id"]
+    world.faults = [{"match": {"path": f"{missing}/details"}, "action": {"kind": "status", "status": 404}}]
+    (failure,) = sync(resources=["workflow_details"]).failures
+    assert missing in failure.note
+
+
+def test_a_workflow_that_is_deleted_before_its_turn_is_no_failure(
+    sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = world.account(FIRST)
+    gone = account.records["workflows"].all()[2]["id"]
+    original = account.details
+
+    def deleting(workflow: Any) -> Any:
+        account.records["workflows"].delete([gone])
+        return original(workflow)
+
+    monkeypatch.setattr(account, "details", deleting)
+    report = sync(resources=["workflow_details"], accounts=[FIRST])
+    assert report.exit_code == 0, report.failures
+    expected = {one["id"] for one in account.records["workflows"].all()}
+    assert set(warehouse.column("SELECT id FROM workflow_details")) == expected
+
+
+PAGED = {"per_page": "1000", "page": "1"}
+USUAL: dict[str, dict[str, str]] = {
+    "/broadcasts": {"status": "all", "direction": "asc", "page": "1", "per_page": "100"},
+    "/campaigns": {"page": "1"},
+    "/workflows": {"page": "1"},
+    "/subscribers": {"status": "all", **PAGED},
+    "/custom_field_identifiers": {},
+    "/goals": {},
+    "/event_actions": PAGED,
+    "/tags": {},
+    "/webhooks": {},
+}
+"""What a sync asks each account for."""
+
+
+def test_a_sync_without_them_asks_for_exactly_what_it_did_before(sync: Any, server: Server, world: World) -> None:
+    for account in world.account_ids:
+        broadcasts = world.account(account).records["broadcasts"]
+        broadcasts.delete([one["id"] for one in broadcasts.all()[90:]])
+    assert sync().exit_code == 0
+    expected: list[tuple[str, dict[str, str]]] = [("/v2/accounts", {}), ("/v2/user", {})]
+    expected += [(f"/v2/{account}{path}", query) for account in world.account_ids for path, query in USUAL.items()]
+    sent = [(one.path, one.query) for one in server.log]
+    assert sorted(sent, key=str) == sorted(expected, key=str)
+
+
+def test_they_are_gone_on_from(
+    sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
+    workflows = [one["id"] for one in world.account(FIRST).records["workflows"].all()]
+    world.faults = [{"match": {"path": f"{workflows[3]}/details"}, "action": {"kind": "status", "status": 500}}]
+    assert sync(resources=["workflow_details"], accounts=[FIRST]).exit_code == 1
+    world.faults = None
+    server.log.clear()
+    assert sync(resources=["workflow_details"], accounts=[FIRST]).exit_code == 0
+    again = [one.path for one in server.log if one.path.endswith(DETAILS)]
+    assert again == [f"/v2/{FIRST}/workflows/{one}/details" for one in workflows[3:]]
+    assert set(warehouse.column("SELECT id FROM workflow_details")) == set(workflows)
+
+
+def test_what_is_named_together_is_one_request_each(sync: Any, server: Server, world: World) -> None:
+    """Nothing of the optional lists leaks into the lists that have to be read for them."""
+    assert sync(resources=["segments", "workflow_details"], accounts=[SECOND]).exit_code == 0
+    assert len([one for one in server.log if one.path == f"/v2/{SECOND}/workflows"]) == 1
