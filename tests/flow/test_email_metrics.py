@@ -333,9 +333,10 @@ def test_an_endpoint_that_the_token_does_not_have_is_said_once(
 
 
 def test_a_refusal_ends_the_run_and_keeps_others_from_asking(
-    metrics: Any, server: Server, warehouse: Warehouse, world: World
+    metrics: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else has used up the requests of the account."""
+    monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "60")
     world.metrics.take(ACCOUNT)
     world.metrics._budgets[ACCOUNT].limit = 4
     result = metrics(days=9, limit=8)
