@@ -38,6 +38,8 @@ def report(
         with target.reader(pipeline) as client:
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
+        with target.reader(pipeline) as client:
+            target.drop_staging(client)
     for run in runs.each:
         _delete_landed(run, [line for line in result.lists if line.connection == run.connection])
     return result
