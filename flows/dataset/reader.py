@@ -4,7 +4,7 @@ The configuration is the one of the sync. Every call opens the database, reads, 
 held by an idle notebook would keep the sync out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from flows.common.errors import SettingsError, first_line, unknown
-from flows.dataset.files import HOW_TO_FILL, DatasetError, existing, open_for_reading
+from flows.dataset.files import DatasetError, existing, how_to_fill, open_for_reading
 from flows.dataset.frames import decoded, to_pandas
+from flows.dataset.parameters import pyformat
 from flows.destinations.catalogue import READING, DestinationName
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.changes import COLUMNS as CHANGES_COLUMNS
@@ -102,12 +103,18 @@ def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd
 
 
 def query(
-    sql: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+    sql: str,
+    params: Mapping[str, Any] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+    *,
+    or_demo: bool = True,
 ) -> pd.DataFrame:
     """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
 
     Args:
-        sql: the SELECT.
+        sql: the SELECT, with `$name` for each parameter, in DuckDB and in PostgreSQL.
+        params: their values by name; a list stands for an array.
         destination: the dlt destination that the sync loads into.
         dataset: the schema that the tables are in.
         or_demo: whether the demo's file may be read where nothing was synced yet, as in notebooks.
@@ -116,7 +123,7 @@ def query(
         DatasetError: the database refuses the query, no such data, or something holds it for too long.
     """
     with _reading(destination, dataset, or_demo) as reader:
-        rows = reader.rows_of_sql(sql)
+        rows = reader.rows_of_sql(sql, params)
     return to_pandas(rows)
 
 
@@ -160,11 +167,12 @@ class _Reader:
         """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
         return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
 
-    def rows_of_sql(self, sql: str) -> Any:
+    def rows_of_sql(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
         """The rows of a query in the destination's own SQL, in Arrow."""
         if self.con is not None:
-            return self.con.sql(sql).to_arrow_table()
-        with self.dataset.sql_client as client, client.execute_query(sql) as cursor:
+            return self.con.sql(sql, params=dict(params) if params else None).to_arrow_table()
+        text, values = pyformat(sql, params or {})
+        with self.dataset.sql_client as client, client.execute_query(text, **values) as cursor:
             return cursor.arrow()
 
 
@@ -196,7 +204,7 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
         place = dlt.destinations.postgres(credentials=postgres_connection.credentials())
     dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
     if dataset.schema.is_new:
-        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")
+        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {how_to_fill()}")
     if con is not None:
         con.execute(f"SET search_path = '{target.dataset}'")
     for view, columns in VIEWS.items():

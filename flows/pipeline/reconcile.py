@@ -159,6 +159,7 @@ def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
         finished=datetime.now(UTC),
         location=run.target.location,
         dataset=run.target.dataset,
+        account_names=runs.account_names,
         budgets=[Spent(connection, budget.requests, budget.remaining) for connection, budget in budgets],
         **known,
     )
