@@ -30,7 +30,10 @@ def movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Which tags were given and taken away: `tag`, `change` (tag added or tag removed), `people`, `net` as above.
+    """Which tags were given and taken away, by account.
+
+    Returns:
+        `account_id`, `tag`, `change` (tag added or tag removed), `people`, and `net` as above.
 
     Args:
         changes: the view `subscriber_changes`; None where there is no history.
@@ -39,7 +42,9 @@ def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     moved = _plain(changes)
     moved = moved[moved["change"].isin((TAG_ADDED, TAG_REMOVED))]
-    counted = count(moved.assign(tag=moved["to_value"].fillna(moved["from_value"])), ["tag", "change"], "people")
+    counted = count(
+        moved.assign(tag=moved["to_value"].fillna(moved["from_value"])), ["account_id", "tag", "change"], "people"
+    )
     return _netted(counted, TAG_REMOVED)
 
 
