@@ -9,6 +9,8 @@ import pandas as pd
 from flows.dataset.files import DatasetError
 from flows.dataset.reader import load, query, tables
 from flows.destinations.catalogue import DestinationName
+from flows.pipeline.changes import SEEN_AT
+from flows.pipeline.changes import VIEW as CHANGES
 from flows.pipeline.history import OPENED_AS, SUFFIX, VALID_FROM, VALID_TO
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS, HISTORIC
 
@@ -114,13 +116,9 @@ def person(email_or_id: str, destination: DestinationName = "duckdb", dataset: s
     sources = [name for name in ("subscribers", "subscribers_history") if name in there]
     wanted = {"wanted": email_or_id}
     where = "id = $wanted OR lower(email) = lower($wanted)"
-    known = pd.concat(
-        [
-            load(name, None, destination, dataset, where=where, params=wanted, columns=[ACCOUNT_ID, "id"])
-            for name in sources
-        ]
-        or [pd.DataFrame(columns=[ACCOUNT_ID, "id"])]
-    )
+    ids = [ACCOUNT_ID, "id"]
+    found = [load(name, None, destination, dataset, where=where, params=wanted, columns=ids) for name in sources]
+    known = pd.concat(found or [pd.DataFrame(columns=ids)])
     if known.empty:
         raise DatasetError(f"nobody has or had the address or id {email_or_id!r} in this dataset")
     every = {name: _rows_of(known, name, destination, dataset) for name in OF_PERSON if name in there}
@@ -162,3 +160,44 @@ def _whole(keys: Any, change: str) -> pd.DataFrame:
 
 def _changed(old: "pd.Series[Any]", new: "pd.Series[Any]", column: str) -> pd.DataFrame:
     return pd.DataFrame({"change": CHANGED, "column": column, "from_value": old, "to_value": new}, index=old.index)
+
+
+def moments(destination: DestinationName = "duckdb", dataset: str = "drip") -> tuple[datetime, datetime, datetime]:
+    """The moments to compare: of the last sync of subscribers, and of those a day and a week before it.
+
+    Each is when a sync began. Where there is none that early, it is the first one.
+
+    Raises:
+        DatasetError: no sync has read subscribers yet.
+    """
+    sql = "SELECT DISTINCT started FROM _syncs WHERE resource = 'subscribers' ORDER BY started"
+    starts = query(sql, None, destination, dataset)["started"]
+    if starts.empty:
+        raise DatasetError("no sync has read subscribers yet")
+    last = starts.iloc[-1]
+    earlier = [starts[starts <= last - pd.Timedelta(days=days)] for days in (1, 7)]
+    day, week = (times.iloc[-1] if len(times) else starts.iloc[0] for times in earlier)
+    return last.to_pydatetime(), day.to_pydatetime(), week.to_pydatetime()
+
+
+def changed_for(
+    email_or_id: str | None = None, destination: DestinationName = "duckdb", dataset: str = "drip"
+) -> pd.DataFrame:
+    """What history saw change for a person, the newest change first: the rows of `subscriber_changes`.
+
+    Args:
+        email_or_id: as for `person`; None for whoever changed last.
+        destination: the dlt destination that the sync loads into.
+        dataset: the schema that the tables are in.
+
+    Raises:
+        DatasetError: nobody has or had that address or id.
+    """
+    if email_or_id is not None:
+        known = person(email_or_id, destination, dataset)
+        rows = known.get(CHANGES, load(CHANGES, None, destination, dataset, limit=0))
+    else:
+        last = f"SELECT account_id, subscriber_id FROM {CHANGES} ORDER BY {SEEN_AT} DESC LIMIT 1"
+        where = f"(account_id, subscriber_id) IN ({last})"
+        rows = load(CHANGES, None, destination, dataset, where=where)
+    return rows.sort_values(SEEN_AT, ascending=False, ignore_index=True)

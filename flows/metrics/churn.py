@@ -39,5 +39,16 @@ def net_growth(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     ]
     counted = pd.concat(counts, axis=1).fillna(0).astype("Int64").rename_axis("account_id").reset_index()
     net = counted["active_after"] - counted["active_before"]
-    share = (net / counted["active_before"].replace(0, pd.NA)).astype("Float64")
+    share = (net / counted["active_before"]).astype("Float64").mask(counted["active_before"] == 0)
     return counted.assign(net=net, share=share).sort_values("account_id", ignore_index=True)
+
+
+def deactivated(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """The people who were active at the first moment and are not at the second; the arguments are those of `churn`.
+
+    Returns:
+        The rows of `before`, with `status_now`: NA for those who are gone.
+    """
+    now = after[[*KEY, "status"]].rename(columns={"status": "status_now"})
+    both = before[before["status"] == ACTIVE].merge(now, on=KEY, how="left")
+    return both[both["status_now"].ne(ACTIVE).fillna(True)].reset_index(drop=True)

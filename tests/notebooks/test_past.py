@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from flows import metrics
-from flows.dataset import DatasetError, as_of, diff, load, person, query
+from flows.dataset import DatasetError, as_of, changed_for, diff, load, moments, person, query
 from flows.sandbox import World, serve
 
 FIRST, SECOND = "1000001", "1000002"
@@ -27,12 +27,13 @@ def two_syncs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, An
         patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
         patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
         patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "past.duckdb"))
-        before = [dict(one) for one in people.all()]
-        first = sync(resources=["subscribers"])
+        # Active people first: they are those who leave and change.
+        before = sorted((dict(one) for one in people.all()), key=lambda one: one["status"] != "active")
+        first = sync(resources=["accounts", "subscribers"])
         people.update(before[CHANGED]["id"], email="new@example.com", status="unsubscribed")
         people.delete([before[GONE]["id"]])
         (arrived,) = world.account(SECOND).arrive(1)
-        second = sync(resources=["subscribers"])
+        second = sync(resources=["accounts", "subscribers"])
         assert (first.exit_code, second.exit_code) == (0, 0)
         yield {
             "path": folder / "past.duckdb",
@@ -128,12 +129,15 @@ def test_a_person_by_any_address_or_id(past: dict[str, Any]) -> None:
 def test_churn_and_net_growth_of_two_syncs(past: dict[str, Any]) -> None:
     before, now = as_of("subscribers", past["first"]), as_of("subscribers", past["second"])
     lost = metrics.churn(before, now).set_index("account_id")
-    was_active = [past["before"][place]["status"] == "active" for place in (GONE, CHANGED)]
-    assert list(lost.loc[FIRST, ["left", "deactivated"]]) == [int(one) for one in was_active]
+    assert list(lost.loc[FIRST, ["left", "deactivated"]]) == [1, 1]
     assert lost.loc[SECOND, "lost"] == 0
     grown = metrics.net_growth(before, now).set_index("account_id")
     assert grown.loc[SECOND, "net"] == 1
-    assert grown.loc[FIRST, "net"] == -sum(was_active)
+    assert grown.loc[FIRST, "net"] == -2
+    inactive = metrics.deactivated(before, now).set_index("id")["status_now"]
+    assert set(inactive.index) == {past["before"][place]["id"] for place in (GONE, CHANGED)}
+    assert inactive[past["before"][CHANGED]["id"]] == "unsubscribed"
+    assert pd.isna(inactive[past["before"][GONE]["id"]])
 
 
 def frame_of(*people: tuple[str, str, str | None]) -> pd.DataFrame:
@@ -153,7 +157,7 @@ def test_churn_counts_who_left_and_who_is_no_longer_active() -> None:
         "share": pytest.approx(2 / 3),
     }
     grown = metrics.net_growth(before, after).to_dict("records")
-    assert [(one["account_id"], one["net"], one["share"] is pd.NA) for one in grown] == [
+    assert [(one["account_id"], one["net"], pd.isna(one["share"])) for one in grown] == [
         ("1", -1, False),
         ("2", 1, True),
     ]
@@ -168,3 +172,32 @@ def test_movements_of_tags_keep_the_account() -> None:
     assert list(moved[["account_id", "change", "net"]].itertuples(index=False, name=None)) == [
         ("1", "tag added", 1), ("2", "tag added", 1), ("2", "tag removed", -1)
     ]  # fmt: skip
+
+
+def test_the_moments_to_compare(past: dict[str, Any]) -> None:
+    assert moments() == (past["second"], past["first"], past["first"])
+
+
+def test_what_changed_for_one_person(past: dict[str, Any]) -> None:
+    changed = past["before"][CHANGED]
+    found = changed_for("new@example.com")
+    assert set(found["subscriber_id"]) == {changed["id"]}
+    assert ("active", "unsubscribed") in set(
+        found[found["change"] == "status"][["from_value", "to_value"]].itertuples(index=False, name=None)
+    )
+    assert not changed_for().empty
+    untouched = changed_for(past["before"][OTHER]["id"])
+    assert untouched.empty
+    assert "change" in untouched
+
+
+def test_growth_of_tags_since_a_moment() -> None:
+    rows = [
+        ("1", "tag_added", None, "VIP", 1), ("1", "tag_added", None, "VIP", 3), ("1", "tag_removed", "VIP", None, 3),
+        ("2", "tag_added", None, "VIP", 3), ("2", "tag_added", None, "VIP", 3), ("2", "status", "a", "b", 3),
+    ]  # fmt: skip
+    changes = pd.DataFrame(rows, columns=["account_id", "change", "from_value", "to_value", "day"])
+    changes = changes.assign(seen_at=pd.Timestamp("2026-05-01", tz="UTC") + pd.to_timedelta(changes["day"], unit="D"))
+    grown = metrics.tag_growth(changes, pd.Timestamp("2026-05-03", tz="UTC"))
+    assert [tuple(row) for row in grown.itertuples(index=False)] == [("2", "VIP", 2, 0, 2), ("1", "VIP", 1, 1, 0)]
+    assert metrics.tag_growth(changes, pd.Timestamp("2026-06-03", tz="UTC")).empty
