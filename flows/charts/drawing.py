@@ -25,7 +25,8 @@ WHOLE = alt.Axis(labelExpr=WHOLE_LABEL)
 """There is no half of a person: between two whole numbers the axis has no labels."""
 OTHERS = "all other accounts"
 HISTORY_OFF = (
-    "History is off for this database, so there is nothing to draw: only later syncs can be compared with earlier ones."
+    "This history is not kept in this database, so there is nothing to draw. "
+    "SOURCES__DRIP__HISTORY names what is kept: subscribers for movements, campaigns for series."
 )
 
 

@@ -39,7 +39,8 @@ def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
     """Tags given and taken away since history began. Args: `metrics.tag_movements`."""
     if movements is None or movements.empty:
         return sentence(HISTORY_OFF if movements is None else NOTHING_MOVED)
-    shown, subtitle = largest(movements, "tag", "people", "tags that moved")
+    everywhere = movements.groupby(["tag", "change"], as_index=False)[["people", "net"]].sum()
+    shown, subtitle = largest(everywhere, "tag", "people", "tags that moved")
     return bars(
         shown,
         title=alt.Title("Tags given and taken away", subtitle=subtitle),

@@ -9,14 +9,22 @@ import typer
 from flows.cli import exits
 from flows.cli.encoding import accept_any_text
 from flows.cli.exits import Failed, fail, leave, plain_errors
+from flows.cli.options import (
+    Account,
+    AsJson,
+    Dataset,
+    Destination,
+    Quiet,
+    Resource,
+    SyncMode,
+    show_version,
+)
+from flows.cli.output import activity, silence
+from flows.cli.reading import reading
 from flows.cli.startup import begin_process, hide_pandas
 from flows.common.output_guard import scrub_logs, scrub_output
 from flows.orchestration.settings import api_is_configured, apply_prefect_settings
 
-RESOURCE_HELP = "A resource; may be repeated. Default: all but the optional ones; see docs/tables.md."
-DESTINATION_HELP = "duckdb, postgres or another of docs/destinations.md, configured as dlt documents it."
-DATASET_HELP = "The schema that the tables are in."
-MODE_HELP = "full; incremental: only new subscribers; auto: incremental until a full one is due."
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
 SANDBOX_DAY = "2026-06-01"
@@ -24,14 +32,18 @@ SANDBOX_DAY = "2026-06-01"
 app = typer.Typer(
     name="drip-flows",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(reading)
 
 
 @app.callback()
 def options_of_all_commands(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
 ) -> None:
     """Every Drip account you run, complete and right, in your database."""
     exits.verbose = verbose
@@ -39,41 +51,53 @@ def options_of_all_commands(
 
 @app.command()
 def sync(
-    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
-    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
-    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
-    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+    account: Account = None,
+    resource: Resource = None,
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
     history: Annotated[
         bool | None, typer.Option("--history/--no-history", help="Keep history. Default: as in the settings.")
     ] = None,
-    mode: Annotated[str, typer.Option(help=MODE_HELP)] = "full",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the logs of dlt and Prefect as well.")] = False,
+    mode: SyncMode = "full",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show a line per list, and the logs of dlt and Prefect.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
     prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help=PREFECT_HELP)] = None,
 ) -> None:
     """Mirror the accounts that your API key sees into your database.
 
-    Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Exit codes: 0 everything
-    arrived; 1 some lists did not, and are named; 2 nothing could start.
+    Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Progress is shown on stderr, the report
+    on stdout.
+
+    Exit codes: 0 everything arrived; 1 some lists did not, and are named, or the load failed; 2 nothing could start;
+    130 or 143 interrupted.
     """
+    silence(quiet)
     with_prefect = api_is_configured() if prefect is None else prefect
     if not with_prefect:
         hide_pandas()
-    with plain_errors(verbose):
-        apply_prefect_settings()
-        from flows.cli.console import run_sync
+    with plain_errors(verbose, starting="Starting the sync"):
+        with activity("Starting the sync"):
+            apply_prefect_settings()
+            from flows.cli.console import Shown, run_sync
 
-        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, verbose, with_prefect))
+        shown = Shown(verbose, as_json, quiet)
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, shown, with_prefect))
 
 
 @app.command()
 def forget(
     email: Annotated[str, typer.Argument(help="The person's address.")],
-    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
-    dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
 ) -> None:
     """Remove a person from every table, the history and what landed, in every account.
 
     Delete them in Drip first: the next sync brings back whoever is still there.
+
+    Exit codes: 0 done, also where nobody has the address; 2 nothing could start.
     """
     with plain_errors():
         apply_prefect_settings()
@@ -83,7 +107,7 @@ def forget(
 
 
 @app.command()
-def accounts() -> None:
+def accounts(as_json: AsJson = False) -> None:
     """Show the accounts that your API key sees, or those of all connections.
 
     Exit codes: 0 all is shown; 1 some connection could not be asked, and is named; 2 none could.
@@ -92,7 +116,7 @@ def accounts() -> None:
         apply_prefect_settings()
         from flows.cli.console import show_accounts
 
-        raise typer.Exit(show_accounts())
+        raise typer.Exit(show_accounts(as_json))
 
 
 @app.command()
@@ -101,10 +125,11 @@ def freshness(
     shrink: Annotated[
         float, typer.Option(help="Share of its rows that a list may lose from a sync to the next.")
     ] = 0.2,
-    account: Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")] = None,
-    resource: Annotated[list[str] | None, typer.Option(help=RESOURCE_HELP)] = None,
-    destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
-    dataset: Annotated[str, typer.Option(help="The schema that the tables are in.")] = "drip",
+    account: Account = None,
+    resource: Resource = None,
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
+    as_json: AsJson = False,
 ) -> None:
     """Check that your data is fresh and no table has shrunk, without asking the API.
 
@@ -115,7 +140,7 @@ def freshness(
         from flows.cli.console import show_freshness
         from flows.reporting.freshness import Limits
 
-        raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset))
+        raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset, as_json))
 
 
 @app.command()
@@ -138,7 +163,10 @@ def copy_to_postgres(
 def secret(
     setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
 ) -> None:
-    """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts."""
+    """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts.
+
+    Exit codes: 0 it is kept; 2 it is not.
+    """
     with plain_errors():
         apply_prefect_settings()
         from flows.orchestration.api_check import check_prefect
@@ -157,7 +185,10 @@ def deploy(
     image: Annotated[str, typer.Option(help="An image with the project installed, for docker and kubernetes.")] = "",
     destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
 ) -> None:
-    """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project."""
+    """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project.
+
+    Exit codes: 0 all is deployed; 1 Prefect refused something; 2 nothing could start.
+    """
     with plain_errors():
         apply_prefect_settings()
         from flows.orchestration.api_check import check_prefect
@@ -180,8 +211,15 @@ def sandbox(
     rate_limit: Annotated[int, typer.Option(help="Requests granted in a window.")] = 3600,
     rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log no requests.")] = False,
 ) -> None:
-    """Serve a stand-in for the Drip API, with invented people, until Ctrl-C."""
+    """Serve a stand-in for the Drip API, with invented people, until Ctrl-C.
+
+    Each request is logged in a line on stderr, with its status, the fault that the plan injected, and whether it is a
+    retry.
+
+    Exit codes: 0 it was stopped; 2 it could not start.
+    """
     with plain_errors(in_project=False):
         from flows.sandbox.cli import run
         from flows.sandbox.generator.timeline import day_of
@@ -190,7 +228,7 @@ def sandbox(
             day = day_of(as_of)
         except (ValueError, OverflowError):
             fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
-        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms)
+        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms, quiet)
 
 
 @app.command()
@@ -200,10 +238,13 @@ def demo(
     """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
 
     Where the file is there already, its last day is synced once more.
+
+    Exit codes: as those of sync.
     """
-    with plain_errors():
-        apply_prefect_settings()
-        from flows.cli.demo import run_demo
+    with plain_errors(starting="Starting the demo"):
+        with activity("Starting the demo"):
+            apply_prefect_settings()
+            from flows.cli.demo import run_demo
 
         raise typer.Exit(run_demo(database))
 

@@ -1,27 +1,31 @@
-"""What the command line shows: a table of each list at the end of a sync, or of whatever was asked for."""
+"""What the commands do, and what they show of it: results on stdout, progress and remarks on stderr."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from rich.table import Table
 from rich.text import Text
 
+from flows.cli.exits import fail
+from flows.cli.output import console, plain_table, remark, remarks, say, show_json
 from flows.cli.progress_bar import ProgressLine
-from flows.common.console import marked, mute_dlt, plain_console
+from flows.cli.sync_report import show_failures, show_report_json, show_sync
+from flows.common.console import marked, mute_dlt
 from flows.common.error_message import explain
 from flows.common.errors import DripError, SettingsError, unknown
 from flows.common.events import listening, tell
+from flows.common.program import program
 from flows.destinations.catalogue import DestinationName, warehouse
 from flows.destinations.target import resolve_target
 from flows.maintenance.forget import forget
 from flows.pipeline import sync as pipeline
+from flows.pipeline.context import DEFAULT_DATASET
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.preparation import prepare
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_log import FULL
 from flows.pipeline.sync_mode import MODES
-from flows.reporting.summary import again, change, facts, number, signed, title
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
@@ -33,7 +37,23 @@ if TYPE_CHECKING:
 
 CRASHED = 1
 STARTING = "starting Prefect (half a minute on the first run)"
-console = plain_console()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a sync prints.
+
+    Attributes:
+        every_list: a line per list in place of one per resource, and the logs of dlt and Prefect.
+        as_json: the report as JSON, and nothing else on stdout.
+        quiet: only lists that failed.
+        command: that syncs to the same place.
+    """
+
+    every_list: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    command: str = "drip-flows sync"
 
 
 def run_sync(
@@ -43,11 +63,12 @@ def run_sync(
     dataset: str,
     history: bool | None = None,
     mode: str = FULL,
-    verbose: bool = False,
+    shown: Shown | None = None,
     with_prefect: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
     asked, name = datetime.now(UTC), checked_destination(destination, accounts)
+    shown = replace(shown or Shown(), command=_sync_command(destination, dataset, history))
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     wanted: dict[str, Any] = {
@@ -56,10 +77,10 @@ def run_sync(
         "history": history,
     }
     wanted |= {"destination": name, "dataset": dataset, "mode": mode}
-    line = ProgressLine(console)
+    line = ProgressLine(remarks)
     try:
-        with listening(line.on):
-            result = _in_flow(wanted, verbose) if with_prefect else _plainly(wanted, verbose)
+        with line, listening(line.on):
+            result = _in_flow(wanted, shown.every_list) if with_prefect else _plainly(wanted, shown.every_list)
     except SettingsError:
         raise
     except Exception as error:
@@ -68,7 +89,16 @@ def run_sync(
         return _show_crash(error)
     if isinstance(result, SyncReport):
         result.asked = asked
-    return show_result(result)
+    return show_result(result, shown)
+
+
+def _sync_command(destination: str, dataset: str, history: bool | None) -> str:
+    """A sync to the same place, as the user can type it where they are."""
+    words = [program(), "sync"]
+    words += [f"--destination {destination}"] if destination != "duckdb" else []
+    words += [f"--dataset {dataset}"] if dataset != DEFAULT_DATASET else []
+    words += ["--history" if history else "--no-history"] if history is not None else []
+    return " ".join(words)
 
 
 def _plainly(wanted: dict[str, Any], verbose: bool) -> object:
@@ -98,70 +128,83 @@ def checked_destination(destination: str, accounts: Sequence[str] | None) -> Des
     warehouse(destination)
     for account in accounts or ():
         if not is_account_id(account):
-            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
+            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `{program()} accounts`")
     return cast(DestinationName, destination)
 
 
 def run_forget(email: str, destination: str, dataset: str) -> None:
     """Remove a person from the destination, and show what went. Raises SettingsError."""
     forgotten = forget(email, checked_destination(destination, ()), dataset)
-    table = Table("from", "account", title="Forgotten", title_justify="left")
-    table.add_column("removed", justify="right")
+    table = plain_table("from", "account", right=("removed",), title="Forgotten")
     for one in forgotten.removed:
         table.add_row(one.table, one.account, f"{one.rows:,}")
-    console.print(table if forgotten.removed else f"Nobody has or had the address {email} here.", soft_wrap=True)
+    if forgotten.removed:
+        console.print(table)
+    else:
+        say(f"Nobody has or had the address {email} here.")
     for one in forgotten.mentions:
-        text = marked(one.table, f" still mentions the address, in {one.rows:,} rows of others")
-        console.print(text, soft_wrap=True)
+        say(marked(one.table, f" still mentions the address, in {one.rows:,} rows of others"))
     for sentence in forgotten.remains:
-        console.print(sentence, soft_wrap=True)
-    console.print("Whoever is still in Drip comes back with the next full sync: delete them there too.", soft_wrap=True)
+        say(sentence)
+    say("Whoever is still in Drip comes back with the next full sync: delete them there too.")
 
 
-def show_accounts() -> int:
+def show_accounts(as_json: bool = False) -> int:
     """List the accounts that the API key sees, or the keys of all connections. Returns the exit code.
 
     Raises:
         DripError: of the one key, or of the last connection where none can be asked.
     """
     every = every_settings()
-    named = bool(every[0].connection)
-    title = "Accounts that the keys see" if named else "Accounts that this key sees"
-    table = Table(*[CONNECTION] * named, "account", "name", "url", "created", title=title, title_justify="left")
+    found: list[dict[str, str]] = []
     failed: list[Text] = []
     for settings in every:
         try:
-            for row in _accounts(settings):
-                table.add_row(*[settings.connection] * named, *row)
+            found += _accounts(settings)
         except DripError as error:
             failed.append(marked(f"accounts of {settings.connection}", f": {error}"))
             if len(failed) == len(every):
                 raise
-    console.print(table)
+    if as_json:
+        show_json(found)
+    else:
+        named = bool(every[0].connection)
+        title = "Accounts that the keys see" if named else "Accounts that this key sees"
+        table = plain_table(*[CONNECTION] * named, "account", "name", "created", "url", title=title)
+        for row in found:
+            table.add_row(*list(row.values())[not named :])
+        console.print(table)
     for line in failed:
-        console.print(line, soft_wrap=True)
+        say(line, remarks if as_json else console)
     return 1 if failed else 0
 
 
-def _accounts(settings: DripSettings) -> list[tuple[str, ...]]:
-    """Id, name, URL and day of each account that a token sees."""
-    reader = ListReader(DripClient(settings, say=console.print), ACCOUNTS, None, Decoder(ACCOUNTS))
+def _accounts(settings: DripSettings) -> list[dict[str, str]]:
+    """The accounts that a token sees: connection, account, name, day of creation, URL."""
+    reader = ListReader(DripClient(settings, say=remark), ACCOUNTS, None, Decoder(ACCOUNTS))
     rows = [row for page in reader.pages() for row in page.table.to_pylist()]
-    days = [f"{row['created_at']:%Y-%m-%d}" if row["created_at"] else "" for row in rows]
-    return [(row["id"], row["name"], row["url"], day) for row, day in zip(rows, days, strict=True)]
+    return [
+        {
+            CONNECTION: settings.connection,
+            "account": row["id"],
+            "name": row["name"] or "",
+            "created": f"{row['created_at']:%Y-%m-%d}" if row["created_at"] else "",
+            "url": row["url"] or "",
+        }
+        for row in rows
+    ]
 
 
-def run_copy(dataset: str, replace: bool) -> int:
+def run_copy(dataset: str, replace_tables: bool) -> int:
     """Copy a dataset from DuckDB to PostgreSQL, and show how both compare. Returns the exit code."""
     resolve_target("postgres", dataset)  # says so where PostgreSQL's driver, an extra, is missing
     from flows.maintenance.copy_to_postgres import copy_to_postgres
 
     common_settings()  # refuses what is unknown or wrong
 
-    with listening(ProgressLine(console).on):
-        compared = copy_to_postgres(dataset, replace)
-    table = Table("table", "", title="Copied from DuckDB to PostgreSQL", title_justify="left")
-    table.add_column("rows", justify="right")
+    with ProgressLine(remarks, "copying") as line, listening(line.on):
+        compared = copy_to_postgres(dataset, replace_tables)
+    table = plain_table("table", "", right=("rows",), title="Copied from DuckDB to PostgreSQL")
     for one in compared:
         verdict = Text("the same") if one.same else marked("not the same", f": {one.before[0]:,} rows before")
         table.add_row(one.table, verdict, f"{one.after[0]:,}")
@@ -169,57 +212,37 @@ def run_copy(dataset: str, replace: bool) -> int:
     return 0 if all(one.same for one in compared) else 1
 
 
-def show_result(result: object) -> int:
+def show_result(result: object, shown: Shown | None = None) -> int:
     """Show how a sync ended. Returns the exit code. Raises what kept it from starting."""
+    shown = shown or Shown(command=_sync_command("duckdb", DEFAULT_DATASET, None))
     if isinstance(result, DripError):
         raise result
-    return _show(result) if isinstance(result, SyncReport) else _show_crash(cast(BaseException, result))
-
-
-def _show(result: SyncReport) -> int:
+    if not isinstance(result, SyncReport):
+        return _show_crash(cast(BaseException, result))
     if result.stopped:
         raise SettingsError(result.stopped)
-    named = any(line.connection for line in result.lists)
-    table = Table(*[CONNECTION] * named, "account", "resource", title="Sync", title_justify="left")
-    for heading in ("API has", "loaded", "rows now", "change", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for line in result.lists:
-        table.add_row(*[line.connection] * named, *_cells(line))
-    console.print(table)
-    for line in result.failures:
-        console.print(marked(title(line), f": {line.note}"), soft_wrap=True)
-    if result.failures:
-        console.print(again(result), soft_wrap=True)
-    for name, text in facts(result).items():
-        console.print(f"{name}: {text}", soft_wrap=True)
-    console.print(result.summary(), soft_wrap=True)
+    if shown.as_json:
+        show_report_json(result)
+    elif shown.quiet:
+        show_failures(result, shown.command)
+    else:
+        show_sync(result, shown.every_list, shown.command)
     return result.exit_code
 
 
-def _cells(line: ListReport) -> list[str | Text]:
-    words = [f"{line.mode} ({line.why})"] if line.why else []
-    words += [f"{line.saved} requests saved"] if line.saved else []
-    words += [f"{line.repeated} repeated"] if line.repeated else []
-    words += [f"{line.quarantined} in _quarantine"] if line.quarantined else []
-    rows = [number(value) for value in (line.api_rows, line.loaded, line.total)]
-    numbers = [*rows, signed(change(line)), f"{line.seconds:.2f}"]
-    remark = ", ".join(words)
-    last = remark if line.complete else marked("incomplete", f", {remark}" if remark else "")
-    return [line.account or "", line.resource, *numbers, last]
-
-
-def _show_crash(error: BaseException) -> int:
+def _show_crash(error: BaseException) -> NoReturn:
     if isinstance(error, LoadFailed):
-        console.print(marked("The sync failed", f": {error}"), soft_wrap=True)
-        return CRASHED
-    console.print(marked("The sync broke off", f": {explain(error)}"), soft_wrap=True)
-    console.print("What landed is kept: run the same command again. With --verbose it says more.")
-    return CRASHED
+        fail(f"The sync failed: {error}", CRASHED)
+    fail(f"The sync broke off: {explain(error)}. What landed is kept: run the same command again.", CRASHED)
 
 
 def show_freshness(
-    limits: "Limits", accounts: Sequence[str] | None, resources: Sequence[str] | None, destination: str, dataset: str
+    limits: "Limits",
+    accounts: Sequence[str] | None,
+    resources: Sequence[str] | None,
+    destination: str,
+    dataset: str,
+    as_json: bool = False,
 ) -> int:
     """Check, and say what is wrong. Returns the exit code. Raises SettingsError."""
     from flows.reporting.freshness import check_freshness
@@ -227,13 +250,17 @@ def show_freshness(
     common_settings()  # refuses what is unknown or wrong, as the flow does
     name = checked_destination(destination, accounts)
     report = check_freshness(limits, accounts, resources, name, dataset)
-    show_report(report)
+    if as_json:
+        show_json({"fresh": not report.problems, "oldest_hours": report.oldest, "lists": len(report.lists),
+                   "problems": report.problems})  # fmt: skip
+    else:
+        show_report(report)
     return 1 if report.problems else 0
 
 
 def show_report(report: "FreshnessReport") -> None:
     """Every problem in a line, or that there is none."""
     for problem in report.problems:
-        console.print(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"), soft_wrap=True)
+        say(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"))
     if not report.problems:
-        console.print(report.summary(), soft_wrap=True)
+        say(report.summary())

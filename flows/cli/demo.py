@@ -1,14 +1,19 @@
 """The demo: several days of the sandbox, synced one after the other into one DuckDB file, through the Prefect flow."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.cli.console import STARTING, console, show_result
-from flows.common.console import marked
-from flows.common.project import project_path
+from flows.cli.console import STARTING, show_result
+from flows.cli.output import remark, remarks, say
+from flows.cli.progress_bar import ProgressLine
+from flows.common.events import listening
+from flows.common.program import LAB, make, program
+from flows.common.project import project_path, project_root
+from flows.dataset.files import DEMO_DUCKDB
 from flows.orchestration.api_check import check_prefect
 from flows.orchestration.console_log import mute_console
 from flows.pipeline.preparation import prepare
@@ -34,16 +39,24 @@ def run_demo(database: Path) -> int:
             SOURCES__DRIP__CONNECTIONS="[]",
             DESTINATION__DUCKDB__CREDENTIALS=str(database),
         )
-        console.print(f"Sandbox API with invented people at {server.url}")
+        remark(f"Sandbox API with invented people at {server.url}")
         prepare(None, "duckdb", "drip")
         check_prefect()
         mute_console()
-        console.print(STARTING)
+        remark(STARTING)
         code = show_result(_demo_days(world, days))
     if code == 0:
-        next_step = marked("make lab", " opens the notebooks on it; the README has your own accounts.", style="bold")
-        console.print("\nNext:", next_step)
+        say("")
+        say(_next_steps(database))
     return code
+
+
+def _next_steps(database: Path) -> str:
+    ask = f'{program()} query "SELECT status, count(*) FROM subscribers GROUP BY ALL"'
+    if database != project_path(DEMO_DUCKDB):
+        ask = f"DESTINATION__DUCKDB__CREDENTIALS={shlex.quote(str(database))} {ask}"
+    lab = make("lab", project_root(), LAB)
+    return f"Next, on these invented people:\n  {lab}\n  {ask}\nThe README says how to sync your own accounts."
 
 
 def _leave_out_connections() -> None:
@@ -57,9 +70,11 @@ def _demo_days(world: World, days: Sequence[datetime]) -> object:
     result: object = None
     for day in days:
         world.move_to(day)
-        state: Any = sync(return_state=True)
+        line = ProgressLine(remarks, f"as of {day:%Y-%m-%d}")
+        with line, listening(line.on):
+            state: Any = sync(return_state=True)
         result = state.result(raise_on_failure=False)
         if not isinstance(result, SyncReport) or result.exit_code:
             break
-        console.print(f"As of {day:%Y-%m-%d}: {result.summary()}", soft_wrap=True)
+        say(f"As of {day:%Y-%m-%d}: {result.summary()}")
     return result

@@ -1,16 +1,19 @@
 """How a command ends where something goes wrong: with one line on stderr, and an exit code."""
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NoReturn
 
 import typer
 
+from flows.cli.output import activity
 from flows.common.project import PROJECT_SETTING, project_root
 from flows.common.scrubbing import scrub
 
@@ -37,7 +40,7 @@ class Failed(SystemExit):
 
 
 @contextmanager
-def plain_errors(with_traceback: bool = False, in_project: bool = True) -> Iterator[None]:
+def plain_errors(with_traceback: bool = False, in_project: bool = True, starting: str = "") -> Iterator[None]:
     """The outermost handler of every command: one line on stderr whatever goes wrong, also on Ctrl-C and SIGTERM.
 
     What a command imports belongs into the block too: Prefect reads its settings as it is imported.
@@ -45,14 +48,16 @@ def plain_errors(with_traceback: bool = False, in_project: bool = True) -> Itera
     Args:
         with_traceback: that of an unexpected error is shown before the line.
         in_project: settings and relative paths are those of the project in the block.
+        starting: what is shown on stderr until the project has been entered, which imports dlt.
     """
     # Prefect hands a SIGTERM on to whoever had it before.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
-            if in_project:
-                _enter_project(stack)
+            with activity(starting) if starting else nullcontext():
+                if in_project:
+                    _enter_project(stack)
             yield
     except KeyboardInterrupt as error:
         fail(STOPPED, TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
@@ -83,8 +88,12 @@ def _fail_for(error: Exception, with_traceback: bool) -> NoReturn:
 
 
 def fail(message: str, code: int = CANNOT_START) -> NoReturn:
-    """End with one line on stderr."""
-    _write(" ".join(message.split()) + "\n")
+    """End with one line on stderr, which a terminal shows wrapped between words."""
+    line = " ".join(message.split())
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    _write(line + "\n")
     raise Failed(code)
 
 

@@ -21,10 +21,11 @@ class PageLanded(msgspec.Struct):
 
 
 class ListsPlanned(msgspec.Struct):
-    """The number of lists that will be read, and of their accounts."""
+    """The number of lists that will be read, and of their accounts; `names` are the accounts' names by id."""
 
     lists: int
     accounts: int
+    names: dict[str, str] = {}
 
 
 class ListRead(msgspec.Struct):

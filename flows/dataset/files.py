@@ -9,14 +9,14 @@ from dlt.common.configuration.exceptions import ConfigurationException
 
 from flows.common.console import plain_console
 from flows.common.errors import SettingsError
-from flows.common.project import project_path
+from flows.common.program import make, program
+from flows.common.project import project_path, project_root
 from flows.destinations.target import DEFAULT_DUCKDB, open_duckdb, resolve_target
 from flows.source.dlt_run_context import in_project
 from flows.source.settings import DripSettings
 
 DEMO_DUCKDB = "data/demo.duckdb"
 LOCK_WAIT_SETTING = "sources.drip.lock_wait"
-HOW_TO_FILL = "`drip-flows sync` fills it from your accounts, `make demo` makes one with invented people"
 
 
 class DatasetError(SettingsError):
@@ -58,7 +58,13 @@ def existing(path: Path, or_demo: bool = True) -> Path:
     if or_demo and path == project_path(DEFAULT_DUCKDB) and demo.is_file():
         _say_once(f"No {path} yet: reading the invented people of {demo}")
         return demo
-    raise SettingsError(f"no data in {path} yet: {HOW_TO_FILL}")
+    raise SettingsError(f"no data in {path} yet: {how_to_fill()}")
+
+
+def how_to_fill() -> str:
+    """What makes a database, as commands that work from the working directory."""
+    demo = make("demo", project_root(), f"{program()} demo")
+    return f"`{program()} sync` fills it from your accounts, `{demo}` makes one with invented people"
 
 
 def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:

@@ -4,7 +4,7 @@ The configuration is the one of the sync. Every call opens the database, reads, 
 held by an idle notebook would keep the sync out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from flows.common.errors import SettingsError, first_line, unknown
-from flows.dataset.files import HOW_TO_FILL, DatasetError, existing, open_for_reading
+from flows.dataset.files import DatasetError, existing, how_to_fill, open_for_reading
 from flows.dataset.frames import decoded, to_pandas
+from flows.dataset.parameters import pyformat
 from flows.destinations.catalogue import READING, DestinationName
+from flows.destinations.schemas import quoted
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.changes import COLUMNS as CHANGES_COLUMNS
 from flows.pipeline.changes import SEEN_AT
@@ -44,16 +46,22 @@ def load(
     destination: DestinationName = "duckdb",
     dataset: str = "drip",
     *,
+    where: str = "",
+    params: Mapping[str, Any] | None = None,
     columns: Sequence[str] | None = None,
+    limit: int | None = None,
     as_objects: Sequence[str] = (),
 ) -> pd.DataFrame:
     """A table, or the view `subscriber_tags`, as a data frame with one row per row.
 
     Args:
         table: its name.
-        accounts: ids of the accounts whose rows are wanted; None for all.
+        accounts: names or ids of the accounts whose rows are wanted; None for all.
         destination: the dlt destination that the sync loads into.
         dataset: the schema that the tables are in.
+        where: a condition in the destination's SQL that the rows have to meet, with `$name` for each parameter.
+        params: the values of the parameters by name.
+        limit: the most rows that are read; None for all.
         columns: the columns wanted, in this order; None for all but the bookkeeping of the sync and of dlt.
         as_objects: JSON columns to decode into lists, dicts, numbers and texts. The others stay JSON text,
             which costs a fraction of the memory and can be grouped by.
@@ -62,10 +70,10 @@ def load(
         Columns typed `string`, `Int64`, `Float64`, `boolean`, or `datetime64[us, UTC]`; `object` for decoded JSON.
 
     Raises:
-        DatasetError: no such data, or something holds it for too long.
+        DatasetError: no such data, account or column, or something holds it for too long.
     """
     with _reading(destination, dataset) as reader:
-        rows = _rows(reader, table, accounts, columns)
+        rows = _rows(reader, table, accounts, columns, where, params, limit)
     frame = to_pandas(rows)
     for name in as_objects:
         frame[name] = decoded(frame, name)
@@ -102,12 +110,18 @@ def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd
 
 
 def query(
-    sql: str, destination: DestinationName = "duckdb", dataset: str = "drip", *, or_demo: bool = True
+    sql: str,
+    params: Mapping[str, Any] | None = None,
+    destination: DestinationName = "duckdb",
+    dataset: str = "drip",
+    *,
+    or_demo: bool = True,
 ) -> pd.DataFrame:
     """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
 
     Args:
-        sql: the SELECT.
+        sql: the SELECT, with `$name` for each parameter, in DuckDB and in PostgreSQL.
+        params: their values by name; a list stands for an array.
         destination: the dlt destination that the sync loads into.
         dataset: the schema that the tables are in.
         or_demo: whether the demo's file may be read where nothing was synced yet, as in notebooks.
@@ -116,7 +130,7 @@ def query(
         DatasetError: the database refuses the query, no such data, or something holds it for too long.
     """
     with _reading(destination, dataset, or_demo) as reader:
-        rows = reader.rows_of_sql(sql)
+        rows = reader.rows_of_sql(sql, params)
     return to_pandas(rows)
 
 
@@ -160,11 +174,12 @@ class _Reader:
         """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
         return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
 
-    def rows_of_sql(self, sql: str) -> Any:
+    def rows_of_sql(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
         """The rows of a query in the destination's own SQL, in Arrow."""
         if self.con is not None:
-            return self.con.sql(sql).to_arrow_table()
-        with self.dataset.sql_client as client, client.execute_query(sql) as cursor:
+            return self.con.sql(sql, params=dict(params) if params else None).to_arrow_table()
+        text, values = pyformat(sql, params or {})
+        with self.dataset.sql_client as client, client.execute_query(text, **values) as cursor:
             return cursor.arrow()
 
 
@@ -196,7 +211,7 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
         place = dlt.destinations.postgres(credentials=postgres_connection.credentials())
     dataset = dlt.dataset(place, target.dataset, schema=SCHEMA)
     if dataset.schema.is_new:
-        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {HOW_TO_FILL}")
+        raise SettingsError(f"no dataset {target.dataset} in {location} yet: {how_to_fill()}")
     if con is not None:
         con.execute(f"SET search_path = '{target.dataset}'")
     for view, columns in VIEWS.items():
@@ -204,29 +219,70 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
     return _Reader(dataset, con)
 
 
-def _of_accounts(relation: dlt.Relation, table: str, accounts: Sequence[str]) -> dlt.Relation:
-    """Only the rows of these accounts. Raises SettingsError for a table whose rows belong to none."""
+def _of_accounts(reader: _Reader, relation: dlt.Relation, table: str, accounts: Sequence[str]) -> dlt.Relation:
+    """Only the rows of these accounts. Raises SettingsError where one is not known, or rows belong to no account."""
     owner = OWNERS.get(table, ACCOUNT_ID)
     if owner not in relation.columns:
         raise SettingsError(f"the rows of {table} belong to no account: leave `accounts` out")
-    return relation.where(owner, "in", [str(account) for account in accounts] or [""])
+    names = _account_names(reader)
+    ids = [_account_id(reader, table, owner, names, str(account)) for account in accounts]
+    return relation.where(owner, "in", ids or [""])
+
+
+def _account_names(reader: _Reader) -> dict[str, str]:
+    """The names of the accounts by id; empty where there is no table of accounts."""
+    if not reader.has(ACCOUNTS.resource):
+        return {}
+    rows = reader.rows_of_sql(f'SELECT id, name FROM "{reader.dataset.dataset_name}".{ACCOUNTS.resource}').to_pylist()
+    return {row["id"]: row["name"] or "" for row in rows}
+
+
+def _account_id(reader: _Reader, table: str, owner: str, names: Mapping[str, str], wanted: str) -> str:
+    """The id of an account by its id or name. Raises SettingsError with the nearest ones."""
+    if wanted in names:
+        return wanted
+    called = [one for one, name in names.items() if name.casefold() == wanted.strip().casefold()]
+    if len(called) > 1:
+        raise SettingsError(f"several accounts are named {wanted!r}: use one of the ids {', '.join(sorted(called))}")
+    if called:
+        return called[0]
+    rows = f'SELECT 1 AS found FROM "{reader.dataset.dataset_name}"."{table}" WHERE {owner} = $wanted LIMIT 1'
+    if reader.rows_of_sql(rows, {"wanted": wanted}).num_rows:  # an account that the key no longer sees
+        return wanted
+    raise unknown("account", wanted, [*names, *filter(None, names.values())])
 
 
 def _rows(
-    reader: _Reader, table: str, accounts: str | Sequence[str] | None, columns: Sequence[str] | None = None
+    reader: _Reader,
+    table: str,
+    accounts: str | Sequence[str] | None,
+    columns: Sequence[str] | None = None,
+    where: str = "",
+    params: Mapping[str, Any] | None = None,
+    limit: int | None = None,
 ) -> Any:
     """The rows wanted, in Arrow, so that the reader can be closed before they become a frame."""
     relation = reader.table(table)
     if accounts is not None:
-        relation = _of_accounts(relation, table, [accounts] if isinstance(accounts, str) else accounts)
-    return reader.rows_of(_columns(relation, table, columns))
+        relation = _of_accounts(reader, relation, table, [accounts] if isinstance(accounts, str) else accounts)
+    if not where and limit is None:
+        return reader.rows_of(_columns(relation, table, columns))
+    names = ", ".join(quoted(name) for name in _column_names(relation, table, columns))
+    condition = f" WHERE {where}" if where else ""
+    most = "" if limit is None else f" LIMIT {int(limit)}"
+    return reader.rows_of_sql(f"SELECT {names} FROM ({relation.to_sql()}) AS wanted{condition}{most}", params)
 
 
 def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> dlt.Relation:
     """Only the columns wanted. Raises SettingsError."""
+    return relation.select(*_column_names(relation, table, wanted))
+
+
+def _column_names(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> Sequence[str]:
+    """The columns wanted, all but bookkeeping by default. Raises SettingsError for one that is not there."""
     if missing := set(wanted or ()) - set(relation.columns):
         raise unknown(f"column of {table}", min(missing), relation.columns)
-    return relation.select(*(wanted or _shown(relation)))
+    return wanted or _shown(relation)
 
 
 def _shown(relation: dlt.Relation) -> list[str]:

@@ -22,6 +22,7 @@ from flows.destinations import configured
 from flows.destinations.catalogue import DESTINATIONS, DestinationKind, DestinationName, check_driver
 from flows.destinations.delta import delta_reader
 from flows.destinations.duckdb import ReplacingDuckDb
+from flows.destinations.duckdb_file import COLUMNS, create_file, drop_staging
 from flows.destinations.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
 from flows.source.decoding.column_names import NAMING
 from flows.source.settings import DripSettings
@@ -34,10 +35,6 @@ POLL_SECONDS = 0.5
 MISREAD = "?\\"
 """Characters in a path that DuckDB or dlt misread: DuckDB takes `?` for the start of a query string."""
 SCHEMAS = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
-COLUMNS = """
-    SELECT table_name, column_name FROM duckdb_columns()
-    WHERE database_name = current_database() AND schema_name = ?
-"""
 VIEWS = "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = ?"
 
 
@@ -68,11 +65,12 @@ class Target:
         return bool(self.path or self.kind.is_files) and urlsplit(self.location).scheme in ("", "file")
 
     def destination(self, settings: DripSettings) -> Any:
-        """The dlt destination, with credentials from dlt's configuration."""
+        """The dlt destination, with credentials from dlt's configuration. Creates the DuckDB file if it is missing."""
         if self.name == "postgres":
             return _postgres().destination(self.dataset, settings.work_mem)
         if self.path is None:
             return configured.destination(self.name, self.dataset)
+        create_file(self.path, settings.storage_version)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
         credentials = DuckDbCredentials(global_config=limits)
         credentials.database = str(self.path)  # as an argument, it would be parsed as a URL
@@ -89,7 +87,16 @@ class Target:
         elif self.path is None:
             configured.check(self.name, self.dataset)
         else:
-            _check_duckdb(self.path, self.dataset, settings.lock_wait)
+            _check_duckdb(self.path, self.dataset, settings)
+
+    def drop_staging(self, client: Any) -> None:
+        """Drop the schema that a load staged rows in. PostgreSQL keeps it, empty: it may have been granted to the user.
+
+        Args:
+            client: dlt's.
+        """
+        if self.path:
+            drop_staging(client.execute_sql, self.dataset)
 
     def check_still_writable(self, wait: float) -> None:
         """Check before the load that the target, checked and locked earlier, can still be written to.
@@ -206,7 +213,7 @@ def _check_lock_file(file: Path) -> None:
         raise SettingsError(f"{file} is needed as a lock file, but is not an empty file: move it away")
 
 
-def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
+def _check_duckdb(path: Path, dataset: str, settings: DripSettings) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _lock_beside(path)
@@ -214,19 +221,20 @@ def _check_duckdb(path: Path, dataset: str, wait: float) -> None:
         lock.touch(mode=0o600)
     except OSError as error:
         raise SettingsError(f"cannot write to {path} ({error.strerror}): change {DUCKDB_SETTING}") from None
-    with _file_to_try(path) as file, closing(open_duckdb(file, wait)) as con:
+    with _file_to_try(path, settings.storage_version) as file, closing(open_duckdb(file, settings.lock_wait)) as con:
         _try_duckdb(con, path, dataset)
         check_staging(dataset, columns_by_table(con.execute(COLUMNS, [staging_name(dataset)]).fetchall()))
 
 
 @contextmanager
-def _file_to_try(path: Path) -> Iterator[Path]:
+def _file_to_try(path: Path, version: str) -> Iterator[Path]:
     """The file, or if missing, a temporary one of that name, so that a sync that cannot start creates no database."""
     if path.exists():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="drip-trial-") as folder:
-        yield Path(folder) / path.name
+        create_file(trial := Path(folder) / path.name, version)
+        yield trial
 
 
 def _try_duckdb(con: duckdb.DuckDBPyConnection, path: Path, dataset: str) -> None:

@@ -15,6 +15,7 @@ import duckdb
 from dlt.destinations.exceptions import DatabaseException
 
 from flows.common.errors import first_line
+from flows.destinations.duckdb_file import literal
 from flows.destinations.schemas import quoted
 from flows.destinations.target import open_duckdb
 
@@ -87,10 +88,10 @@ def _replace(old: Path, new: Path) -> None:
 def _beside_each_other(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a new file with the old one's storage version, and the old file attached read-only."""
     with duckdb.connect() as con:
-        con.execute(f"ATTACH {_literal(old)} AS {quoted(OLD)} (READ_ONLY)")
+        con.execute(f"ATTACH {literal(old)} AS {quoted(OLD)} (READ_ONLY)")
         (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = ?", [OLD]).fetchone() or ({},)
         version = str(tags.get("storage_version", "")).rstrip("+")
-        con.execute(f"ATTACH {_literal(new)} " + (f"(STORAGE_VERSION '{version}')" if version else ""))
+        con.execute(f"ATTACH {literal(new)} " + (f"(STORAGE_VERSION '{version}')" if version else ""))
         names = "SELECT database_name FROM duckdb_databases() WHERE path = ?"
         ((name,),) = con.execute(names, [str(new)]).fetchall()
         new.chmod(PRIVATE)
@@ -117,10 +118,6 @@ def _compare(con: duckdb.DuckDBPyConnection, new: str) -> None:
 def _sync_to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def vacuum(client: Any, tables: Iterable[tuple[str, str]], wait: float) -> str:

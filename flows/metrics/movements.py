@@ -3,6 +3,8 @@
 Whatever needs history takes None where the database has none, and answers None.
 """
 
+from datetime import datetime
+
 import pandas as pd
 
 from flows.metrics.counting import count
@@ -30,17 +32,44 @@ def movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Which tags were given and taken away: `tag`, `change` (tag added or tag removed), `people`, `net` as above.
+    """Which tags were given and taken away, by account.
+
+    Returns:
+        `account_id`, `tag`, `change` (tag added or tag removed), `people`, and `net` as above.
 
     Args:
         changes: the view `subscriber_changes`; None where there is no history.
     """
     if changes is None:
         return None
+    counted = _tags_moved(changes)
+    return _netted(counted, TAG_REMOVED)
+
+
+def _tags_moved(changes: pd.DataFrame) -> pd.DataFrame:
+    """People by account, tag and kind of change."""
     moved = _plain(changes)
     moved = moved[moved["change"].isin((TAG_ADDED, TAG_REMOVED))]
-    counted = count(moved.assign(tag=moved["to_value"].fillna(moved["from_value"])), ["tag", "change"], "people")
-    return _netted(counted, TAG_REMOVED)
+    tagged = moved.assign(tag=moved["to_value"].fillna(moved["from_value"]))
+    return count(tagged, ["account_id", "tag", "change"], "people")
+
+
+def tag_growth(changes: pd.DataFrame, since: datetime) -> pd.DataFrame:
+    """How many people each tag won or lost since a moment, by account, the largest growth first.
+
+    Args:
+        changes: the view `subscriber_changes`.
+        since: changes that were seen later than this count.
+
+    Returns:
+        `account_id`, `tag`, `added`, `removed`, `net`.
+    """
+    moved = _tags_moved(changes[changes["seen_at"] > since])
+    wide = moved.pivot_table(index=["account_id", "tag"], columns="change", values="people", aggfunc="sum")
+    counted = wide.reindex(columns=[TAG_ADDED, TAG_REMOVED]).fillna(0).astype("Int64").reset_index()
+    named = counted.rename(columns={TAG_ADDED: "added", TAG_REMOVED: "removed"}).rename_axis(columns=None)
+    named = named.assign(net=named["added"] - named["removed"])
+    return named.sort_values(["net", "added"], ascending=False, ignore_index=True)
 
 
 def series_over_time(history: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -1,7 +1,7 @@
 """The Prefect artifacts of a run, whether it succeeded or failed: a summary, a table of its lists, a link."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
 from flows.common.errors import DripError
+from flows.common.labels import short_name
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.report import ListReport, SyncReport
 from flows.reporting.markdown import escaped, stopped_markdown, summary_markdown
@@ -29,7 +30,9 @@ def publish(report: SyncReport) -> None:
     """Publish a report. If Prefect rejects an artifact, this is only logged: the data is loaded."""
     with _failure_logged():
         if report.lists:
-            create_table_artifact(key=LISTS_KEY, table=[_row(line) for line in report.lists], description=PER_LIST)
+            create_table_artifact(
+                key=LISTS_KEY, table=[_row(line, report.account_names) for line in report.lists], description=PER_LIST
+            )
         _publish_summary(summary_markdown(report), report.summary())
 
 
@@ -60,10 +63,11 @@ def _publish_summary(text: str, description: str) -> None:
         logger.info("report of this run: %s", link)
 
 
-def _row(line: ListReport) -> dict[str, Any]:
+def _row(line: ListReport, names: Mapping[str, str]) -> dict[str, Any]:
     """A row of the table. It contains no NaN, which breaks the artifact, and text is escaped, so it is not Markdown."""
     return ({CONNECTION: line.connection} if line.connection else {}) | {
         "account": line.account or "",
+        "name": escaped(short_name(names.get(line.account or ""))),
         "resource": line.resource,
         "API has": line.api_rows,
         "landed": line.landed,

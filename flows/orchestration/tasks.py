@@ -10,6 +10,7 @@ from prefect.context import TaskRunContext
 from prefect.runtime import task_run as task_run_runtime
 from prefect.tasks import Task
 
+from flows.common.labels import account_label
 from flows.common.list_key import ListKey
 from flows.common.output_guard import without_secrets
 from flows.orchestration.remote_rate_limit import RemoteConnection
@@ -43,8 +44,9 @@ def load_is_worth_retrying(task: Task[Any, Any], task_run: TaskRun, state: State
 
 def _extract_name() -> str:
     parameters = task_run_runtime.parameters
-    key = parameters["key"]
-    return f"extract {key.resource} of {key.account_id or key.connection or NO_ACCOUNT}"
+    key, names = parameters["key"], parameters["run"].account_names
+    owner = account_label(key.account_id, names) if key.account_id else key.connection or NO_ACCOUNT
+    return f"extract {key.resource} of {owner}"
 
 
 def _tag(**names: str | None) -> None:

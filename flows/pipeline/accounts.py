@@ -39,6 +39,12 @@ class SeenAccounts:
         """The ids of the accounts."""
         return [key for page in self.pages for key in texts(page.table, ACCOUNTS.key)]
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the accounts by id; none for an account that has no name."""
+        rows = [row for page in self.pages for row in page.table.select([ACCOUNTS.key, "name"]).to_pylist()]
+        return {row[ACCOUNTS.key]: row["name"] for row in rows if row["name"]}
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -111,7 +117,9 @@ def with_accounts(runs: SyncRun, discovery: Discovery, wanted: Sequence[str] | N
     each: list[ConnectionRun] = []
     for run in runs.each:
         own = tuple(account for account in left if account in seen.get(run.connection, ()))
-        each.append(replace(run, accounts=own if run.connection in seen else None))
+        names = discovery.seen[run.connection].names if run.connection in seen else {}
+        own_names = {account: names[account] for account in own if account in names}
+        each.append(replace(run, accounts=own if run.connection in seen else None, account_names=own_names))
         left = [account for account in left if account not in own]
     return SyncRun(tuple(each))
 

@@ -11,9 +11,12 @@ COLUMNS = ("account_id", "subscriber_id", SEEN_AT, "change", "field", "from_valu
 
 TAGS = {
     "duckdb": """
-        SELECT DISTINCT account_id, subscriber_id, valid_from, tag.value ->> '$' AS tag
-        FROM compared, json_each({column}) AS tag
-        WHERE json_type({column}) = 'ARRAY' AND json_type(tag.value) = 'VARCHAR'
+        SELECT DISTINCT account_id, subscriber_id, valid_from, tag ->> '$' AS tag
+        FROM (
+            SELECT account_id, subscriber_id, valid_from, unnest(json_extract({column}, '$[*]')) AS tag
+            FROM compared WHERE json_type({column}) = 'ARRAY'
+        ) AS tagged
+        WHERE json_type(tag) = 'VARCHAR'
     """,
     "postgres": """
         SELECT DISTINCT account_id, subscriber_id, valid_from, tag #>> '{{}}' AS tag
@@ -25,10 +28,14 @@ TAGS = {
 }
 FIELDS = {
     "duckdb": """
-        SELECT account_id, subscriber_id, valid_from, entry.key AS field, max(entry.value::VARCHAR) AS value
-        FROM compared, json_each({column}) AS entry
-        WHERE json_type({column}) = 'OBJECT' AND json_type(entry.value) <> 'NULL'
-        GROUP BY account_id, subscriber_id, valid_from, entry.key
+        SELECT account_id, subscriber_id, valid_from, field, max(value::VARCHAR) AS value
+        FROM (
+            SELECT account_id, subscriber_id, valid_from,
+                unnest(json_keys({column})) AS field, unnest(json_extract({column}, '$.*')) AS value
+            FROM compared WHERE json_type({column}) = 'OBJECT'
+        ) AS filled
+        WHERE json_type(value) <> 'NULL'
+        GROUP BY account_id, subscriber_id, valid_from, field
     """,
     "postgres": """
         SELECT account_id, subscriber_id, valid_from, entry.key AS field, entry.value::text AS value
@@ -38,7 +45,10 @@ FIELDS = {
         WHERE jsonb_typeof(entry.value) <> 'null'
     """,
 }
-"""By dialect: the tags that are strings (`TAGS`), and the custom fields that are not null, as JSON (`FIELDS`)."""
+"""By dialect: the tags that are strings (`TAGS`), and the custom fields that are not null, as JSON (`FIELDS`).
+
+DuckDB has `json_each` only since 1.2, and DuckDB 1.0 has to be able to query the views.
+"""
 
 QUERY = f"""
     WITH lives AS (

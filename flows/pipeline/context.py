@@ -71,6 +71,7 @@ class ConnectionRun:
         connection: the name of the connection; empty if no connections are named.
         accounts: ids of the accounts to sync; None until they are known, and if they could not be read.
         coordinator: URL where remote workers ask for permission before each request; empty if there are none.
+        account_names: names of the accounts by id; without those that have no name.
     """
 
     target: Target
@@ -84,6 +85,7 @@ class ConnectionRun:
     connection: str = ""
     accounts: tuple[str, ...] | None = None
     coordinator: str = ""
+    account_names: dict[str, str] = field(default_factory=dict)
 
     def key(self, resource: str, account_id: str | None) -> ListKey:
         """The key of a list that is read with this connection."""
@@ -123,6 +125,11 @@ class SyncRun:
     def known(self) -> list[ConnectionRun]:
         """The runs whose accounts are known."""
         return [run for run in self.each if run.accounts is not None]
+
+    @property
+    def account_names(self) -> dict[str, str]:
+        """The names of all accounts by id."""
+        return {account: name for run in self.each for account, name in run.account_names.items()}
 
     def of(self, connection: str) -> ConnectionRun:
         """The run of one connection."""

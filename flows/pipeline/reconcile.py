@@ -38,6 +38,8 @@ def report(
         with target.reader(pipeline) as client:
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
+        with target.reader(pipeline) as client:
+            target.drop_staging(client)
     for run in runs.each:
         _delete_landed(run, [line for line in result.lists if line.connection == run.connection])
     return result
@@ -157,6 +159,7 @@ def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
         finished=datetime.now(UTC),
         location=run.target.location,
         dataset=run.target.dataset,
+        account_names=runs.account_names,
         budgets=[Spent(connection, budget.requests, budget.remaining) for connection, budget in budgets],
         **known,
     )

@@ -73,6 +73,7 @@ class SyncReport:
         seconds_before: duration of the last sync with the same number of lists; None if there was none.
         stopped: why the run could not do its work at all, on one line; empty if it could.
         shared: a sentence for each account that several connections have access to.
+        account_names: names of the accounts by id; without those that have no name.
         asked: when the run was requested. It may have waited since then for the database or for Prefect.
     """
 
@@ -87,6 +88,7 @@ class SyncReport:
     stopped: str = ""
     shared: list[str] = field(default_factory=list)
     asked: datetime | None = None
+    account_names: dict[str, str] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:

@@ -134,7 +134,7 @@ def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> 
 def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:
     """Start the extraction of every list."""
     keys = plan(runs)
-    emit(ListsPlanned(len(keys), sum(len(run.accounts or ()) for run in runs.known)))
+    emit(ListsPlanned(len(keys), sum(len(run.accounts or ()) for run in runs.known), runs.account_names))
     return submit_all(keys, lambda key: submit(runs.of(key.connection), key))
 
 

@@ -27,9 +27,12 @@ VIEW_COLUMNS = {
 
 TAGS_OF = {
     "duckdb": """
-        SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag.value ->> '$' AS tag
-        FROM {table} AS person, json_each(person.tags) AS tag
-        WHERE json_type(person.tags) = 'ARRAY' AND json_type(tag.value) = 'VARCHAR'
+        SELECT DISTINCT account_id, subscriber_id, tag ->> '$' AS tag
+        FROM (
+            SELECT account_id, id AS subscriber_id, unnest(json_extract(tags, '$[*]')) AS tag
+            FROM {table} WHERE json_type(tags) = 'ARRAY'
+        ) AS tagged
+        WHERE json_type(tag) = 'VARCHAR'
     """,
     "postgres": """
         SELECT DISTINCT person.account_id, person.id AS subscriber_id, tag #>> '{{}}' AS tag

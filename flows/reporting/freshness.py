@@ -4,20 +4,22 @@ It reads `_syncs` and counts the rows of the tables listed there. It needs no AP
 a sync that is writing. Unlike the notebooks, it never falls back to the demo database.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
 from flows.common.errors import SettingsError
-from flows.dataset.reader import has_column, query
+from flows.common.labels import account_label
+from flows.dataset.reader import query
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.context import DEFAULT_DATASET
-from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, SYNCS_TABLE, ListTimes, lists_of, lists_query
+from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, ListTimes
 from flows.reporting.markdown import table
+from flows.reporting.status import account_names, list_times
 from flows.reporting.summary import MOST_NAMED, number
-from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ENDPOINTS
+from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
 
@@ -25,7 +27,7 @@ HOURS, SHRINK = 3.0, 0.2
 HOUR_SECONDS = 3_600
 EVERY = "every"
 """Used instead of an account id for tables whose rows belong to no account."""
-TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'"
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = $dataset"
 Counts = dict[str, dict[str, int]]
 """Row counts by resource and account."""
 
@@ -63,12 +65,18 @@ class Problem(msgspec.Struct):
 
 @dataclass(eq=False)
 class FreshnessReport:
-    """The result of the check. `oldest` is the age, in hours, of the list whose last complete read is oldest."""
+    """The result of the check.
+
+    Attributes:
+        oldest: age, in hours, of the list whose last complete read is oldest.
+        names: names of the accounts by id.
+    """
 
     problems: list[Problem]
     lists: list[ListTimes]
     now: datetime
     oldest: float | None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> str:
         """The result on one line, naming the first problems."""
@@ -93,32 +101,28 @@ def check_freshness(
     """
     limits.check()
     chosen = [one.resource for one in chosen_endpoints(resources, common_settings().optional_resources)]
-    known = _lists(destination, dataset)
+    known = list_times(destination, dataset, or_demo=False)
     lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
-    now = datetime.now(UTC)
-    problems = [Problem(_owner(one), one.resource, text) for one in lists for text in _wrong(one, limits, now)]
+    now, names = datetime.now(UTC), account_names(destination, dataset, or_demo=False)
     counts = table_counts({one.resource for one in lists}, destination, dataset)
-    problems += [Problem(_owner(one), one.resource, text) for one in lists for text in _gone(one, limits, counts)]
+    wrong = [(one, text) for one in lists for text in _wrong(one, limits, now)]
+    wrong += [(one, text) for one in lists for text in _gone(one, limits, counts)]
+    problems = [Problem(_owner(one, names), one.resource, text) for one, text in wrong]
     ages = [_age(one.whole, now) for one in lists if one.whole]
     missing = _never_tried(lists, accounts, resources)
-    return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None))
-
-
-def _lists(destination: DestinationName, dataset: str) -> list[ListTimes]:
-    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset, or_demo=False)
-    frame = query(lists_query(SYNCS_TABLE, has_connections), destination, dataset, or_demo=False)
-    return lists_of(list(frame.astype(object).where(frame.notna(), None).itertuples(index=False)))
+    return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None), names)
 
 
 def table_counts(resources: Collection[str], destination: DestinationName, dataset: str) -> Counts:
     """The current number of rows of each table, by account if its rows belong to accounts. Skips missing tables."""
-    named = query(TABLES.format(dataset=dataset), destination, dataset)["table_name"]
+    named = query(TABLES, {"dataset": dataset}, destination, dataset)["table_name"]
     there = sorted({*resources} & {*named})
     parts = [f"SELECT '{name}' AS resource, {_counted_by(name)} AS account FROM \"{name}\"" for name in there]
     if not parts:
         return {}
     frame = query(
         f"SELECT resource, account, count(*) AS n FROM ({' UNION ALL '.join(parts)}) AS every GROUP BY 1, 2",
+        None,
         destination,
         dataset,
     )
@@ -145,9 +149,9 @@ def _gone(one: ListTimes, limits: Limits, counts: Counts) -> list[str]:
     return []
 
 
-def _owner(one: ListTimes) -> str:
+def _owner(one: ListTimes, names: Mapping[str, str]) -> str:
     """The account of a list, or else its connection, or else `NO_ACCOUNT`."""
-    return one.account or one.connection or NO_ACCOUNT
+    return account_label(one.account, names) if one.account else one.connection or NO_ACCOUNT
 
 
 def _wrong(one: ListTimes, limits: Limits, now: datetime) -> list[str]:
@@ -188,7 +192,7 @@ def freshness_markdown(report: FreshnessReport) -> str:
     if report.problems:
         parts += [table(["account", "resource", "problem"], [msgspec.structs.astuple(p) for p in report.problems])]
     rows = [
-        (_owner(one), one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
+        (_owner(one, report.names), one.resource, f"{_age(one.whole, report.now):.1f}" if one.whole else "never",
          number(one.rows_before), number(one.rows))
         for one in report.lists
     ]  # fmt: skip

@@ -17,7 +17,7 @@ def summary_markdown(report: SyncReport) -> str:
     parts = [f"# {_headline(report)}", escaped(report.summary())]
     parts += [bullets({**facts(report), "Started": started})]
     if report.failures:
-        parts += ["## Failures", bullets({title(one): one.note for one in report.failures})]
+        parts += ["## Failures", bullets({title(one, report.account_names): one.note for one in report.failures})]
         parts += [escaped(again(report))]
     return "\n\n".join([*parts, "## Tables", _tables(report)]) + "\n"
 

@@ -1,9 +1,10 @@
 """The text of a sync report, shared by the terminal, the artifacts and the flow run's state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from flows.common.labels import account_label
 from flows.common.scrubbing import scrub
 from flows.pipeline.report import ListReport, Spent, SyncReport
 from flows.pipeline.sync_log import NO_ACCOUNT
@@ -106,26 +107,37 @@ def duration(report: SyncReport) -> str:
 
 def state_message(report: SyncReport) -> str:
     """The run on one line, naming failed lists, for notifications."""
-    named = [f"{title(line)}: {line.note}" for line in report.failures[:MOST_NAMED]]
+    named = [f"{title(line, report.account_names)}: {line.note}" for line in report.failures[:MOST_NAMED]]
     more = len(report.failures) - len(named)
     return scrub("; ".join([report.summary(), *named, *([f"and {more} more"] if more else [])]))
 
 
-def again(report: SyncReport) -> str:
-    """What happened to the rows of failed lists, and the command that retries these lists."""
+def again(report: SyncReport, command: str = "drip-flows sync") -> str:
+    """What happened to the rows of failed lists, and the command that retries these lists.
+
+    Args:
+        report: the report of the sync.
+        command: the command that syncs to the same place.
+    """
     accounts = sorted({line.account for line in report.failures if line.account})
     resources = list(dict.fromkeys(line.resource for line in report.failures))
     words = [f"--account {one}" for one in accounts] + [f"--resource {one}" for one in resources]
     all_is_missing = any(line.resource == ACCOUNTS.resource and line.landed is None for line in report.failures)
     narrow = " ".join(words) if len(words) <= MOST_WORDS and not all_is_missing else ""
-    return f"None of their rows were deleted. To retry: {f'drip-flows sync {narrow}'.strip()}"
+    return f"None of their rows were deleted. To retry: {f'{command} {narrow}'.strip()}"
 
 
-def title(line: ListReport) -> str:
-    """The display name of a list."""
-    if line.account and line.connection:
-        return f"{line.resource} of {line.account} ({line.connection})"
-    return f"{line.resource} of {line.account or line.connection or NO_ACCOUNT}"
+def title(line: ListReport, names: Mapping[str, str]) -> str:
+    """The display name of a list; `names` are the accounts' names by id."""
+    return f"{line.resource} of {owner(line, names)}"
+
+
+def owner(line: ListReport, names: Mapping[str, str]) -> str:
+    """The account of a list, with its connection if that has a name; or else the connection, or else `NO_ACCOUNT`."""
+    if not line.account:
+        return line.connection or NO_ACCOUNT
+    label = account_label(line.account, names)
+    return f"{label}, {line.connection}" if line.connection else label
 
 
 def number(value: int | None) -> str:

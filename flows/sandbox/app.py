@@ -7,10 +7,10 @@ import hashlib
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from email.utils import format_datetime
+from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -20,31 +20,26 @@ from flows.sandbox.endpoints import Endpoint, Invalid
 from flows.sandbox.fault_actions import Action
 from flows.sandbox.messages import Answer, Call, errors, flat, of_json
 from flows.sandbox.metrics import Refused
+from flows.sandbox.request_log import Logged
 from flows.sandbox.world import Account, World
 
 BASE = "/v2"
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Logged(msgspec.Struct, frozen=True):
-    """A logged request: `time` in epoch seconds; `status` is None if the connection was reset."""
-
-    time: float
-    method: str
-    path: str
-    query: dict[str, str]
-    status: int | None
-    user_agent: str
-    authorized: bool
+Watch = Callable[[Logged], None]
+"""Is told of every request as it is answered."""
 
 
 class Sandbox:
     """Answers requests from a world, each after `latency` seconds."""
 
-    def __init__(self, world: World, latency: float = 0.0) -> None:
+    def __init__(self, world: World, latency: float = 0.0, watch: Watch = lambda logged: None) -> None:
         self.world = world
         self.latency = latency
+        self.watch = watch
         self.log: list[Logged] = []
+        self._failed: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request."""
@@ -58,27 +53,45 @@ class Sandbox:
         call, endpoint = _call(request)
         with self.world.lock:
             authorized = _authorized(call.authorization, self.world.api_key)
-            answer = self._answer(call, endpoint) if authorized else errors(401)
+            answer, actions = self._answer(call, endpoint) if authorized else (errors(401), [])
             answer = answer.with_headers(self._headers())
-        agent = request.headers.get("user-agent", "")
-        status = None if answer.reset else answer.status
-        self.log.append(Logged(time.time(), call.method, call.path, call.query, status, agent, authorized))
+            agent = request.headers.get("user-agent", "")
+            self._log(call, answer, actions, agent, authorized)
         return answer
 
-    def _answer(self, call: Call, endpoint: Endpoint | None) -> Answer:
+    def _log(self, call: Call, answer: Answer, actions: list[Action], agent: str, authorized: bool) -> None:
+        name = (call.path, urlencode(call.query))
+        logged = Logged(
+            time.time(),
+            call.method,
+            call.path,
+            call.query,
+            None if answer.reset else answer.status,
+            agent,
+            authorized,
+            tuple(str(action.__struct_config__.tag) for action in actions),
+            name in self._failed,
+            self.world.budget.remaining,
+        )
+        (self._failed.add if logged.failed else self._failed.discard)(name)
+        self.log.append(logged)
+        self.watch(logged)
+
+    def _answer(self, call: Call, endpoint: Endpoint | None) -> tuple[Answer, list[Action]]:
+        """The answer, and what was injected into it."""
         world = self.world
         if not world.budget.remaining:
-            return flat(429)
+            return flat(429), []
         account = _account(world, call)
         actions = world.faults.actions(call)
         for action in actions:
             action.before(call, account, world)
         if not world.budget.take():
-            return flat(429)
+            return flat(429), actions
         answer = _look_up(world, call, endpoint, actions)
         for action in actions:
             answer = action.answer(answer)
-        return answer
+        return answer, actions
 
     def _headers(self) -> dict[str, str]:
         budget = self.world.budget

@@ -12,7 +12,9 @@ import msgspec
 from rich.table import Table
 
 from flows.common.console import plain_console
+from flows.common.program import program
 from flows.sandbox.faults import FaultPlan
+from flows.sandbox.request_log import LinePrinter, Logged
 from flows.sandbox.server import Server, serve
 from flows.sandbox.world import World
 
@@ -32,8 +34,9 @@ def run(
     rate_limit: int,
     rate_window: float,
     latency_ms: float,
+    quiet: bool = False,
 ) -> None:
-    """Serve generated accounts until Ctrl-C.
+    """Serve invented accounts until Ctrl-C, and log each request on stderr unless `quiet`.
 
     `subscribers` has the number of subscribers of each account; if empty, the default world is used. `rate_window` is
     in seconds. Exits with 2 and one line on stderr if an option is out of range, the port is in use or the fault plan
@@ -44,14 +47,15 @@ def run(
         _check_ranges(port, subscribers, rate_limit, rate_window, latency_ms)
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
-        with serve(world, host, port, latency_ms / 1_000) as server, suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends it as Ctrl-C does
+        watch = _ignore if quiet else LinePrinter()
+        with serve(world, host, port, latency_ms / 1_000, watch) as server, suppress(KeyboardInterrupt):
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
             threading.Event().wait()
     except (OSError, ValueError, msgspec.DecodeError) as problem:
         sys.stderr.write(f"The sandbox cannot start: {problem}\n")
         raise SystemExit(MISUSE) from None
-    plain_console().print(f"Sandbox stopped after {len(server.log):,} requests.")
+    plain_console().print(_farewell(server.log), soft_wrap=True)
 
 
 def _check_ranges(
@@ -69,6 +73,15 @@ def _check_ranges(
         raise ValueError(f"--latency-ms {latency_ms} is below 0")
 
 
+def _ignore(logged: Logged) -> None:
+    """Log nothing."""
+
+
+def _farewell(log: Sequence[Logged]) -> str:
+    failed, retries = sum(one.failed for one in log), sum(one.retry for one in log)
+    return f"Sandbox stopped after {len(log):,} requests: {failed:,} failed, {retries:,} were retries."
+
+
 def _welcome(world: World, server: Server) -> Table:
     table = Table(title=f"Drip sandbox at {server.url}", title_justify="left")
     table.add_column("account")
@@ -83,7 +96,7 @@ def _example(world: World, server: Server) -> str:
     budget = world.budget
     return (
         f"As of {world.as_of:%Y-%m-%d}, {budget.limit:,} requests in {budget.window:g} seconds. Try:\n"
-        f"  SOURCES__DRIP__BASE_URL={server.url} SOURCES__DRIP__API_KEY={world.api_key} drip-flows sync\n"
+        f"  SOURCES__DRIP__BASE_URL={server.url} SOURCES__DRIP__API_KEY={world.api_key} {program()} sync\n"
         f"  curl -u {world.api_key}: {server.url}/accounts\n"
         "Stop it with Ctrl-C."
     )

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from flows.common.http_server import serving
-from flows.sandbox.app import BASE, Logged, Sandbox
+from flows.sandbox.app import BASE, Sandbox, Watch
+from flows.sandbox.request_log import Logged
 from flows.sandbox.world import World
 
 
@@ -32,11 +33,17 @@ class Server:
 
 
 @contextmanager
-def serve(world: World, host: str = "127.0.0.1", port: int = 0, latency: float = 0.0) -> Iterator[Server]:
-    """Serve a world while the block runs. Port 0 selects a free port; `latency` is in seconds per request.
+def serve(
+    world: World,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    latency: float = 0.0,
+    watch: Watch = lambda logged: None,
+) -> Iterator[Server]:
+    """Serve a world until the block ends; port 0 takes a free one, `latency` is in seconds per request.
 
     Raises OSError if the port is in use.
     """
-    sandbox = Sandbox(world, latency)
+    sandbox = Sandbox(world, latency, watch)
     with serving(sandbox, "sandbox", host, port, http=OpenProtocol) as url:
         yield Server(url + BASE, sandbox)

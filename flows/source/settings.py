@@ -34,6 +34,7 @@ SHARED = (
     "file_lasts",
     "lock_wait",
     "memory_limit",
+    "storage_version",
     "work_mem",
     "history",
     "history_days",
@@ -109,6 +110,8 @@ class DripSettings(BaseConfiguration):
     """Seconds to wait for another run or reader that has the destination locked or open."""
     memory_limit: str = "300MB"
     """DuckDB's memory limit while loading."""
+    storage_version: str = "v1.0.0"
+    """The oldest DuckDB that can open a new DuckDB file; `latest` for the one installed. A file keeps its version."""
     work_mem: str = "256MB"
     """PostgreSQL's memory for each sort or hash while loading; empty for the server's default."""
 

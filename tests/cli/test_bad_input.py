@@ -145,7 +145,7 @@ def test_a_list_that_fails_is_named_and_the_rest_arrives(cli: Run, world: World,
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     result = cli("sync")
     assert result.exit_code == 1, result.output
-    assert "tags of 1000002: HTTP 403" in result.stdout
+    assert "tags of 1000002 (Harbour & Pine 02): HTTP 403" in result.stdout
     assert "lists are incomplete" in result.stdout.strip().splitlines()[-1]
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
 

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from flows.cli import console as terminal
+from flows.cli.exits import Failed
 from flows.cli.progress_bar import ProgressLine
 from flows.common.events import Said
 from flows.pipeline.report import ListReport, SyncReport
@@ -59,8 +60,10 @@ def test_a_report(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @odd_values
 def test_what_broke_off(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_result(ValueError(odd))
-    assert f"ValueError: {odd}" in capsys.readouterr().out
+    with pytest.raises(Failed) as failed:
+        terminal.show_result(ValueError(odd))
+    assert failed.value.exit_code == 1
+    assert f"ValueError: {odd}" in capsys.readouterr().err
 
 
 @odd_values

@@ -19,7 +19,7 @@ def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> Non
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     result = command("sync", "--resource", "tags")
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "tags of 1000002: HTTP 403" in result.stdout
+    assert "tags of 1000002 (Harbour & Pine 02): HTTP 403" in result.stdout
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
 
 

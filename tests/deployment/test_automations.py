@@ -73,7 +73,7 @@ def test_a_sync_that_fails_is_told_with_its_failed_list(sync: Any, world: World,
     assert sync(resources=["tags"]).exit_code == 1
     message = said.get(timeout=PATIENCE)
     assert message["subject"] == "drip-sync Failed"
-    assert f"tags of {FIRST}: HTTP 404" in message["body"]
+    assert f"tags of {FIRST} (北の本屋 01): HTTP 404" in message["body"]
     assert said.empty(), "a successful sync sent a notification too"
 
 
@@ -84,4 +84,4 @@ def test_a_check_that_fails_is_told(sync: Any, world: World, said: Told) -> None
     freshness(return_state=True)
     message = said.get(timeout=PATIENCE)
     assert message["subject"] == "drip-freshness Failed"
-    assert f"tags of {FIRST}: shrank" in message["body"]
+    assert f"tags of {FIRST} (北の本屋 01): shrank" in message["body"]

@@ -30,7 +30,7 @@ def test_a_sync_that_failed_raises_its_report(world: World, resource: str, statu
     assert isinstance(error, SyncFailed)
     assert isinstance(error, SyncReport)
     assert error.exit_code == 1
-    assert f"{resource} of {FIRST}: HTTP {status}" in str(error)
+    assert f"{resource} of {FIRST} (北の本屋 01): HTTP {status}" in str(error)
     assert str(error) == state.message
 
 
@@ -47,7 +47,7 @@ def test_a_check_that_failed_raises_its_report(sync: Any, warehouse: Warehouse) 
     sync(resources=["tags"])
     warehouse.execute(f"UPDATE drip._syncs SET started = started - INTERVAL '{timedelta(hours=9)}'")
     warehouse.execute(f"UPDATE drip._syncs SET finished = finished - INTERVAL '{timedelta(hours=9)}'")
-    with pytest.raises(NotFresh, match=f"tags of {FIRST}: was last complete 9.0 h ago") as caught:
+    with pytest.raises(NotFresh, match=f"tags of {FIRST} \\(北の本屋 01\\): was last complete 9.0 h ago") as caught:
         freshness(resources=["tags"])
     assert isinstance(caught.value, FreshnessReport)
     assert caught.value.problems

@@ -136,7 +136,7 @@ def test_killed_in_mid_load_the_next_run_ends_right(
     people.update(people.all()[0]["id"], first_name="Changed")
     world.account(FIRST).records["tags"].clear()
     process = command()
-    while (line := process.stdout.readline()) and "loading" not in line:
+    while (line := process.stderr.readline()) and "loading" not in line:
         pass
     time.sleep(delay)
     process.kill()

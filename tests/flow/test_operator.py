@@ -76,7 +76,7 @@ def test_the_report_of_a_list_that_failed(sync: Any, world: World) -> None:
     rows = json.loads(str(left[LISTS_KEY].data), parse_constant=not_a_number)
     assert [(row["account"], row["loaded"]) for row in rows if not row["whole"]] == [(FIRST, None)]
     assert run.state
-    assert f"tags of {FIRST}: HTTP 404" in str(run.state.message)
+    assert f"tags of {FIRST} (北の本屋 01): HTTP 404" in str(run.state.message)
 
 
 def test_a_reply_is_not_taken_for_markdown(sync: Any, world: World) -> None:

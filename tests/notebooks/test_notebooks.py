@@ -120,7 +120,7 @@ def test_history_on_and_off(there: Warehouse, kernel: Kernel) -> None:
     assert tagged.items() <= {(tag, change): count for tag, change, count in seen}.items()
     with duckdb.connect(there.path) as con:
         con.execute("DROP VIEW drip.subscriber_changes")
-    assert any("History is off" in title for title in drawn(kernel, "02-audience.ipynb"))
+    assert any("history is not kept" in title for title in drawn(kernel, "02-audience.ipynb"))
 
 
 def test_sending(there: Warehouse, kernel: Kernel) -> None:
@@ -157,3 +157,25 @@ def test_no_rows_are_sentences(there: Warehouse, kernel: Kernel, name: str) -> N
             con.execute(f"DELETE FROM drip.{table} WHERE account_id <> '1000003'")
     for title in drawn(kernel, f"{name}.ipynb"):
         assert title.endswith((".", "list", "sync")), title
+
+
+def test_the_eight_questions_have_answers(there: Warehouse, kernel: Kernel) -> None:
+    kernel.charts(NOTEBOOKS / "04-explore.ipynb")
+    moved = "SELECT min(started), max(started) FROM _syncs WHERE resource = 'subscribers'"
+    ((first, last),) = there.rows(moved)
+    (shown,) = kernel.run("[week_ago.timestamp(), now.timestamp()]")
+    assert eval(shown.data["text/plain"]) == [first.timestamp(), last.timestamp()]
+    lost = "int(metrics.churn(as_of('subscribers', week_ago), as_of('subscribers', now))['left'].sum())"
+    (shown,) = kernel.run(lost)
+    then = f"FROM subscribers_history h WHERE valid_from <= '{first}' AND (valid_to IS NULL OR valid_to > '{first}')"
+    now = "SELECT 1 FROM subscribers s WHERE (s.account_id, s.id) = (h.account_id, h.id)"
+    gone = there.value(f"SELECT count(*) {then} AND h.status = 'active' AND NOT EXISTS ({now})")
+    assert int(shown.data["text/plain"]) == gone > 0
+    (shown,) = kernel.run("int(metrics.tag_growth(changes, week_ago)['added'].sum())")
+    assert int(shown.data["text/plain"]) == there.value(
+        "SELECT count(*) FROM subscriber_changes WHERE change = 'tag_added'"
+    )
+    (shown,) = kernel.run("int((diff('subscribers', week_ago, now)['change'] == 'arrived').sum())")
+    assert int(shown.data["text/plain"]) == there.value(
+        "SELECT count(*) FROM subscriber_changes WHERE change = 'arrived'"
+    )

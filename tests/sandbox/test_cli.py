@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from flows.sandbox import World, serve
 from tests.command import drip_flows
 
 START = """
@@ -40,8 +41,24 @@ def test_from_start_to_ctrl_c():
         closing, problems = process.communicate(timeout=10)
     assert all(account["id"] in message for account in accounts)
     assert len(accounts) == 2
-    assert closing.strip() == "Sandbox stopped after 1 requests."
-    assert (process.returncode, problems) == (0, "")
+    assert closing.strip() == "Sandbox stopped after 1 requests: 0 failed, 0 were retries."
+    assert process.returncode == 0
+    assert re.fullmatch(r"\d\d:\d\d:\d\d   200 GET /v2/accounts  99 left\n", problems)
+
+
+def test_the_log_shows_faults_and_retries() -> None:
+    lines: list[str] = []
+    world = World(sizes={"1000001": 5})
+    world.faults = [{"when": {"times": 1}, "action": {"kind": "status", "status": 503}}]
+    with serve(world, watch=lambda logged: lines.append(str(logged))) as server:
+        for _ in range(3):
+            requests.get(f"{server.url}/1000001/tags", params={"page": 1}, auth=(world.api_key, ""), timeout=5)
+    assert [line[9:] for line in lines] == [
+        "  503 GET /v2/1000001/tags?page=1  3,599 left  [fault: status]",
+        "  200 GET /v2/1000001/tags?page=1  3,598 left  [retry]",
+        "  200 GET /v2/1000001/tags?page=1  3,597 left",
+    ]
+    assert [(one.failed, one.retry) for one in server.log] == [(True, False), (False, True), (False, False)]
 
 
 def test_a_port_in_use_is_one_line():

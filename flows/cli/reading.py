@@ -1,0 +1,80 @@
+"""Commands that read what was synced: a query, the state of the data, a browser for the tables."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.cli.exits import fail, plain_errors
+from flows.cli.options import AsJson, Dataset, Destination
+from flows.orchestration.settings import apply_prefect_settings
+
+reading = typer.Typer()
+
+
+@reading.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="A SELECT, or - to read it from stdin.")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="NAME=VALUE, a text that stands for $NAME in the SQL; may be repeated."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all rows as a JSON array of objects.")] = False,
+    limit: Annotated[int, typer.Option(help="Rows that the table shows; 0 for all.", min=0)] = 40,
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
+) -> None:
+    """Run a SELECT on the synced tables, whose names need no schema before them.
+
+    For example: drip-flows query "SELECT status, count(*) FROM subscribers GROUP BY ALL"
+
+    Where nothing was synced yet, the demo's database is read.
+
+    Exit codes: 0 there is a result; 2 the database refused the query, or there is no data.
+    """
+    with plain_errors():
+        if as_csv and as_json:
+            fail("--csv and --json exclude each other")
+        from flows.cli.query import Form, parameters, show_query
+
+        form: Form = "csv" if as_csv else "json" if as_json else "table"
+        text = sys.stdin.read() if sql == "-" else sql
+        show_query(text, parameters(param or ()), form, limit, destination, dataset)
+
+
+@reading.command()
+def status(
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show a line per list.")] = False,
+    offline: Annotated[bool, typer.Option(help="Do not ask the API what is left of the rate limit.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the last sync of each list, how old the data is, the size of the history, and the rate limit.
+
+    Asks the API once per key for what is left of the rate limit, where a key is set.
+
+    Exit codes: 0 it is shown; 2 there is no data.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.status import show_status
+
+        show_status(destination, dataset, verbose, offline, as_json)
+
+
+@reading.command("open")
+def open_database(
+    dataset: Dataset = "drip",
+) -> None:
+    """Browse the DuckDB file: in DuckDB's own UI, or in Datasette, whichever is installed.
+
+    DuckDB's UI reads the file itself, so a sync waits until you close it. Datasette reads a copy.
+
+    Exit codes: 0 you closed it; 1 the program failed; 2 there is no data, or neither is installed.
+    """
+    with plain_errors():
+        from flows.cli.browse import browse
+
+        raise typer.Exit(browse(dataset))

@@ -1,0 +1,54 @@
+"""The DuckDB file: the storage version that it is created with, and the schemas that a load leaves behind in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.common.errors import SettingsError
+from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted, staging_name
+
+STORAGE_SETTING = "SOURCES__DRIP__STORAGE_VERSION"
+COLUMNS = """
+    SELECT table_name, column_name FROM duckdb_columns()
+    WHERE database_name = current_database() AND schema_name = ?
+"""
+DLT_COLUMNS = COLUMNS.replace("?", "%s")
+"""The same for dlt's client, which has placeholders of its own."""
+
+
+def create_file(path: Path, version: str) -> None:
+    """Create an empty database with a storage version. A file that is there already keeps the one it has.
+
+    Raises:
+        SettingsError: DuckDB does not know the version.
+    """
+    if path.exists() and path.stat().st_size:
+        return
+    with duckdb.connect() as con:
+        try:
+            con.execute(f"ATTACH {literal(path)} AS created (STORAGE_VERSION {literal(version)})")
+            con.execute("CHECKPOINT created")
+        except duckdb.InvalidInputException:
+            raise SettingsError(
+                f"{STORAGE_SETTING} is {version!r}, which DuckDB {duckdb.__version__} cannot write: "
+                "set it to v1.0.0, a later version of DuckDB, or latest"
+            ) from None
+
+
+def drop_staging(execute: Callable[..., Any], dataset: str) -> None:
+    """Drop the schemas that rows of a dataset were staged in, also by earlier versions. Nothing else is in them.
+
+    Args:
+        execute: runs a statement of dlt's client and returns its rows.
+        dataset: whose rows they were.
+    """
+    for schema in (staging_name(dataset), dataset + OLD_STAGING_SUFFIX):
+        if is_staging(columns_by_table(execute(DLT_COLUMNS, schema) or [])):
+            execute(f"DROP SCHEMA {quoted(schema)} CASCADE")
+
+
+def literal(text: str | Path) -> str:
+    """A string in SQL."""
+    return "'" + str(text).replace("'", "''") + "'"

@@ -1,0 +1,213 @@
+"""What a user sees: results on stdout, remarks on stderr, account names, tables that fit 80 columns, JSON."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from flows.cli import app as cli_app
+from flows.sandbox import Server, World
+from tests.command import drip_flows
+from tests.conftest import Warehouse
+
+Run = Callable[..., Result]
+COMMANDS = sorted(
+    command.name or (command.callback.__name__.replace("_", "-") if command.callback else "")
+    for command in [*cli_app.app.registered_commands, *cli_app.reading.registered_commands]
+)
+WIDTH = 80
+
+
+@pytest.fixture
+def cli(server: Server, warehouse: Warehouse, tmp_path: Path) -> Run:
+    """Run the command in a folder of its own, with settings of the sandbox and the ones given."""
+
+    def run(*words: str, **settings: str | None) -> Result:
+        return drip_flows(*words, folder=tmp_path, **settings)
+
+    return run
+
+
+def names_of(world: World) -> dict[str, str]:
+    return {account["id"]: account["name"] for account in world.accounts}
+
+
+def on_a_terminal(words: list[str], folder: Path, **settings: str) -> tuple[str, int]:
+    """What a command prints on a terminal of 80 columns, and its exit code."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(WIDTH), "TERM": "xterm", **settings}
+    said = b""
+    with subprocess.Popen(words, stdout=follower, stderr=follower, env=environment, cwd=folder) as process:
+        os.close(follower)
+        while True:
+            if select.select([leader], [], [], 0.2)[0]:
+                try:
+                    piece = os.read(leader, 65536)
+                except OSError:  # the other end is closed
+                    break
+                said += piece
+            elif process.poll() is not None:
+                break
+        code = process.wait()
+    os.close(leader)
+    return said.decode(), code
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_has_its_exit_codes(command: str) -> None:
+    result = drip_flows(command, "--help")
+    assert result.exit_code == 0
+    assert re.search(r"Exit codes: \w", result.stdout)
+
+
+def test_the_version() -> None:
+    result = drip_flows("--version")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(r"drip-flows \d+\.\d+\.\d+ \(dlt .*, duckdb .*, prefect .*, Python .*\)\n", result.stdout)
+
+
+def test_progress_is_on_stderr_and_the_report_on_stdout(cli: Run, world: World) -> None:
+    result = cli("sync", "--resource", "tags")
+    assert result.exit_code == 0, result.output
+    assert "reading 2 lists of 2 accounts" in result.stderr
+    assert "reading" not in result.stdout
+    assert result.stdout.startswith("Sync")
+
+
+def test_a_failed_list_is_named_with_its_account_and_a_command_that_works(cli: Run, world: World) -> None:
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    result = cli("sync", "--dataset", "shop", "--no-history")
+    assert result.exit_code == 1
+    assert f"tags of 1000002 ({names_of(world)['1000002']}): HTTP 403" in result.stdout
+    assert "drip-flows sync --dataset shop --no-history --account 1000002 --resource tags" in result.stdout
+
+
+def test_many_accounts_are_a_line_per_resource_and_what_changed(cli: Run, world: World) -> None:
+    assert cli("sync").exit_code == 0
+    world.account("1000002").arrive(3)
+    result = cli("sync")
+    assert f"subscribers of 1000002 ({names_of(world)['1000002']}): +3 rows" in result.stdout
+    assert "1000001" not in result.stdout
+    every = cli("sync", "--verbose").stdout
+    assert all(f"{account} ({name})" in every for account, name in names_of(world).items())
+
+
+def test_quiet_says_nothing_but_what_failed(cli: Run, world: World) -> None:
+    result = cli("sync", "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    result = cli("sync", "--quiet")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.startswith("tags of 1000002")
+
+
+def test_the_report_as_json(cli: Run, world: World) -> None:
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    result = cli("sync", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["exit_code"]) == (1, 1)
+    failed = [one for one in report["lists"] if not one["complete"]]
+    assert [(one["account"], one["account_name"], one["resource"]) for one in failed] == [
+        ("1000002", names_of(world)["1000002"], "tags")
+    ]
+    assert report["requests"] == sum(one["spent"] for one in report["budgets"]) > 0
+
+
+def test_other_results_as_json(cli: Run, world: World) -> None:
+    assert cli("sync").exit_code == 0
+    accounts = json.loads(cli("accounts", "--json").stdout)
+    assert {one["account"]: one["name"] for one in accounts} == names_of(world)
+    assert json.loads(cli("freshness", "--json").stdout)["fresh"] is True
+    shown = cli("status", "--json")
+    assert shown.exit_code == 0, shown.output
+    status = json.loads(shown.stdout)
+    assert status["last_sync"]["lists"] == status["last_sync"]["whole"] == 20
+    assert {one["account_name"] for one in status["lists"] if one["account"]} == set(names_of(world).values())
+    assert [one["table"] for one in status["history"]] == ["subscribers_history"]
+    assert re.search(r"\d requests left of 3,600", status["rate_limits"][0]["text"])
+
+
+def test_status_shows_age_history_and_rate_limit(cli: Run, world: World) -> None:
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    cli("sync")
+    shown = cli("status").stdout
+    assert f"tags of 1000002 ({names_of(world)['1000002']}): has not arrived whole lately" in shown
+    assert "subscribers_history: 150 versions since" in shown
+    assert re.search(r"Rate limit: 3,\d+ requests left of 3,600", shown)
+    assert re.search(r"Last sync: \d+ s ago, 19 of 20 lists whole", shown)
+    assert "Rate limit" not in cli("status", "--offline").stdout
+
+
+def test_status_without_data_or_key(cli: Run) -> None:
+    assert cli("status").exit_code == 2
+    cli("sync", "--resource", "tags")
+    shown = cli("status", SOURCES__DRIP__API_KEY=None)
+    assert (shown.exit_code, "Rate limit: not known" in shown.stdout) == (0, True)
+
+
+def test_queries(cli: Run, world: World) -> None:
+    cli("sync")
+    sql = "SELECT account_id, count(*) AS people FROM subscribers WHERE account_id = $account GROUP BY ALL"
+    table = cli("query", sql, "--param", "account=1000002")
+    assert table.exit_code == 0, table.output
+    assert re.search(r"1000002\s+20", table.stdout)
+    assert table.stderr.strip() == "1 row"
+    assert cli("query", sql, "-p", "account=1000002", "--csv").stdout == "account_id,people\n1000002,20\n"
+    assert json.loads(cli("query", sql, "-p", "account=1000002", "--json").stdout) == [
+        {"account_id": "1000002", "people": 20}
+    ]
+    cut = cli("query", "SELECT id FROM subscribers", "--limit", "3")
+    assert cut.stderr.strip() == "3 of 150 rows. --csv and --json print everything."
+    assert len(cut.stdout.splitlines()) == 5
+    assert len(json.loads(cli("query", "SELECT id, created_at, tags FROM subscribers", "--json").stdout)) == 150
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["SELEC 1"], "syntax error"),
+        (["SELECT * FROM subscriber"], "subscriber"),
+        (["SELECT $a", "--param", "a"], "NAME=VALUE"),
+        (["SELECT 1", "--csv", "--json"], "exclude"),
+    ],
+)
+def test_queries_that_are_refused(cli: Run, words: list[str], said: str) -> None:
+    cli("sync", "--resource", "tags")
+    result = cli("query", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_sign_is_shown_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "flows", "sync", "--resource", "nothing"]
+    said, code = on_a_terminal(words, tmp_path)
+    before, sign, after = said.partition("Starting the sync")
+    slow = ("dlt", "duckdb", "pandas", "prefect", "pyarrow")
+    assert (code, bool(sign)) == (2, True), said[-500:]
+    assert [name for name in slow if re.search(rf"\| +{name}\s", before)] == []
+    assert re.search(r"\| +dlt\s", after)
+
+
+def test_a_terminal_of_80_columns_breaks_no_word(
+    server: Server, warehouse: Warehouse, world: World, tmp_path: Path
+) -> None:
+    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
+    program = str(Path(sys.executable).with_name("drip-flows"))
+    said, code = on_a_terminal([program, "sync"], tmp_path, PREFECT_API_URL="")
+    assert code == 1, said
+    assert "Starting the sync" in said
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said).replace("\r", "")
+    lines = shown[shown.index("resource ") :].splitlines()
+    words = " ".join(lines).split()
+    for long in ("subscribers", "custom_fields", "conversions", "authorized", "1000002", str(warehouse.path)):
+        assert any(long in word for word in words), long
+    assert max(len(line) for line in lines if str(warehouse.path) not in line) <= WIDTH
