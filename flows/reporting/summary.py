@@ -65,7 +65,7 @@ def still_to_come(report: SyncReport) -> str:
     """What is to be known of lists that arrived, such as how far back the figures of emails go."""
     lines = [line for line in report.lists if line.complete and line.available and line.note]
     more = [f"and {len(lines) - MOST_NAMED} more"] if len(lines) > MOST_NAMED else []
-    return "; ".join([*(f"{title(line)}: {line.note}" for line in lines[:MOST_NAMED]), *more])
+    return "; ".join([*(f"{title(line, report.account_names)}: {line.note}" for line in lines[:MOST_NAMED]), *more])
 
 
 def tables(report: SyncReport) -> list[TableSummary]:

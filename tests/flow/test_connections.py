@@ -149,7 +149,7 @@ def test_a_connection_that_fails_leaves_the_others_exact(
         assert variable(ACME, "API_KEY") in report.failures[0].note
         assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ACME), (OTHER, ZENITH)]
     else:
-        assert [title(line) for line in report.failures] == ["accounts of acme"]
+        assert [title(line, report.account_names) for line in report.failures] == ["accounts of acme"]
         assert ("401" if how == "refused" else "no answer") in report.failures[0].note
         assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ZENITH), (OTHER, ZENITH)]
         tags = worlds[ZENITH].account(SHARED).records["tags"]
