@@ -78,9 +78,9 @@ def test_a_sync_that_fails_is_told_with_its_failed_list(sync: Any, world: World,
 
 
 def test_a_check_that_fails_is_told(sync: Any, world: World, said: Told) -> None:
-    sync(resources=["tags"])
+    sync(resources=["accounts", "tags"])
     world.account(FIRST).records["tags"].clear()
-    sync(resources=["tags"])
+    sync(resources=["accounts", "tags"])
     freshness(return_state=True)
     message = said.get(timeout=PATIENCE)
     assert message["subject"] == "drip-freshness Failed"
