@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from prefect.logging.configuration import setup_logging
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
 from tests.conftest import PROJECT
@@ -45,9 +45,8 @@ def test_what_the_server_logs(tmp_path: Path, prefect_template: Path) -> None:
 @pytest.mark.parametrize("setting", ["warn", None])
 def test_records_that_belong_to_no_run(name: str, setting: str | None, recwarn: pytest.WarningsRecorder) -> None:
     """Prefect warns of each by default. The project's settings turn that off."""
-    setup_logging()
     updates = {PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: setting} if setting else {}
     with temporary_settings(updates):
-        logging.getLogger(name).warning("waiting")
+        APILogHandler().emit(logging.makeLogRecord({"name": name, "levelno": logging.WARNING, "msg": "waiting"}))
     warned = [one for one in recwarn if "without a flow run id" in str(one.message)]
     assert bool(warned) == (setting == "warn")

@@ -27,7 +27,7 @@ def problems(sync: Any, warehouse: Warehouse) -> Any:
 def test_rows_that_are_gone_since_the_last_sync(problems: Any, warehouse: Warehouse) -> None:
     warehouse.execute(f"DELETE FROM drip.subscribers WHERE account_id = '{SECOND}'")
     assert problems() == [
-        (SECOND, "subscribers", "the table has 0 of the 20 rows it had after the last sync"),
+        (f"{SECOND} (Harbour & Pine 02)", "subscribers", "the table has 0 of the 20 rows it had after the last sync"),
     ]
     assert problems(resources=["tags"]) == problems(accounts=[FIRST]) == []
     warehouse.execute("DELETE FROM drip.accounts")
