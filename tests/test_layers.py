@@ -14,13 +14,14 @@ LAYERS = (
     {"pipeline"},
     {"dataset", "metrics"},
     {"reporting", "maintenance", "charts"},
+    {"webhooks"},
     {"orchestration"},
-    {"sync", "extract_account", "freshness"},
+    {"sync", "extract_account", "freshness", "load_events"},
     {"cli"},
     {"__main__"},
 )
 """The layers, lowest first. A module may import from its own folder and from lower layers."""
-WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness")
+WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness", "load_events")
 LONGEST = 300
 """Maximum lines of a module."""
 MODULES = sorted(path for path in FLOWS.rglob("*.py") if path != FLOWS / "__init__.py")

@@ -22,11 +22,13 @@ from flows.cli.options import (
 from flows.cli.output import activity, silence
 from flows.cli.reading import reading
 from flows.cli.startup import begin_process, hide_pandas
+from flows.cli.webhooks import webhooks
 from flows.common.output_guard import scrub_logs, scrub_output
 from flows.orchestration.settings import api_is_configured, apply_prefect_settings
 
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
+DELIVER_HELP = "Deliver webhook events of the first account to this URL; repeat it for the next accounts."
 SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
@@ -36,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(reading)
+app.add_typer(webhooks, name="webhooks")
 
 
 @app.callback()
@@ -212,6 +215,8 @@ def sandbox(
     rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log no requests.")] = False,
+    deliver: Annotated[list[str] | None, typer.Option(help=DELIVER_HELP)] = None,
+    deliver_days: Annotated[float, typer.Option(help="Days before --as-of whose events are delivered first.")] = 1.0,
 ) -> None:
     """Serve a stand-in for the Drip API, with invented people, until Ctrl-C.
 
@@ -228,7 +233,8 @@ def sandbox(
             day = day_of(as_of)
         except (ValueError, OverflowError):
             fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
-        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms, quiet)
+        run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms, quiet,
+            deliver or [], deliver_days)  # fmt: skip
 
 
 @app.command()

@@ -17,6 +17,10 @@ class SettingsError(DripError):
     """A setting is missing or invalid, so the command cannot start. The message names the setting."""
 
 
+class LockHeld(SettingsError):
+    """Another run writes to the dataset, and did not end within the time to wait for it."""
+
+
 def _restored(kind: type[DripError], arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> DripError:
     error = kind.__new__(kind)
     error.args = arguments

@@ -59,7 +59,7 @@ def serving(application: Any, name: str, host: str, port: int = 0, **options: An
         timeout_keep_alive=60,
         **options,
     )
-    with _listening(host, port) as listener:
+    with listen_on(host, port) as listener:
         server = PromptServer(config)
         thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
         thread.start()
@@ -71,7 +71,8 @@ def serving(application: Any, name: str, host: str, port: int = 0, **options: An
             thread.join()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address; port 0 selects a free one. Raises OSError."""
     # asyncio sets TCP_NODELAY only if `proto` is given; without it a request may take 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -45,6 +45,15 @@ def scrub_output() -> None:
             setattr(sys, name, ScrubbedStream(stream))
 
 
+def print_with_secrets(text: str) -> None:
+    """Print a line that the user asked for because of the secret in it."""
+    stream = sys.stdout
+    while isinstance(stream, ScrubbedStream):
+        stream = stream._stream
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def scrub_logs() -> None:
     """Remove secrets from every log record created from now on, whichever handler receives it."""
     make = logging.getLogRecordFactory()

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 from flows.common.errors import SettingsError, unknown
 
 DestinationName = Literal["duckdb", "postgres", "motherduck", "snowflake", "bigquery", "delta"]
-Feature = Literal["history", "views", "forgetting", "freshness and notebooks"]
-HISTORY, VIEWS, FORGETTING, READING = get_args(Feature)
+Feature = Literal["history", "views", "forgetting", "freshness and notebooks", "events of webhooks"]
+HISTORY, VIEWS, FORGETTING, READING, EVENTS = get_args(Feature)
 OURS = ("duckdb", "postgres")
 """SQL dialects that this project writes itself; statements for other dialects are translated from the first one."""
 RUN, GENERATED = "run", "constructed, SQL generated"
@@ -68,7 +68,7 @@ DESTINATIONS: dict[str, DestinationKind] = {
         "DESTINATION__MOTHERDUCK__CREDENTIALS",
         "duckdb",
         # dlt 1.31 reads Arrow tables from DuckDB with a method that DuckDB 2 removed.
-        without=frozenset({READING}),
+        without=frozenset({READING, EVENTS}),
         place=lambda config: f"md:{config.credentials.database}",
     ),
     "snowflake": DestinationKind(

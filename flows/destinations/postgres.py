@@ -11,7 +11,7 @@ import dlt
 import psycopg2
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 
-from flows.common.errors import SettingsError, first_line
+from flows.common.errors import LockHeld, SettingsError, first_line
 from flows.destinations.postgres_connection import (
     SETTING,
     connect,
@@ -220,7 +220,7 @@ def _acquire(cursor: Any, dataset: str, wait: float) -> None:
         time.sleep(POLL_SECONDS)
     cursor.execute(HOLDER, (key,))
     address, since = cursor.fetchone() or ("a run that has just ended", "now")
-    raise SettingsError(
+    raise LockHeld(
         f"another sync is still writing to {location(credentials())}, dataset {dataset}, after "
         f"SOURCES__DRIP__LOCK_WAIT ({wait:.0f} s): connected from {address} since {since} UTC; "
         "wait for it to end, or stop it"

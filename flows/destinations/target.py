@@ -16,7 +16,7 @@ import duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from filelock import FileLock, Timeout
 
-from flows.common.errors import SettingsError, first_line
+from flows.common.errors import LockHeld, SettingsError, first_line
 from flows.common.project import project_path
 from flows.destinations import configured
 from flows.destinations.catalogue import DESTINATIONS, DestinationKind, DestinationName, check_driver
@@ -141,7 +141,7 @@ class Target:
             with FileLock(file, timeout=wait):
                 yield
         except Timeout:
-            raise SettingsError(
+            raise LockHeld(
                 f"another sync is still writing to {self.location} after SOURCES__DRIP__LOCK_WAIT "
                 f"({wait:.0f} s); wait for it to end, or stop it"
             ) from None

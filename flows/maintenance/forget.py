@@ -12,8 +12,10 @@ from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_
 from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
 from flows.maintenance.compaction import rewrite_duckdb, vacuum
+from flows.maintenance.forget_deliveries import forget_deliveries
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import history_table
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.storage import Folder, folder_at, local_copies, remove
@@ -23,9 +25,11 @@ from flows.source.records import Subscriber
 from flows.source.settings import common_settings
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
-PERSONAL = [*PEOPLE, *map(history_table, PEOPLE)]
-"""Tables whose rows are people; some may not exist."""
-LANDING = "landing zone"
+PERSONAL = [*PEOPLE, *map(history_table, PEOPLE), EVENTS]
+"""Tables whose rows are people, or their events; some may not exist."""
+ID = {EVENTS: "subscriber_id"}
+"""The column with the id of the person, where it is not `id`."""
+LANDING, SPOOL = "landing zone", "webhook spool"
 BY_HAND = f"delete the person in Drip, then sync; delete their rows in {QUARANTINE} by hand"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
@@ -107,6 +111,9 @@ def _forget(run: ConnectionRun, address: str) -> Forgotten:
     elif run.target.name == "motherduck" and removed:
         remains.append(MOTHERDUCK_KEEPS)
     removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
+    deliveries, why_not = forget_deliveries(address, set(people))
+    removed += [Removed(SPOOL, "", deliveries)] if deliveries else []
+    remains.append(why_not)
     return Forgotten(removed, mentions, tuple(filter(None, remains)))
 
 
@@ -124,18 +131,20 @@ class _PersonSearch:
     def people(self) -> list[tuple[str, str]]:
         """Account and id of everybody who has or had the address."""
         queries = [
-            f"SELECT {ACCOUNT_ID}, id FROM {quoted(*table)} WHERE {self._matches('email')}"
+            f"SELECT {ACCOUNT_ID}, {id_column(table)} FROM {quoted(*table)} WHERE {self._matches('email')}"
             for table in self.tables
             if table[1] in PERSONAL
         ]
         found = self.client.execute_sql(" UNION ".join(queries), *[self.alone] * len(queries)) if queries else []
-        return [(account, one) for account, one in found]
+        return [(account, one) for account, one in found if one is not None]
 
     def remove(self, table: tuple[str, str], people: Sequence[tuple[str, str]]) -> Iterator[Removed]:
         """Delete the person's rows from a table."""
         if table[1] in PERSONAL and people:
-            pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND id = %s)"] * len(people))
+            pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND {id_column(table)} = %s)"] * len(people))
             yield from self._remove(table, ACCOUNT_ID, pairs, [value for pair in people for value in pair])
+        if table[1] == EVENTS:  # an event may have an address and no id
+            yield from self._remove(table, ACCOUNT_ID, self._matches("email"), [self.alone])
         if table[1] == QUARANTINE:
             yield from self._remove(table, "account", self._matches("record"), [self.anywhere])
 
@@ -162,6 +171,11 @@ class _PersonSearch:
         self.client.execute_sql(f"DELETE FROM {quoted(*table)} WHERE {which}", *values)
         self.touched += [table] if counts else []
         yield from (Removed(_shown(table), account or "", count) for account, count in counts)
+
+
+def id_column(table: tuple[str, str]) -> str:
+    """The column with the id of the person that a row is of."""
+    return ID.get(table[1], "id")
 
 
 def _shown(table: tuple[str, str]) -> str:

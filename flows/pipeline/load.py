@@ -12,6 +12,7 @@ from flows.common.errors import DripError
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.declared_tables import create_declared
 from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.events import EventsLoaded, load_events
 from flows.pipeline.extract import Extracted
 from flows.pipeline.history import declare_history, keep_history
 from flows.pipeline.load_errors import LoadFailed, load_failed
@@ -36,12 +37,14 @@ class Loaded(msgspec.Struct):
         rows: number of rows by resource and account, or by resource and key if the list belongs to the token.
         arrived: by account, the number of subscribers read by an incremental sync that are in the destination.
         days: by account, the rows in the destination of the days that were read, for resources with daily figures.
+        events: what was loaded of webhook deliveries; None if there is no spool.
     """
 
     load_id: str
     rows: dict[str, dict[str | None, int]]
     arrived: dict[str, int] = {}
     days: dict[str, DaysLoaded] = {}
+    events: EventsLoaded | None = None
 
 
 def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
@@ -83,7 +86,8 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         keep_history(pipeline, run)
         make_views(pipeline, run)
         arrived, days = count_arrived(pipeline, runs, landed), count_days(pipeline, runs, landed)
-        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days)
+        events = load_events(pipeline, run.target, run.started)
+        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days, events)
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:

@@ -5,14 +5,19 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import dlt
+
 from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.events import spool_folder
 from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import Loaded
 from flows.pipeline.report import ListReport, Spent, SyncReport
 from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, stable_key
+from flows.pipeline.webhook_check import WEBHOOKS, webhook_problems, webhook_query
+from flows.source.deliveries.registrations import registrations
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
 
@@ -31,11 +36,12 @@ def report(
 ) -> SyncReport:
     """Reconcile, compare with the last sync, append to `_syncs`, and delete the landed pages of complete lists."""
     result = reconcile(runs, landed, failures, loaded)
-    result.shared = list(shared)
+    result.shared, result.events = list(shared), loaded.events
     pipeline = pipeline_of(runs.common)
     target = runs.common.target
     with target.held_open(pipeline):
         with target.reader(pipeline) as client:
+            result.webhook_problems = _webhook_problems(pipeline, client, result)
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
         with target.reader(pipeline) as client:
@@ -43,6 +49,17 @@ def report(
     for run in runs.each:
         _delete_landed(run, [line for line in result.lists if line.connection == run.connection])
     return result
+
+
+def _webhook_problems(pipeline: dlt.Pipeline, client: Any, result: SyncReport) -> dict[str, str]:
+    """By account, what is wrong with the webhook of the receiver, where its list of webhooks was read."""
+    read = {line.account or "" for line in result.lists if line.resource == WEBHOOKS and line.complete}
+    known = registrations(spool_folder()) if read else {}
+    if not known:
+        return {}
+    columns = pipeline.default_schema.get_table_columns(WEBHOOKS)
+    rows = client.execute_sql(webhook_query(client.make_qualified_table_name(WEBHOOKS), columns)) or []
+    return webhook_problems(known, rows, read)
 
 
 def reconcile(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from flows.pipeline.events import EventsLoaded
 from flows.pipeline.sync_log import FULL
 
 
@@ -75,6 +76,8 @@ class SyncReport:
         shared: a sentence for each account that several connections have access to.
         account_names: names of the accounts by id; without those that have no name.
         asked: when the run was requested. It may have waited since then for the database or for Prefect.
+        events: what was loaded of webhook deliveries; None if there is no spool.
+        webhook_problems: by account, what is wrong with the webhook that was registered for the receiver.
     """
 
     run: str
@@ -89,6 +92,8 @@ class SyncReport:
     shared: list[str] = field(default_factory=list)
     asked: datetime | None = None
     account_names: dict[str, str] = field(default_factory=dict)
+    events: EventsLoaded | None = None
+    webhook_problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
@@ -137,6 +142,6 @@ class SyncReport:
         return f", {sum(line.landed or 0 for line in self.lists):,} of them read this time"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """A number with a noun, in the plural if needed."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -12,13 +12,16 @@ import msgspec
 
 from flows.common.errors import SettingsError
 from flows.common.labels import account_label
-from flows.dataset.reader import query
+from flows.dataset.reader import has_column, query
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.context import DEFAULT_DATASET
+from flows.pipeline.events import spool_folder
 from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, ListTimes
+from flows.pipeline.webhook_check import STATES, WEBHOOKS, webhook_problems, webhook_query
 from flows.reporting.markdown import table
 from flows.reporting.status import account_names, list_times
 from flows.reporting.summary import MOST_NAMED, number
+from flows.source.deliveries.registrations import registrations
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
@@ -108,9 +111,22 @@ def check_freshness(
     wrong = [(one, text) for one in lists for text in _wrong(one, limits, now)]
     wrong += [(one, text) for one in lists for text in _gone(one, limits, counts)]
     problems = [Problem(_owner(one, names), one.resource, text) for one, text in wrong]
+    problems += _webhooks(lists, destination, dataset)
     ages = [_age(one.whole, now) for one in lists if one.whole]
     missing = _never_tried(lists, accounts, resources)
     return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None), names)
+
+
+def _webhooks(lists: Sequence[ListTimes], destination: DestinationName, dataset: str) -> list[Problem]:
+    """What is wrong with the webhooks that were registered for our receiver."""
+    read = {one.account or "" for one in lists if one.resource == WEBHOOKS and one.whole}
+    known = registrations(spool_folder()) if read else {}
+    if not known:
+        return []
+    columns = [name for name in STATES if has_column(WEBHOOKS, name, destination, dataset, or_demo=False)]
+    frame = query(webhook_query(WEBHOOKS, columns), destination=destination, dataset=dataset, or_demo=False)
+    found = webhook_problems(known, frame.itertuples(index=False, name=None), read)
+    return [Problem(account, WEBHOOKS, text) for account, text in found.items()]
 
 
 def table_counts(resources: Collection[str], destination: DestinationName, dataset: str) -> Counts:

@@ -6,9 +6,11 @@ import msgspec
 
 from flows.common.labels import account_label
 from flows.common.scrubbing import scrub
-from flows.pipeline.report import ListReport, Spent, SyncReport
+from flows.pipeline.events import EventsLoaded
+from flows.pipeline.report import ListReport, Spent, SyncReport, counted
 from flows.pipeline.sync_log import NO_ACCOUNT
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
+from flows.source.quarantine import TABLE as QUARANTINE
 
 MOST_NAMED = 3
 """Maximum number of failed lists named in a line; the report names all of them."""
@@ -52,7 +54,20 @@ def facts(report: SyncReport) -> dict[str, str]:
         **({"Shared accounts": "; ".join(report.shared)} if report.shared else {}),
         **({"Not available": text} if (text := not_available(report)) else {}),
         **({"Still to come": text} if (text := still_to_come(report)) else {}),
+        **({"Webhooks": webhooks(report)} if report.events or report.webhook_problems else {}),
     }
+
+
+def webhooks(report: SyncReport) -> str:
+    """What was loaded of webhook deliveries, and what is wrong with webhooks."""
+    loaded = [events(report.events)] if report.events else []
+    return "; ".join([*loaded, *(f"account {account}: {text}" for account, text in report.webhook_problems.items())])
+
+
+def events(loaded: EventsLoaded) -> str:
+    """What was loaded of webhook deliveries."""
+    text = f"{counted(loaded.deliveries, 'delivery', 'deliveries')} loaded, {counted(loaded.events, 'new event')}"
+    return text + (f", {loaded.quarantined:,} in {QUARANTINE}" if loaded.quarantined else "")
 
 
 def not_available(report: SyncReport) -> str:

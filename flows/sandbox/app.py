@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from flows.sandbox import endpoints
+from flows.sandbox import endpoints, webhooks
 from flows.sandbox.endpoints import Endpoint, Invalid
-from flows.sandbox.fault_actions import Action
+from flows.sandbox.fault_actions import Action, Status
 from flows.sandbox.messages import Answer, Call, errors, flat, of_json
 from flows.sandbox.metrics import Refused
 from flows.sandbox.request_log import Logged
@@ -44,13 +44,18 @@ class Sandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request."""
         request = Request(scope, receive)
-        answer = self.answer(request)
+        answer = self.answer(request, await request.body() if request.method == "POST" else b"")
         if await _waited(self.latency + (0 if answer.pieces else answer.seconds), receive):
             await _deliver(answer, scope, receive, send)
 
-    def answer(self, request: Request) -> Answer:
-        """The complete response. The request is logged and, unless refused, counted against the rate limit."""
-        call, endpoint = _call(request)
+    def answer(self, request: Request, body: bytes = b"") -> Answer:
+        """The complete response. The request is logged and, unless refused, counted against the rate limit.
+
+        Args:
+            request: the request, without its body.
+            body: the body of a POST.
+        """
+        call, endpoint = _call(request, body)
         with self.world.lock:
             authorized = _authorized(call.authorization, self.world.api_key)
             answer, actions = self._answer(call, endpoint) if authorized else (errors(401), [])
@@ -102,7 +107,7 @@ class Sandbox:
         }
 
 
-def _call(request: Request) -> tuple[Call, Endpoint | None]:
+def _call(request: Request, body: bytes) -> tuple[Call, Endpoint | None]:
     path = request.url.path
     below = path.removeprefix(BASE).rstrip("/")  # the provider's Node client ends many paths with a slash
     endpoint, ids = endpoints.find(below) if path.startswith(BASE + "/") else (None, {})
@@ -112,8 +117,9 @@ def _call(request: Request) -> tuple[Call, Endpoint | None]:
         query=_query(request),
         authorization=request.headers.get("authorization", ""),
         resource=endpoint.resource if endpoint else None,
-        account_id=ids.get("account"),
+        account_id=ids.get("account") or webhooks.account_of(path.removeprefix(BASE)),
         parent_id=ids.get("parent"),
+        body=body,
         etag=request.headers.get("if-none-match", ""),
     )
     return call, endpoint
@@ -145,10 +151,16 @@ def _account(world: World, call: Call) -> Account | None:
 
 def _look_up(world: World, call: Call, endpoint: Endpoint | None, actions: list[Action]) -> Answer:
     account = _account(world, call)
-    if endpoint is None or (call.account_id and account is None):
-        return errors(404)
     if account is not None and account.forbidden:
         return errors(403)
+    refused = any(isinstance(action, Status) for action in actions)
+    changed = webhooks.change(world, account, call, call.path.removeprefix(BASE)) if account and not refused else None
+    return changed or _read(world, call, endpoint, actions)
+
+
+def _read(world: World, call: Call, endpoint: Endpoint | None, actions: list[Action]) -> Answer:
+    if endpoint is None or (call.account_id and _account(world, call) is None):
+        return errors(404)
     if call.method != "GET":
         return errors(405).with_headers({"allow": "GET"})
     for action in actions:

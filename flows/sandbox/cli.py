@@ -3,8 +3,8 @@
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from flows.common.console import plain_console
 from flows.common.program import program
+from flows.sandbox.deliveries import Sender, deliver
 from flows.sandbox.faults import FaultPlan
 from flows.sandbox.request_log import LinePrinter, Logged
 from flows.sandbox.server import Server, serve
@@ -35,12 +36,15 @@ def run(
     rate_window: float,
     latency_ms: float,
     quiet: bool = False,
+    deliver_to: Sequence[str] = (),
+    deliver_days: float = 1.0,
 ) -> None:
     """Serve invented accounts until Ctrl-C, and log each request on stderr unless `quiet`.
 
     `subscribers` has the number of subscribers of each account; if empty, the default world is used. `rate_window` is
-    in seconds. Exits with 2 and one line on stderr if an option is out of range, the port is in use or the fault plan
-    is invalid.
+    in seconds. The events of the first accounts are delivered to the URLs of `deliver_to`, starting with those of the
+    last `deliver_days` days. Exits with 2 and one line on stderr if an option is out of range, the port is in use or
+    the fault plan is invalid.
     """
     sizes = {str(FIRST_ACCOUNT + place): size for place, size in enumerate(subscribers)} or None
     try:
@@ -51,11 +55,37 @@ def run(
         watch = _ignore if quiet else LinePrinter()
         with serve(world, host, port, latency_ms / 1_000, watch) as server, suppress(KeyboardInterrupt):
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
-            threading.Event().wait()
+            with delivering(world, deliver_to, deliver_days):
+                threading.Event().wait()
     except (OSError, ValueError, msgspec.DecodeError) as problem:
         sys.stderr.write(f"The sandbox cannot start: {problem}\n")
         raise SystemExit(MISUSE) from None
     plain_console().print(_farewell(server.log), soft_wrap=True)
+
+
+@contextmanager
+def delivering(world: World, urls: Sequence[str], days: float) -> Iterator[None]:
+    """Deliver the events of the first accounts to URLs, for as long as the block lasts, and say what came of it."""
+    stop, senders = threading.Event(), [Sender(url) for url in urls]
+    threads = [
+        threading.Thread(target=deliver, args=(world, account, sender, days, stop), daemon=True)
+        for account, sender in zip(world.account_ids, senders, strict=False)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread, sender in zip(threads, senders, strict=False):
+            thread.join()
+            plain_console().print(_delivered(sender), soft_wrap=True)
+
+
+def _delivered(sender: Sender) -> str:
+    answers = ", ".join(f"{count:,} with {status or 'no answer'}" for status, count in sorted(sender.answers.items()))
+    end = "; the webhook would be disabled" if sender.disabled else ""
+    return f"Deliveries answered: {answers or 'none'}; {sender.dropped:,} given up, {sender.waiting:,} waiting{end}."
 
 
 def _check_ranges(

@@ -34,6 +34,7 @@ class Call(msgspec.Struct, frozen=True):
     parent_id: str | None = None
     hidden_pages: bool = False
     etag: str = ""
+    body: bytes = b""
 
     @property
     def page(self) -> int | None:

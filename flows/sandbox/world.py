@@ -175,6 +175,7 @@ class World:
         self._accounts = {name: Account(seed, name, size, self) for name, size in sizes.items()}
         self.accounts = [account.describe() for account in self._accounts.values()]
         self.user: dict[str, Any] = dict(USER)
+        self.made_webhooks = 0
 
     @property
     def account_ids(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Requests to the API: authentication, retries, limits on the size and duration of replies, the rate limit."""
 
-import json
 import re
 import threading
 import time
@@ -25,6 +24,7 @@ from flows.source.environment_checks import certificates
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import RateLimit, Say
+from flows.source.reply_text import message_of, snippet_of
 from flows.source.settings import DripSettings
 
 RETRIED_STATUSES = (500, 502, 503, 504)
@@ -33,7 +33,6 @@ BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunke
 REMAINING = "X-RateLimit-Remaining"
 BELONGS_TO_ACCOUNT = re.compile(r"/\d+/")
 CHUNK_BYTES = 1 << 18
-SNIPPET_CHARS = 80
 T = TypeVar("T")
 FAULT, FIELDS = "drip_fault", "drip_fields"
 """Attributes set on a response: why its body cannot be used (empty if it can), and its decoded fields."""
@@ -103,7 +102,11 @@ class DripClient:
             request_max_attempts=attempts,
             request_backoff_factor=settings.backoff_factor,
             request_max_retry_delay=settings.max_wait,
-            session_attrs={"auth": _auth(settings), "headers": _headers(settings), **_surroundings(settings.base_url)},
+            session_attrs={
+                "auth": authentication(settings),
+                "headers": request_headers(settings),
+                **surroundings(settings.base_url),
+            },
         )
 
     def get(self, path: str, params: Mapping[str, Any], etag: str = "", once: bool = False) -> Reply:
@@ -181,45 +184,35 @@ class DripClient:
         url, of_account = str(response.url), BELONGS_TO_ACCOUNT.match(path)
         if response.status_code == 401:
             self.stop.set()
-            raise Unauthorized(url, self._message(response), self.settings.token_setting)
+            raise Unauthorized(url, message_of(response), self.settings.token_setting)
         if response.status_code == 304 and "If-None-Match" in response.request.headers:
             return Reply(url, b"", _server_time(response), unchanged=True)
         if response.status_code != 200:
             advice = WRONG_BASE if response.status_code in NOT_HERE and not of_account else ""
             wait = retry_after(response.headers)
-            raise RequestFailed(response.status_code, url, self._message(response), advice, wait)
+            raise RequestFailed(response.status_code, url, message_of(response), advice, wait)
         if fault := getattr(response, FAULT):
             advice = "" if of_account else f"; {WRONG_BASE}"
-            raise UnreadableReply(f"{fault} from {url}; it began {self._snippet(response)!r}{advice}")
+            raise UnreadableReply(f"{fault} from {url}; it began {snippet_of(response)!r}{advice}")
         tag = response.headers.get("ETag", "")
         return Reply(url, response.content, _server_time(response), getattr(response, FIELDS), tag)
 
-    def _message(self, response: requests.Response) -> str:
-        """The API's error message: `errors[].message`, `message`, or the beginning of the body."""
-        try:
-            body = json.loads(response.content)
-            errors = body.get("errors") or [body]
-            return scrub("; ".join(str(error["message"]) for error in errors))[:300]
-        except (ValueError, TypeError, AttributeError, KeyError):
-            return repr(self._snippet(response))
 
-    def _snippet(self, response: requests.Response) -> str:
-        return scrub(response.content[: 4 * SNIPPET_CHARS].decode(errors="replace"))[:SNIPPET_CHARS]
-
-
-def _auth(settings: DripSettings) -> AuthBase:
+def authentication(settings: DripSettings) -> AuthBase:
+    """What a request proves its token with."""
     if settings.access_token:
         return Bearer(settings.access_token)
     return HTTPBasicAuth(settings.api_key or "", settings.password)
 
 
-def _headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[str]:
+def request_headers(settings: DripSettings) -> requests.structures.CaseInsensitiveDict[str]:
+    """The headers of every request."""
     headers = requests.utils.default_headers()
     headers.update({"User-Agent": settings.user_agent, "Accept": "application/json"})
     return headers
 
 
-def _surroundings(base_url: str) -> dict[str, Any]:
+def surroundings(base_url: str) -> dict[str, Any]:
     """Proxies and certificates from the environment, read once, since `requests` would read them for every request.
 
     Raises:

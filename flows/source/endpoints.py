@@ -44,6 +44,7 @@ class Endpoint:
         single: whether the reply has one object instead of a list, with the id of the parent as its key.
         version: how unchanged records are recognized, which are not read again: by the `etag` of the reply, or by
             the row of the `parent`; empty to read all of them.
+        secret_urls: whether its records contain URLs that let anyone who knows them act; only their hosts are kept.
         connection: the connection name to store in each row; empty for none.
     """
 
@@ -69,6 +70,7 @@ class Endpoint:
     daily: bool = False
     single: bool = False
     version: Literal["", "etag", "parent"] = ""
+    secret_urls: bool = False
     connection: str = ""
 
     @property
@@ -141,7 +143,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             key="event_action", strings=True, paginated=True, per_page=1000,
         ),
         Endpoint("tags", "/{account_id}/tags", "tags", records.Tag, key="tag", strings=True),
-        Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook),
+        Endpoint("webhooks", "/{account_id}/webhooks", "webhooks", records.Webhook, secret_urls=True),
         Endpoint("forms", "/{account_id}/forms", "forms", records.Form, linked=("campaign",), optional=True),
         Endpoint(
             "campaign_subscribers", "/{account_id}/campaigns/{parent_id}/subscribers", "subscribers",

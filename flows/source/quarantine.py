@@ -65,11 +65,21 @@ def _records(source_lists: Sequence[SourceList], lists: Lists) -> list[dict[str,
     rows: dict[tuple[str, str, str], dict[str, Any]] = {**placeholder}
     for source_list in source_lists:
         for bad in source_list.landed.quarantine() if source_list.outcome.quarantined else ():
-            digest = hashlib.blake2b(bad.record.encode(), digest_size=16).hexdigest()
+            digest = record_hash(bad.record)
             key = (source_list.landed.account_id or "", source_list.landed.endpoint.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
                 "reason": bad.reason,
-                "record": bad.record.replace("\0", r"\u0000"),  # PostgreSQL cannot store NUL characters
+                "record": without_nul(bad.record),
                 "seen": lists.started,
             }
     return list(rows.values())
+
+
+def record_hash(record: str) -> str:
+    """The hash that identifies a record in the table."""
+    return hashlib.blake2b(record.encode(), digest_size=16).hexdigest()
+
+
+def without_nul(record: str) -> str:
+    """A record with its NUL characters escaped, since PostgreSQL has no such character."""
+    return record.replace("\0", r"\u0000")

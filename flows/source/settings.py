@@ -27,22 +27,14 @@ from flows.source.settings_files import settings_folders, unreadable
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection does not inherit, so that it never uses the token of another one."""
-SHARED = (
-    "fan_out",
-    "coordinator",
-    "landing",
-    "file_lasts",
-    "lock_wait",
-    "memory_limit",
-    "storage_version",
-    "work_mem",
-    "history",
-    "history_days",
-    "optional_resources",
-)
+SHARED = ("fan_out", "coordinator", "landing", "file_lasts", "lock_wait", "memory_limit", "storage_version", "work_mem",
+          "history", "history_days", "optional_resources", "webhooks", "webhook_secrets", "webhook_days",
+          "event_days")  # fmt: skip
 """Settings of the sync, which cannot differ between connections."""
 ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
               "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
+NOT_NEGATIVE = ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait", "overlap", "full_every",
+                "history_days", "email_metrics_refresh_days", "webhook_days", "event_days")  # fmt: skip
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history", "optional_resources")
 """Settings that are lists of names."""
@@ -136,6 +128,15 @@ class DripSettings(BaseConfiguration):
     history_days: float = 0.0
     """Days after which closed versions are deleted from the history; 0 keeps all."""
 
+    webhooks: str = "data/webhooks"
+    """Folder of the webhook receiver: deliveries that wait to be loaded, and the secrets of the delivery URLs."""
+    webhook_secrets: TSecretStrValue | None = None
+    """JSON object of account ids and secrets of delivery URLs, instead of the file in that folder."""
+    webhook_days: float = 14.0
+    """Days that a delivery is kept after it came, also once it is loaded; one that is not loaded is kept."""
+    event_days: float = 0.0
+    """Days after which an event is removed from subscriber_events; 0 keeps all."""
+
     def on_resolved(self) -> None:
         """Check the values. Raises SettingsError naming the setting."""
         for name in CREDENTIALS:
@@ -147,17 +148,7 @@ class DripSettings(BaseConfiguration):
         for name in ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} must be greater than 0")
-        for name in (
-            "max_retries",
-            "backoff_factor",
-            "task_retry_delay",
-            "max_wait",
-            "lock_wait",
-            "overlap",
-            "full_every",
-            "history_days",
-            "email_metrics_refresh_days",
-        ):
+        for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be negative")
 

@@ -42,7 +42,7 @@ def test_the_compose_file_fits_the_specification(services: dict[str, Any]) -> No
     read = yaml.safe_load(COMPOSE)
     ComposeSpecification.model_validate(read)
     PyCompose.from_json(json.dumps(read)).validate()
-    assert set(services) == {"database", "prefect", "deploy", "worker", "lab"}
+    assert set(services) == {"database", "prefect", "deploy", "worker", "webhooks", "lab"}
     for service in services.values():
         assert set(service.get("depends_on", {})) <= set(services)
 

@@ -168,6 +168,40 @@ def test_the_world_may_change_while_it_is_read(open_client):
     assert len(people) == 140
 
 
+def test_a_webhook_is_made_and_removed(client: Client):
+    url = f"{client.server.url}/{TINY}/webhooks"
+    before = client.session.get(url, timeout=5).json()["webhooks"]
+    made = client.session.post(url, json={"webhooks": [{"post_url": "https://x.example.com/y"}]}, timeout=5)
+    assert made.status_code == 201
+    (record,) = made.json()["webhooks"]
+    assert (record["post_url"], record["version"], len(record["events"])) == ("https://x.example.com/y", "2", 28)
+    assert client.session.get(url, timeout=5).json()["webhooks"] == [*before, record]
+    codes = [client.session.delete(f"{url}/{record['id']}", timeout=5).status_code for _ in range(2)]
+    assert codes == [204, 404]
+    assert client.session.get(url, timeout=5).json()["webhooks"] == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"webhooks": []}',
+        b'{"webhooks": [{"post_url": "x"}]}',
+        b'{"webhooks": [{"post_url": "https://x.example.com", "events": ["subscriber.unheard_of"]}]}',
+    ],
+)
+def test_a_webhook_that_makes_no_sense_is_refused(client: Client, body: bytes):
+    answer = client.session.post(f"{client.server.url}/{TINY}/webhooks", data=body, timeout=5)
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "tags"), ("DELETE", "webhooks"), ("PUT", "webhooks")])
+def test_everything_else_can_only_be_read(client: Client, method: str, path: str):
+    answer = client.session.request(method, f"{client.server.url}/{TINY}/{path}", timeout=5)
+    assert answer.status_code == 405
+
+
 @pytest.mark.parametrize("path", ["accounts/", "1000003/broadcasts/", "1000003/subscribers/", "1000003/tags/"])
 def test_a_slash_at_the_end_is_no_other_path(client: Client, path: str) -> None:
     """The provider's Node client asks like this."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from flows.source.decoding.arrow import as_kind, fields_of, key_text, misfits, to_table
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.decoding.malformed_json import without_bad_unicode, without_deep_records
+from flows.source.decoding.redaction import redacted_json, redacted_list
 from flows.source.decoding.unportable_values import NUL, portable
 from flows.source.endpoints import ACCOUNTS, Endpoint
 from flows.source.errors import WRONG_BASE, UnreadableReply
@@ -103,14 +104,18 @@ class Decoder:
             return self._decode(body, account_id, url, [], fields)
         except RecursionError:
             shallow, deep = without_deep_records(body)
-            quarantine = [Quarantined(TOO_DEEP, one) for one in deep]
+            quarantine = [Quarantined(TOO_DEEP, self._shown(one)) for one in deep]
         except NO_UNICODE:
             shallow, bad = without_bad_unicode(body, self.endpoint.selector)
-            quarantine = [Quarantined(NOT_UNICODE, one) for one in bad]
+            quarantine = [Quarantined(NOT_UNICODE, self._shown(one)) for one in bad]
         try:
             return self._decode(shallow, account_id, url, quarantine)
         except RecursionError:
             raise UnreadableReply(f"a reply that is {TOO_DEEP} from {url}") from None
+
+    def _shown(self, record: str) -> str:
+        """A record as it may be kept in quarantine."""
+        return redacted_json(record) if self.endpoint.secret_urls else record
 
     def _advice(self) -> str:
         """Advice for a reply without a list. If it is the list of accounts, the base URL is probably wrong."""
@@ -128,6 +133,7 @@ class Decoder:
         raw = envelope.get(self.endpoint.selector)
         if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}{self._advice()}")
+        raw = redacted_list(raw) if self.endpoint.secret_urls else raw
         rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)

@@ -55,7 +55,7 @@ def _may_be_large(column: Any) -> bool:
 
 def _moved(table: pa.Table, field: "pa.Field[Any]", is_json: bool) -> pa.Table:
     values = table[field.name].to_pylist()
-    odd = [_unfit_json(value) if is_json else NUL in (value or "") for value in values]
+    odd = [unfit_json(value) if is_json else NUL in (value or "") for value in values]
     if not any(odd):
         return table
     fit = [None if is_odd else value for value, is_odd in zip(values, odd, strict=True)]
@@ -64,7 +64,7 @@ def _moved(table: pa.Table, field: "pa.Field[Any]", is_json: bool) -> pa.Table:
     return _with_misfits(table, field.name + MISFIT_SUFFIX, pa.array(texts, pa.string()))
 
 
-def _unfit_json(text: str | None) -> bool:
+def unfit_json(text: str | None) -> bool:
     """Whether JSON text contains a NUL character, in a string or a key, or a number that is too large."""
     return bool(text) and bool(NUL_ESCAPE.search(text or "") or HUGE_NUMBER.search(STRINGS.sub("", text or "")))
 

@@ -1,0 +1,86 @@
+"""What the commands of `drip-flows webhooks` do and print."""
+
+from urllib.parse import urlsplit
+
+import typer
+
+from flows.cli.console import checked_destination
+from flows.common.console import mute_dlt, plain_console
+from flows.common.errors import SettingsError
+from flows.common.output_guard import print_with_secrets
+from flows.common.project import project_path
+from flows.pipeline.report import counted
+from flows.reporting.summary import events
+from flows.source.decoding.decoder import is_account_id
+from flows.source.settings import common_settings
+from flows.webhooks import load as webhook_load
+from flows.webhooks.registration import Registrar
+from flows.webhooks.secret_store import SecretStore, delivery_url
+from flows.webhooks.server import serve
+
+console = plain_console()
+
+
+def run_serve(host: str, port: int) -> None:
+    """Serve the receiver until it is told to end. Raises SettingsError."""
+    folder, secrets = project_path(common_settings().webhooks), secret_store()
+
+    def started(url: str) -> None:
+        accounts = ", ".join(secrets.accounts()) or "none yet: `drip-flows webhooks url` makes a secret for one"
+        console.print(f"Receiving webhooks at {url} for the accounts {accounts}", soft_wrap=True)
+        console.print(f"Deliveries are kept in {folder}. Stop with Ctrl-C.", soft_wrap=True)
+
+    kept = serve(folder, secrets, host, port, started)
+    console.print(f"Stopped; {kept:,} deliveries were kept.", soft_wrap=True)
+
+
+def show_url(account: str, public_url: str) -> None:
+    """Print the delivery URL of an account. Raises SettingsError."""
+    account, public_url = checked_account(account), checked_public_url(public_url)
+    print_with_secrets(delivery_url(public_url, secret_store().current_or_new(account)))
+
+
+def run_load(destination: str, dataset: str, replay: bool = False) -> None:
+    """Load deliveries, and say what was loaded. Raises SettingsError, LoadFailed."""
+    mute_dlt()
+    loaded = (webhook_load.replay if replay else webhook_load.load)(checked_destination(destination, ()), dataset)
+    console.print(events(loaded), soft_wrap=True)
+    if loaded.pruned:
+        pruned = counted(loaded.pruned, "delivery", "deliveries")
+        console.print(f"{pruned} older than SOURCES__DRIP__WEBHOOK_DAYS deleted from the spool", soft_wrap=True)
+
+
+def registrar(account: str, yes: bool) -> Registrar:
+    """What registers the webhook of an account, asking first unless told not to. Raises SettingsError."""
+    folder = project_path(common_settings().webhooks)
+    return Registrar(folder, secret_store(), checked_account(account), lambda text: yes or typer.confirm(text))
+
+
+def say(sentence: str) -> None:
+    """Print what was done."""
+    console.print(sentence, soft_wrap=True)
+
+
+def secret_store() -> SecretStore:
+    """The secrets that the settings name. Raises SettingsError."""
+    settings = common_settings()
+    return SecretStore(project_path(settings.webhooks), settings.webhook_secrets)
+
+
+def checked_account(account: str) -> str:
+    """The id of an account. Raises SettingsError."""
+    if not is_account_id(account):
+        raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
+    return account
+
+
+def checked_public_url(url: str) -> str:
+    """A URL that a secret can be added to. Raises SettingsError."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or "?" in url or "#" in url or "@" in url:
+        raise SettingsError(f"--public-url {url!r} is no URL that a path can be added to, https://hooks.example.com")
+    return url.rstrip("/")

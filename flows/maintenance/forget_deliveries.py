@@ -1,0 +1,52 @@
+"""Forgetting a person in the spool of webhook deliveries."""
+
+import re
+from collections.abc import Collection, Iterator
+
+from flows.maintenance import addresses
+from flows.pipeline.events import spool_folder
+from flows.source.deliveries.events import NoEvent, event_of
+from flows.source.deliveries.spool import Delivery, Spool, opened
+
+BUSY = "the log of the spool could not be emptied while the receiver writes: what was removed may be read in its bytes"
+Person = tuple[str, str]
+"""Account and id of a subscriber."""
+
+
+def forget_deliveries(address: str, people: Collection[Person]) -> tuple[int, str]:
+    """Delete every delivery that is a person's, and those of no event that mention the address.
+
+    Args:
+        address: of the person.
+        people: accounts and ids of the person.
+
+    Returns:
+        The number of deliveries, and why their bytes may still be read; empty where they may not.
+    """
+    with opened(spool_folder()) as spool:
+        if spool is None:
+            return 0, ""
+        ids = [one.id for one in _deliveries(spool) if _is_theirs(one, address, people)]
+        spool.delete(ids)
+        return len(ids), BUSY if ids and not spool.compact() else ""
+
+
+def _deliveries(spool: Spool) -> Iterator[Delivery]:
+    last, up_to = 0, spool.last()
+    while found := spool.read(last, up_to):
+        yield from found
+        last = found[-1].id
+
+
+def _is_theirs(delivery: Delivery, address: str, people: Collection[Person]) -> bool:
+    text = delivery.body.decode(errors="replace")
+    mentioned = re.search(addresses.anywhere(address), text) is not None
+    if not mentioned and not any(one in text for _, one in people):
+        return False
+    try:
+        row = event_of(delivery)
+    except NoEvent:
+        return mentioned
+    if (row["account_id"], row["subscriber_id"]) in people:
+        return True
+    return re.search(addresses.alone(address), row["email"] or "") is not None

@@ -1,0 +1,178 @@
+"""`subscriber_events`: what webhooks told, loaded from the spool exactly once, whatever is killed when.
+
+A batch of deliveries, and the number of the last one, are committed together. So a load that was killed has either
+taken place or not, and the next one goes on behind the last delivery that the destination has.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import msgspec
+from dlt.common.schema.utils import new_column
+from dlt.extract import DltSource
+
+from flows.common.errors import DripError, SettingsError
+from flows.common.project import project_path
+from flows.destinations.catalogue import EVENTS
+from flows.destinations.schemas import quoted
+from flows.destinations.target import Target
+from flows.pipeline.declared_tables import create_declared, declare_table
+from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
+from flows.source.deliveries.events import COLUMNS, KEYS, events_of
+from flows.source.deliveries.spool import Spool, opened
+from flows.source.quarantine import KEYS as QUARANTINE_KEYS
+from flows.source.quarantine import SCHEMA as QUARANTINE_SCHEMA
+from flows.source.quarantine import TABLE as QUARANTINE
+from flows.source.settings import common_settings
+from flows.source.tables import SCHEMA
+
+ELSEWHERE = "load webhook deliveries into DuckDB or PostgreSQL (drip-flows webhooks load --destination)"
+SPOOL_COLUMNS: list[Any] = [
+    {"name": "spool", "data_type": "text", "nullable": False},
+    {"name": "last", "data_type": "bigint", "nullable": False},
+]
+COLUMNS_OF = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+UNIQUE = "CREATE UNIQUE INDEX IF NOT EXISTS subscriber_events_event_id ON {table} (event_id)"
+
+
+class EventsLoaded(msgspec.Struct):
+    """What a load of deliveries did.
+
+    Attributes:
+        deliveries: that were loaded.
+        events: rows that are new.
+        quarantined: deliveries that are no event of their account.
+        pruned: deliveries that were deleted from the spool, for they are loaded and old.
+    """
+
+    deliveries: int = 0
+    events: int = 0
+    quarantined: int = 0
+    pruned: int = 0
+
+
+def spool_folder() -> Path:
+    """Where the settings have deliveries spooled. Raises SettingsError."""
+    return project_path(common_settings().webhooks)
+
+
+def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None = None) -> EventsLoaded | None:
+    """Load the deliveries that the destination does not have yet; None where there is no spool.
+
+    Args:
+        pipeline: in step with the destination.
+        target: the destination, locked for this process.
+        started: when the run began.
+
+    Raises:
+        SettingsError: the destination takes no events.
+        DripError: the spool is older than what was loaded from it.
+    """
+    with opened(spool_folder()) as spool:
+        if spool is None:
+            return None
+        target.kind.refuse(EVENTS, ELSEWHERE)
+        declare_events(pipeline, target)
+        with target.held_open(pipeline), pipeline.sql_client() as client:
+            batch = EventBatch(client, target.kind.dialect, spool.id, started or datetime.now(UTC))
+            loaded = _load(pipeline, target, spool, batch)
+            if days := common_settings().event_days:
+                batch.forget(days)
+        loaded.pruned = spool.prune(common_settings().webhook_days)
+        return loaded
+
+
+def _load(pipeline: dlt.Pipeline, target: Target, spool: Spool, batch: EventBatch) -> EventsLoaded:
+    last, up_to, loaded = batch.last(), spool.last(), EventsLoaded()
+    _check_age(spool, last, up_to)
+    while deliveries := spool.read(last, up_to):
+        events = events_of(deliveries)
+        declare_events(pipeline, target, columns_of(list(events.rows.values())))
+        loaded.events += batch.load(events, last, deliveries[-1].id)
+        loaded.deliveries += len(deliveries)
+        loaded.quarantined += len(events.quarantine)
+        last = deliveries[-1].id
+    spool.loaded(f"{target.location}, dataset {target.dataset}", last)
+    return loaded
+
+
+def _check_age(spool: Spool, last: int, up_to: int) -> None:
+    """Refuse a spool that was put back from a copy: new deliveries would be taken for such as are loaded."""
+    if last > up_to:
+        raise DripError(
+            f"{spool.path} ends with delivery {up_to:,} and {last:,} are loaded from it: it was restored from an older "
+            "copy. Stop the receiver, move the file away, start the receiver, and load again"
+        )
+
+
+def replay_events(pipeline: dlt.Pipeline, target: Target) -> EventsLoaded | None:
+    """Load every delivery that the spool still holds into an empty table; None where there is no spool.
+
+    Raises:
+        SettingsError: the table is not empty: what is there would be counted twice.
+    """
+    with opened(spool_folder()) as spool:
+        if spool is None:
+            return None
+        target.kind.refuse(EVENTS, ELSEWHERE)
+        declare_events(pipeline, target)
+        with pipeline.sql_client() as client:
+            events, spools = map(client.make_qualified_table_name, (TABLE, SPOOLS))
+            ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {events}") or [(0,)]
+            if rows:
+                raise SettingsError(
+                    f"{target.dataset}.{TABLE} in {target.location} has {rows:,} rows, whose deliveries would be "
+                    "counted twice: empty it first, or choose another --dataset"
+                )
+            client.execute_sql(f"DELETE FROM {spools} WHERE spool = %s", spool.id)
+    return load_events(pipeline, target)
+
+
+def declare_events(pipeline: dlt.Pipeline, target: Target, columns: list[str] | None = None) -> None:
+    """Create the tables, and the columns that they do not have yet.
+
+    Args:
+        pipeline: in step with the destination.
+        target: the destination.
+        columns: of the events; those without misfits where None.
+    """
+    if SCHEMA not in pipeline.schemas:
+        pipeline.run(DltSource(dlt.Schema(SCHEMA), SCHEMA, []))
+    tables = pipeline.schemas[SCHEMA].tables
+    if is_new := TABLE not in tables:
+        _check_name(pipeline, target)
+    names = columns_of([]) if columns is None else columns
+    event_columns = [new_column(name, COLUMNS[name], nullable=name not in KEYS) for name in names]  # type: ignore[arg-type]
+    declare_table(pipeline, TABLE, event_columns, "parquet")
+    declare_table(pipeline, SPOOLS, SPOOL_COLUMNS)
+    if QUARANTINE not in tables:
+        declare_table(pipeline, QUARANTINE, list(_quarantine_columns()))
+    create_declared(pipeline)
+    if is_new and target.kind.dialect == "postgres":
+        _make_unique(pipeline, target)
+
+
+def _quarantine_columns() -> Iterator[Any]:
+    for name in QUARANTINE_SCHEMA.names:
+        kind: Any = "timestamp" if name == "seen" else "text"
+        yield new_column(name, kind, nullable=name not in QUARANTINE_KEYS)
+
+
+def _check_name(pipeline: dlt.Pipeline, target: Target) -> None:
+    """Refuse to write to somebody else's table of the same name. Raises SettingsError."""
+    with pipeline.sql_client() as client:
+        found = client.execute_sql(COLUMNS_OF, target.dataset, TABLE) or []
+    if found and not {*KEYS, "deliveries"} <= {name for (name,) in found}:
+        raise SettingsError(
+            f"{target.dataset}.{TABLE} in {target.location} is the table of webhook events by its name, but not one "
+            "that drip-flows made: rename it, or change --dataset"
+        )
+
+
+def _make_unique(pipeline: dlt.Pipeline, target: Target) -> None:
+    """Have PostgreSQL find events by their id; DuckDB reads the column instead."""
+    with pipeline.sql_client() as client:
+        client.execute_sql(UNIQUE.format(table=quoted(target.dataset, TABLE)))

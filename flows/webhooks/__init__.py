@@ -1,0 +1,1 @@
+"""The webhook receiver: it keeps deliveries, and registers itself in Drip."""

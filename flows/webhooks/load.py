@@ -1,0 +1,74 @@
+"""Loading deliveries apart from a sync: it needs no API key and asks the API nothing."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dlt
+
+from flows.common.errors import DripError, SettingsError
+from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
+from flows.destinations.target import Target, resolve_target
+from flows.pipeline.context import ConnectionRun, private_files
+from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events, spool_folder
+from flows.pipeline.load_errors import load_failed
+from flows.source.deliveries.spool import FILE
+from flows.source.landing.storage import folder_at
+from flows.source.landing.zone import Landing, part_for
+from flows.source.settings import common_settings
+
+logger = logging.getLogger(__name__)
+
+
+class NoSpool(SettingsError):
+    """Nothing was ever delivered on this machine."""
+
+
+def load(destination: DestinationName = "duckdb", dataset: str = "drip") -> EventsLoaded:
+    """Load the deliveries that a destination does not have yet.
+
+    Raises:
+        SettingsError: nothing could start: there is no spool, or another process is at work for too long.
+        LoadFailed: the destination did not take them; they stay in the spool.
+    """
+    return _run(destination, dataset, lambda pipeline, target: load_events(pipeline, target, datetime.now(UTC)))
+
+
+def replay(destination: DestinationName = "duckdb", dataset: str = "drip") -> EventsLoaded:
+    """Load every delivery that the spool still holds into an empty table. Raises as `load` does."""
+    return _run(destination, dataset, replay_events)
+
+
+def _run(
+    destination: DestinationName, dataset: str, load: Callable[[dlt.Pipeline, Target], EventsLoaded | None]
+) -> EventsLoaded:
+    warehouse(destination).refuse(EVENTS, ELSEWHERE)
+    settings, target = common_settings(), resolve_target(destination, dataset)
+    if not (spool_folder() / FILE).exists():
+        raise NoSpool(
+            f"no deliveries in {spool_folder()}: start the receiver (drip-flows webhooks serve), or set "
+            "SOURCES__DRIP__WEBHOOKS to its folder"
+        )
+    landing = Landing(folder_at(settings.landing), part_for("events", target.location, target.dataset))
+    run = ConnectionRun(target, (), landing)
+    try:
+        with private_files(), target.lock(settings.lock_wait):
+            target.check(settings)
+            return _loaded(run, load)
+    finally:
+        release_pipeline(run)
+        landing.remove()
+
+
+def _loaded(run: ConnectionRun, load: Callable[[dlt.Pipeline, Target], EventsLoaded | None]) -> EventsLoaded:
+    try:
+        pipeline = pipeline_of(run)
+        pipeline.sync_destination()
+        return load(pipeline, run.target) or EventsLoaded()
+    except DripError:
+        raise
+    except Exception as error:
+        logger.error("the load failed", exc_info=error)
+        failed = load_failed(error, run.target)
+    raise failed
