@@ -315,7 +315,7 @@ def test_freshness_tells_the_connections_apart(
     refuse(worlds[ACME])
     sync(resources=["accounts", "tags"])
     stale = {(one.account, one.resource) for one in check_freshness(Limits(hours=3)).problems}
-    assert stale == {(ACME, "accounts"), (ONE, "tags")}
+    assert stale == {(ACME, "accounts"), (f"{ONE} (北の本屋 01)", "tags")}
     ages = metrics.freshness(load("_syncs"), load("_syncs")["finished"].max())
     by_owner = {(row.account_id, row.resource): row.hours for row in ages.itertuples()}
     assert by_owner[ACME, "accounts"] > 3

@@ -44,7 +44,7 @@ def test_a_sync_that_is_called_without_its_state_raises(world: World) -> None:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_a_check_that_failed_raises_its_report(sync: Any, warehouse: Warehouse) -> None:
-    sync(resources=["tags"])
+    sync(resources=["accounts", "tags"])
     warehouse.execute(f"UPDATE drip._syncs SET started = started - INTERVAL '{timedelta(hours=9)}'")
     warehouse.execute(f"UPDATE drip._syncs SET finished = finished - INTERVAL '{timedelta(hours=9)}'")
     with pytest.raises(NotFresh, match=f"tags of {FIRST} \\(北の本屋 01\\): was last complete 9.0 h ago") as caught:

@@ -85,7 +85,7 @@ def test_a_token_that_is_refused_in_mid_run_stops_all(
     world.faults = [{"when": {"after": 4}, "action": {"kind": "status", "status": 401}}]
     report = sync()
     assert report.exit_code == 2
-    assert "refused" in report.stopped
+    assert "rejected" in report.stopped
     assert len(server.log) <= 4 + 8
     assert warehouse.rows("SELECT * FROM subscribers ORDER BY ALL") == before
 
@@ -124,12 +124,13 @@ def test_bad_data_is_loaded_faithfully_or_quarantined(sync: Any, world: World, w
     quarantined = warehouse.rows("SELECT account, resource, reason FROM _quarantine ORDER BY reason")
     assert {row[:2] for row in quarantined} == {(FIRST, "subscribers")}
     assert [row[2] for row in quarantined] == ["no key"] * 2 + ["not a record"] * 2
-    fields = ("first_name", "created_at", "lifetime_value", "lead_score", "prospect", "zip")
+    fields = ("first_name", "created_at", "lifetime_value", "lead_score", "prospect")
     odd = ", ".join(f"{name}__v_json" for name in fields)
     rows = {row[0]: row[1:] for row in warehouse.rows(f"SELECT id, {odd} FROM subscribers")}
     assert rows["nul"][0] == r'"a\u0000b"'
     assert rows["date"][1] == '"the day before yesterday"'
-    assert rows["big"][2:] == (str(2**80), "3.7", '"true"', "501")
+    assert rows["big"][2:] == (str(2**80), "3.7", '"true"')
+    assert warehouse.value("SELECT zip FROM subscribers WHERE id = 'big'") == "501"
     assert "12345" in rows
     assert warehouse.column("SELECT email FROM subscribers WHERE id IN ('twice', 'case') ORDER BY id DESC") == [
         "last@example.com",

@@ -132,11 +132,13 @@ def test_the_notebook_draws_them(there: Warehouse, kernel: Kernel, monkeypatch: 
     from flows.pipeline.sync import sync
 
     world = World(sizes=SIZES)
+    world.metrics.limit = 100
     with serve(world) as server:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
         monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
         monkeypatch.setenv("SOURCES__DRIP__LANDING", str(there.path.parent / "landing"))
-        monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "18")
+        monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "45")  # as far back as its last broadcasts
+        monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_RATE_LIMIT", "100")
         assert sync(resources=["email_metrics"], accounts=["1000001"]).exit_code == 0
     specs = {str(spec.get("title")): spec for spec in kernel.charts(NOTEBOOKS / "03-sending.ipynb")}
     (latest,) = [spec for title, spec in specs.items() if "How the latest broadcasts did" in title]
