@@ -34,8 +34,8 @@ from flows.sandbox import Server, World
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
 from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, drip_flows, filled_in, finish, prefect, start
-from tests.flow.conftest import refused, serve_limited
 from tests.mirror import assert_mirrors
+from tests.pipeline.conftest import refused, serve_limited
 from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"

@@ -31,8 +31,8 @@ from flows.source import DEFAULT_RESOURCES
 from flows.source.settings import load_settings
 from tests.command import drip_flows
 from tests.conftest import Warehouse, both_destinations
-from tests.flow.conftest import refused
 from tests.mirror import LISTS, api_keys, rows_of, table_keys
+from tests.pipeline.conftest import refused
 
 ACME, ZENITH = "acme", "zenith"
 ONE, SHARED, OTHER = "1000001", "1000002", "2000001"

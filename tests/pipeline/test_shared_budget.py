@@ -10,8 +10,8 @@ from flows.orchestration.shared_rate_limit import WAITING, SharedRateLimit, limi
 from flows.sandbox import Server, World
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
-from tests.flow.conftest import serve_limited
 from tests.mirror import assert_mirrors
+from tests.pipeline.conftest import serve_limited
 
 
 @pytest.fixture

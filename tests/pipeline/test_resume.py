@@ -11,7 +11,7 @@ import pytest
 from flows.orchestration.fan_out import LISTS_AT_ONCE
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
-from tests.flow.conftest import refused, serve_limited
+from tests.pipeline.conftest import refused, serve_limited
 
 ACCOUNT = "1000001"
 PAGES = 20

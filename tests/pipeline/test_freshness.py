@@ -11,7 +11,7 @@ from flows.reporting.freshness import FreshnessReport, Limits, check_freshness
 from flows.sandbox import World
 from tests.command import drip_flows
 from tests.conftest import Warehouse
-from tests.flow.conftest import GONE
+from tests.pipeline.conftest import GONE
 from tests.prefect_runs import artifacts, newest_run
 
 FIRST, SECOND = "1000001", "1000002"

@@ -7,8 +7,8 @@ import pytest
 from flows.sandbox import World, serve
 from flows.sandbox.faults import PASSING_FAULTS
 from tests.conftest import Warehouse
-from tests.flow.conftest import refused, serve_limited
 from tests.mirror import assert_mirrors
+from tests.pipeline.conftest import refused, serve_limited
 
 SIZES = {str(1_000_001 + number): 30 for number in range(14)}
 REQUESTS = 2 + 9 * len(SIZES)

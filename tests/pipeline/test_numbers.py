@@ -22,7 +22,7 @@ from flows.reporting.summary import facts
 from flows.sandbox import World
 from flows.source.endpoints import ACCOUNTS
 from tests.conftest import Warehouse, both_destinations
-from tests.flow.conftest import GONE
+from tests.pipeline.conftest import GONE
 from tests.prefect_runs import artifacts, newest_run
 
 FIRST, SECOND = "1000001", "1000002"

@@ -6,8 +6,8 @@ import pytest
 
 from flows.sandbox import World
 from tests.conftest import Warehouse
-from tests.flow.conftest import refused, serve_limited
 from tests.mirror import assert_mirrors
+from tests.pipeline.conftest import refused, serve_limited
 
 SECONDS = 6
 GRANTED, NEVER = 12, 3_600

@@ -12,7 +12,7 @@ from flows.orchestration.artifacts import LINK_KEY, LISTS_KEY, SUMMARY_KEY
 from flows.orchestration.progress_artifact import PROGRESS_KEY
 from flows.sandbox import World
 from tests.conftest import Warehouse
-from tests.flow.conftest import GONE
+from tests.pipeline.conftest import GONE
 from tests.prefect_runs import artifacts, newest_run
 
 FIRST, SECOND = "1000001", "1000002"

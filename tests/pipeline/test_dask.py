@@ -23,8 +23,8 @@ from flows.sandbox import Server, World, serve
 from flows.source.errors import Stopped
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
-from tests.flow.conftest import refused, serve_limited
 from tests.mirror import assert_mirrors
+from tests.pipeline.conftest import refused, serve_limited
 
 ACCOUNTS = [f"{number}" for number in range(1_000_001, 1_000_021)]
 LISTS = ["accounts", "users", "subscribers", "tags", "events", "custom_fields"]
