@@ -1,6 +1,7 @@
 """Fixtures for all tests: an isolated environment, a sandbox API, a warehouse and one Prefect server."""
 
 import atexit
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOWEST not in item.path.parts)
 
 
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at all that was imported, again and again, while the tests run."""
+    gc.collect()
+    gc.freeze()
+
+
+gc.set_threshold(100_000)  # as the command does
 SLOWEST = "deployment"
 PROJECT = Path(__file__).parent.parent
 os.environ["COLUMNS"] = "200"  # consoles are created when modules are imported

@@ -9,6 +9,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from flows.common.project import project_root
+from flows.source.dlt_hint_cache import cache_hints
 from flows.source.settings_files import unreadable
 
 
@@ -25,6 +26,7 @@ def in_project() -> Iterator[None]:
     Raises:
         SettingsError: the project folder is missing, or one of dlt's files cannot be read.
     """
+    cache_hints()
     with ExitStack() as stack:
         try:
             _switch(ProjectContext(str(project_root())), stack)
