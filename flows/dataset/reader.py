@@ -29,11 +29,11 @@ from flows.pipeline.changes import SEEN_AT
 from flows.pipeline.changes import VIEW as CHANGES
 from flows.pipeline.views import SUBSCRIBER_TAGS
 from flows.source.dlt_run_context import in_project
-from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH
+from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH, VERSION
 
 SCHEMA = "drip"
 """The dlt schema that the sync keeps in the dataset."""
-BOOKKEEPING = {ROW_HASH, "_dlt_id", "_dlt_load_id"}
+BOOKKEEPING = {ROW_HASH, VERSION, "_dlt_id", "_dlt_load_id"}
 OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "account"}
 """The column with the account, where it is not `account_id`."""
 VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}

@@ -22,7 +22,14 @@ from flows.source.schema import arrow_schema
 from tests.conftest import Warehouse
 
 FIRST, SECOND = "1000001", "1000002"
-DTYPES = {"string": "string", "int64": "Int64", "bool": "boolean", "timestamp[us, tz=UTC]": "datetime64[us, UTC]"}
+DTYPES = {
+    "string": "string",
+    "int64": "Int64",
+    "double": "Float64",
+    "bool": "boolean",
+    "date32[day]": "datetime64[ms]",
+    "timestamp[us, tz=UTC]": "datetime64[us, UTC]",
+}
 HOLD = """
 import duckdb, sys, time
 con = duckdb.connect(sys.argv[1])
@@ -61,7 +68,7 @@ def tiny(warehouse: Warehouse) -> Warehouse:
 
 
 def test_the_schema_is_the_one_of_the_load() -> None:
-    from flows.pipeline.load import SCHEMA
+    from flows.source.tables import SCHEMA
 
     assert reader.SCHEMA == SCHEMA
 

@@ -53,4 +53,4 @@ def test_no_data_yet_is_one_line(warehouse: Warehouse, kernel: Kernel) -> None:
     assert "\n" not in line
     assert str(warehouse.path) in line
     assert "drip-flows sync" in line
-    assert "make demo" in line
+    assert "drip-flows demo" in line
