@@ -70,7 +70,7 @@ def versions(destination: str) -> int:
     """Rows of the history."""
     from flows.dataset import query
 
-    return int(query("SELECT count(*) AS versions FROM subscribers_history", destination)["versions"][0])  # type: ignore
+    return int(query("SELECT count(*) AS versions FROM subscribers_history", destination=destination)["versions"][0])  # type: ignore
 
 
 def again_without_meaning(destination: str) -> None:

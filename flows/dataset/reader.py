@@ -128,7 +128,10 @@ def query(
 
     Raises:
         DatasetError: the database refuses the query, no such data, or something holds it for too long.
+        TypeError: `params` is a text, such as the name of a destination.
     """
+    if isinstance(params, str):
+        raise TypeError(f"params is a mapping of names to values; pass destination={params!r} by name")
     with _reading(destination, dataset, or_demo) as reader:
         rows = reader.rows_of_sql(sql, params)
     return to_pandas(rows)

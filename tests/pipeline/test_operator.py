@@ -38,7 +38,7 @@ def test_a_list_is_found_by_its_name_and_tags(sync: Any) -> None:
     sync(accounts=[SECOND])
     runs = task_runs(f"account:{SECOND}", "resource:tags")
     assert runs
-    assert {run.name for run in runs} == {f"extract tags of {SECOND}"}
+    assert {run.name for run in runs} == {f"extract tags of {SECOND} (Harbour & Pine 02)"}
 
 
 def test_the_report_of_a_run_that_went_well(sync: Any, world: World, warehouse: Warehouse) -> None:

@@ -36,7 +36,7 @@ def run_command(folder: Path, *words: str, **settings: str) -> subprocess.Comple
 @on_postgres
 def test_types(sync: Any, warehouse: Warehouse, world: World) -> None:
     person = world.account(FIRST).records["subscribers"].all()[0]
-    world.account(FIRST).records["subscribers"].update(person["id"], favourite={"a": 1}, first_name=7)
+    world.account(FIRST).records["subscribers"].update(person["id"], favourite={"a": 1}, first_name=7.5)
     for _ in range(2):
         assert sync(resources=["subscribers", "accounts"]).exit_code == 0
         types = warehouse.columns("subscribers")
