@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import LogSort
+from prefect.client.schemas.filters import LogFilter
 
 from flows.common.errors import SettingsError
 from flows.destinations import postgres as module
@@ -20,6 +20,7 @@ from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PREFECT_API_URL, PostgresWarehouse, Warehouse
 from tests.postgres import PASSWORD
+from tests.prefect_runs import newest_run
 from tests.processes import command
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
@@ -188,7 +189,7 @@ def test_the_password_is_nowhere_that_a_run_leaves(
     )
     assert result.returncode == 1, result
     with get_client(sync_client=True) as client:
-        logs = client.read_logs(limit=200, sort=LogSort.TIMESTAMP_DESC)
+        logs = client.read_logs(LogFilter(flow_run_id={"any_": [newest_run().id]}), limit=200)
     left = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     left |= {"output": (result.stdout + result.stderr).encode(), "log": str(logs).encode()}
     assert "workflows" in str(logs)
