@@ -123,12 +123,18 @@ def _in_flow(wanted: dict[str, Any], verbose: bool) -> object:
     return state.result(raise_on_failure=False)
 
 
+def checked_account(account: str) -> str:
+    """The id of an account. Raises SettingsError if it is not one."""
+    if not is_account_id(account):
+        raise SettingsError(f"--account {account!r} is no account id: these are digits; see `{program()} accounts`")
+    return account
+
+
 def checked_destination(destination: str, accounts: Sequence[str] | None) -> DestinationName:
     """The destination, where it and the account ids are what they should be. Raises SettingsError."""
     warehouse(destination)
     for account in accounts or ():
-        if not is_account_id(account):
-            raise SettingsError(f"--account {account!r} is no account id: these are digits; see `{program()} accounts`")
+        checked_account(account)
     return cast(DestinationName, destination)
 
 

@@ -4,14 +4,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from flows.cli.console import checked_destination
+from flows.cli.console import checked_account, checked_destination
 from flows.common.console import mute_dlt, plain_console
 from flows.common.errors import SettingsError
 from flows.common.output_guard import print_with_secrets
 from flows.common.project import project_path
 from flows.pipeline.report import counted
 from flows.reporting.summary import events
-from flows.source.decoding.decoder import is_account_id
 from flows.source.settings import common_settings
 from flows.webhooks import load as webhook_load
 from flows.webhooks.registration import Registrar
@@ -65,13 +64,6 @@ def secret_store() -> SecretStore:
     """The secrets that the settings name. Raises SettingsError."""
     settings = common_settings()
     return SecretStore(project_path(settings.webhooks), settings.webhook_secrets)
-
-
-def checked_account(account: str) -> str:
-    """The id of an account. Raises SettingsError."""
-    if not is_account_id(account):
-        raise SettingsError(f"--account {account!r} is no account id: these are digits; see `drip-flows accounts`")
-    return account
 
 
 def checked_public_url(url: str) -> str:

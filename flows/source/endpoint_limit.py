@@ -1,7 +1,7 @@
 """The requests that an endpoint grants apart from the token's, counted in a file that all processes share.
 
-A run takes what is left, and the next one goes on from there, so the count has to outlast the process. The file is in
-the landing zone where that is a folder, and in dlt's data folder where it is a bucket.
+A run uses the requests that are left and the next one continues, so the count has to outlast the process. The file is
+in the landing zone if that is a folder, and in dlt's data folder if it is a bucket.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ LOCK_SECONDS = 30.0
 SAFETY = 0.05
 """Seconds that a request counts longer than the window, so that clocks that differ a little cost no refused request."""
 UNANSWERED = 60.0
-"""Seconds after which the API has counted a request whose answer never came, at the latest."""
+"""Maximum seconds until the API counts a request that was never answered."""
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""One question to the endpoint: within its limit, retried where that helps, never asked twice for the same."""
+"""Requests to the metrics endpoint: within its rate limit, with retries, and never twice for the same parameters."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +25,9 @@ class Questions:
 
     Args:
         client: of the token.
-        unit: where answers land until their day is finished.
+        unit: keeps answers in the landing zone until their day is complete.
         limit: of the endpoint.
-        may_wait: whether a refusal for so many seconds is waited for.
+        may_wait: whether to wait that many seconds after a 429.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Questions:
         self.requests = 0
 
     def ask(self, first: date, last: date, only: Filter) -> Answer:
-        """The answer over some days, from the landing zone where it has come before.
+        """The answer for a range of days, from the landing zone if an earlier run received it.
 
         Raises:
             LimitReached: the endpoint grants no more requests for now.

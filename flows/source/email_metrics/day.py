@@ -1,4 +1,4 @@
-"""One day whole: where the API lists fewer emails than its summary counts, they are asked for part by part."""
+"""All emails of one day. If the API lists fewer than its summary counts, the reader splits the request."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -31,7 +31,7 @@ class DayOfEmails:
 
     Attributes:
         emails: that are listed, by id.
-        odd: what came in place of emails.
+        odd: list items that are not emails.
         summary: of the API, over all emails; of the parts where it gives none for all.
         listed: nothing is left to ask for.
         server_time: of the newest answer.

@@ -1,4 +1,4 @@
-"""Reading the figures of an account: day after day, as far as the limit of the endpoint allows."""
+"""Reads the email metrics of an account day by day, as far as the rate limit of the endpoint allows."""
 
 import math
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ class MetricsReader:
         self._cost = 1
 
     def days(self) -> Iterator[Day]:
-        """The days that come, each as soon as it is whole.
+        """Read the days that are due. Yields each day once all its emails are known.
 
         Raises:
             RequestFailed, Unreachable, UnreadableReply, BudgetSpent, Stopped: see `DripClient.get`.

@@ -19,7 +19,7 @@ Summary = dict[str, int | None]
 
 
 class Email(msgspec.Struct):
-    """An email of a reply: its record with all fields side by side, or whatever came in its place."""
+    """An email of a reply: its record with all fields flattened, or the list item that is not an email."""
 
     record: msgspec.Raw
     id: str = ""

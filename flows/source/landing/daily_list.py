@@ -1,7 +1,6 @@
 """What landed of a list of days: a Parquet file for each day, and the replies of a day that is not finished yet.
 
-A day that has landed is never asked for again by a run that goes on from it, however old it is: its mark says when it
-was read.
+A run that resumes never requests a landed day again, however old it is: its mark says when it was read.
 """
 
 import hashlib
@@ -181,7 +180,7 @@ class DailyList(LandedList):
         return msgspec.json.decode(path.read_bytes(), type=Known) if path.exists() else Known()
 
     def begin(self, known: Known) -> None:
-        """Begin a run, which knows what the destination has, and goes on from what an earlier one did not load."""
+        """Start a run with what the destination has; resume from days that an earlier run did not load."""
         write_atomically(self._known_file(), msgspec.json.encode(known))
         (self.folder / "outcome.json").unlink(missing_ok=True)
 
