@@ -153,7 +153,12 @@ import flows.cli.app as cli
 def broken():
     raise ValueError("broken: " + key)
 key = __import__("os").environ["SOURCES__DRIP__API_KEY"]
-cli.app = lambda: (threading.Thread(target=broken).start(), broken())
+def broken_twice():
+    thread = threading.Thread(target=broken)
+    thread.start()
+    thread.join()
+    broken()
+cli.app = broken_twice
 cli.main()
 """
     words = [sys.executable, "-c", code]

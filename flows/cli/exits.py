@@ -1,5 +1,6 @@
 """How a command ends where something goes wrong: with one line on stderr, and an exit code."""
 
+import logging
 import os
 import shutil
 import signal
@@ -119,8 +120,17 @@ def _leave_stopped(code: int) -> None:
 def leave(code: int) -> NoReturn:
     """End the process at once: threads of an interrupted run may still wait for the network."""
     sys.stdout.flush()
+    _send_logs()
     _stop_prefect_server()
     os._exit(code)
+
+
+def _send_logs() -> None:
+    """Have Prefect's log handler send what it holds, as an orderly exit would; in a thread, since it may hang."""
+    if "prefect" in sys.modules:
+        sending = threading.Thread(target=logging.shutdown, daemon=True)
+        sending.start()
+        sending.join(GRACE_SECONDS)
 
 
 def _stop_prefect_server() -> None:

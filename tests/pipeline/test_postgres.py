@@ -10,8 +10,6 @@ from typing import Any
 
 import psycopg2
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import LogFilter
 
 from flows.common.errors import SettingsError
 from flows.destinations import postgres as module
@@ -20,7 +18,7 @@ from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PREFECT_API_URL, PostgresWarehouse, Warehouse
 from tests.postgres import PASSWORD
-from tests.prefect_runs import newest_run
+from tests.prefect_runs import log_of, newest_run
 from tests.processes import command
 
 SETTING = "DESTINATION__POSTGRES__CREDENTIALS"
@@ -188,10 +186,9 @@ def test_the_password_is_nowhere_that_a_run_leaves(
         PREFECT_API_URL=PREFECT_API_URL,
     )
     assert result.returncode == 1, result
-    with get_client(sync_client=True) as client:
-        logs = client.read_logs(LogFilter(flow_run_id={"any_": [newest_run().id]}), limit=200)
+    log = log_of(newest_run(), "workflows")
     left = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    left |= {"output": (result.stdout + result.stderr).encode(), "log": str(logs).encode()}
-    assert "workflows" in str(logs)
+    left |= {"output": (result.stdout + result.stderr).encode(), "log": log.encode()}
+    assert "workflows" in log
     for name, content in left.items():
         assert PASSWORD.encode() not in content, name
