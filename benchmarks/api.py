@@ -1,7 +1,7 @@
-"""The sandbox in a process of its own, so that what it costs can be told from what its clients cost.
+"""The sandbox in a separate process, so that its cost can be separated from the cost of its clients.
 
-It makes its people before anything is measured and keeps them encoded: a page is then joined from bytes, which takes
-a thirtieth of the time that making its records does. Filters, counts, headers and short lists are the sandbox's own.
+It encodes all subscribers before the measurement; a page is then joined from bytes, thirty times as fast as generating
+its records. Filters, counts, headers and short lists are those of the sandbox.
 """
 
 import gc
@@ -24,13 +24,13 @@ from flows.sandbox.server import Server
 T = TypeVar("T")
 PROJECT = Path(__file__).parent.parent
 PLENTY = 10_000_000
-"""Requests in an hour: no contender waits for its budget."""
+"""Requests per hour; no contender reaches this rate limit."""
 SEED = 1
 CHUNK = 10_000
 
 
 class EncodedPeople(People):
-    """The people of an account, all of them made at once: their records are JSON already."""
+    """The subscribers of an account, encoded as JSON in advance."""
 
     def __init__(self, account: Account, now: int) -> None:
         lazy, arrived = account.subscribers.people, len(account.subscribers.lives().created)
@@ -41,17 +41,17 @@ class EncodedPeople(People):
             self._encoded += [msgspec.Raw(msgspec.json.encode(record)) for record in records]
 
     def records(self, indices: Indices, now: int) -> list[Any]:
-        """The records of these people as JSON, whenever."""
+        """The JSON records of these subscribers, at any time."""
         return [self._encoded[index] for index in indices.tolist()]
 
 
 class Answered(NamedTuple):
-    """What a sandbox answered since it was last asked.
+    """What a sandbox answered since the last call.
 
     Attributes:
-        requests: of all kinds.
-        pages: of subscribers.
-        reading: seconds between the first request for a page of subscribers and the last.
+        requests: all requests.
+        pages: requests for pages of subscribers.
+        reading: seconds between the first and the last request for a page of subscribers.
     """
 
     requests: int
@@ -60,7 +60,7 @@ class Answered(NamedTuple):
 
 
 class Started(msgspec.Struct):
-    """What a sandbox says first: base of the API, the key that it wants, subscribers of all accounts together."""
+    """The first line of a sandbox: base URL of the API, its key, and the number of subscribers of all accounts."""
 
     url: str
     api_key: str
@@ -68,7 +68,7 @@ class Started(msgspec.Struct):
 
 
 class Api:
-    """A sandbox in a process of its own. Raises RuntimeError where it does not start."""
+    """A sandbox in a separate process. Raises RuntimeError if it does not start."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._usage = psutil.Process(process.pid)
@@ -77,12 +77,12 @@ class Api:
         self.url, self.api_key, self.subscribers = started.url, started.api_key, started.subscribers
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has used so far."""
+        """Its processor time so far."""
         times = self._usage.cpu_times()
         return times.user + times.system
 
     def answered(self) -> Answered:
-        """What it answered since this was last called."""
+        """What it answered since the last call."""
         self._ask.write(b"\n")
         self._ask.flush()
         return self._line(Answered)
@@ -96,7 +96,7 @@ class Api:
 
 @contextmanager
 def running(sizes: Mapping[str, int], latency: float = 0.0) -> Iterator[Api]:
-    """Serve accounts of these sizes until the block ends; `latency` is in seconds a request."""
+    """Serve accounts of these sizes until the block ends; `latency` is in seconds per request."""
     words = [sys.executable, "-m", "benchmarks.api", msgspec.json.encode((sizes, latency)).decode()]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=PROJECT, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
@@ -107,10 +107,10 @@ def running(sizes: Mapping[str, int], latency: float = 0.0) -> Iterator[Api]:
 
 
 def main(sizes: dict[str, int], latency: float) -> None:
-    """Serve, and answer every line on the standard input with what was answered since the last one."""
+    """Serve; reply to each line on stdin with an `Answered` for the time since the previous one."""
     world = World(SEED, sizes, rate_limit=PLENTY)
     encode(world)
-    gc.freeze()  # what is kept is not looked through again while somebody is measured
+    gc.freeze()  # so that garbage collection does not scan the records during a measurement
     there = sum(len(world.account(name).subscribers) for name in world.account_ids)
     with serve(world, latency=latency) as server:
         _say(Started(server.url, world.api_key, there))
@@ -119,7 +119,7 @@ def main(sizes: dict[str, int], latency: float) -> None:
 
 
 def encode(world: World) -> None:
-    """Make everything that a world has once; it must not change any more."""
+    """Encode all records of a world, which must not change afterwards."""
     for account in map(world.account, world.account_ids):
         account.subscribers.people = EncodedPeople(account, int(world.as_of.timestamp()))
         for records in account.records.values():

@@ -1,4 +1,4 @@
-"""A command in a process of its own, as a user runs it, and what it cost."""
+"""Runs a command in a separate process, as a user does, and measures its cost."""
 
 import contextlib
 import os
@@ -20,16 +20,16 @@ COMMAND = str(Path(sys.executable).parent / "drip-flows")
 SAMPLE_SECONDS = 0.05
 MEGABYTE = 1_000_000
 LONGEST = 3_600
-"""Seconds after which a command is ended: one that asks for the same page for ever."""
+"""Seconds after which a command is killed, for example one that requests the same page forever."""
 
 
 @dataclass
 class Place:
-    """A folder with a warehouse and a landing zone of its own, and the settings that point a sync to them.
+    """A folder for a warehouse and a landing zone, and the settings that point a sync to them.
 
     Attributes:
-        folder: empty at first.
-        settings: further ones, by their names in the environment.
+        folder: an empty folder.
+        settings: further environment variables.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Place:
         return os.environ | ours | dict(self.settings)
 
     def differing(self, world: World) -> int:
-        """Subscribers that the database has and the sandbox has not, or the other way round, or twice."""
+        """The number of subscribers that are missing, superfluous or duplicated in the database."""
         query = "SELECT account_id, id FROM drip.subscribers"
         with duckdb.connect(self.warehouse, read_only=True) as con:
             ours = con.execute(query).fetchall()
@@ -64,14 +64,14 @@ class Place:
 
 @dataclass
 class Cost:
-    """What one run of the command cost.
+    """The cost of one run of the command.
 
     Attributes:
-        code: of its exit; negative where a signal ended it.
-        seconds: from its start to its end.
-        cpu_seconds: processor time of it and its children, which a busy machine changes less than the seconds.
-        peak_mb: most memory that it and its children held together.
-        output: both streams.
+        code: exit code; negative if a signal ended it.
+        seconds: duration.
+        cpu_seconds: processor time including children; other load affects it less than `seconds`.
+        peak_mb: maximum memory including children, in megabytes.
+        output: stdout and stderr.
     """
 
     code: int
@@ -103,11 +103,11 @@ class Running:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """SIGKILL, which nothing can catch."""
+        """Send SIGKILL."""
         self._process.kill()
 
     def wait(self) -> Cost:
-        """Until it has ended. It is ended with its children where it takes too long, or the wait is interrupted."""
+        """Wait for its end. Kills it and its children if it takes too long or the wait is interrupted."""
         timer = threading.Timer(LONGEST, self._end)
         timer.start()
         try:
@@ -140,6 +140,6 @@ class Running:
 
 
 def _children_seconds() -> float:
-    """Processor time of the processes that were started from here and have ended."""
+    """Processor time of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -1,4 +1,4 @@
-"""Contenders beside each other: seconds less what starting costs, and how many times the limit that is."""
+"""Compares contenders: seconds of work without start-up, and their ratio to the limit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ COLUMNS = (
     "sandbox CPU s",
 )
 LEAST = 0.01
-"""Seconds of work that are told from none."""
+"""Minimum seconds of work that can be measured, so that ratios do not divide by zero."""
 
 
 class Line(NamedTuple):
     """One contender at one size.
 
     Attributes:
-        name: whose.
+        name: of the contender.
         run: medians.
-        start: seconds at the smallest size.
-        ratio: of its work to that of the limit.
+        start: start-up, in seconds: the run at the smallest size.
+        ratio: its work divided by the work of the limit.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Line(NamedTuple):
 
     @property
     def work(self) -> float:
-        """Seconds that the rows cost."""
+        """Seconds of the run without start-up."""
         return max(self.run.seconds - self.start, LEAST)
 
     def cells(self, size: int) -> tuple[str, ...]:
-        """As `COLUMNS` has them."""
+        """The values of `COLUMNS`."""
         one = self.run
         return (
             self.name,
@@ -64,33 +64,33 @@ class Line(NamedTuple):
 
 @dataclass
 class Comparison:
-    """Medians by size and name, or why there are none. The smallest size is what starting costs."""
+    """Medians by size and name, or the reason why there are none. The smallest size measures start-up."""
 
     by_size: dict[int, dict[str, Run | str]] = field(default_factory=dict)
 
     @property
     def smallest(self) -> int:
-        """The size that is taken off the others."""
+        """The size whose run counts as start-up."""
         return min(self.by_size)
 
     def line(self, size: int, name: str) -> Line | None:
-        """One contender at one size; None where it was not measured."""
+        """One contender at one size; None if it was not measured."""
         line, limit = self._line(size, name), self._line(size, LIMIT.name)
         return line._replace(ratio=line.work / limit.work) if line and limit else None
 
     def rows(self, size: int) -> Iterator[tuple[str, ...]]:
-        """The cells of every contender; of one that was not measured its name and the reason."""
+        """The cells of every contender, or its name and the reason if it was not measured."""
         for name in self.by_size[size]:
             line = self.line(size, name)
             yield line.cells(size) if line else (name, self.reason(size, name))
 
     def reason(self, size: int, name: str) -> str:
-        """Why one was not measured, at this size or at the smallest."""
+        """Why a contender was not measured, at this size or at the smallest."""
         tried = (self.by_size[at].get(name) for at in (size, self.smallest))
         return next((one for one in tried if isinstance(one, str)), "there is nothing to compare it with")
 
     def table(self, size: int) -> Table:
-        """For a terminal; reasons stand below it."""
+        """A table for the terminal, with the reasons below it."""
         rows = list(self.rows(size))
         reasons = "\n".join(f"{name} was not measured: {reason}" for name, *reason in rows if len(reason) == 1)
         table = Table(title=f"{size:,} subscribers", caption=reasons, title_justify="left", caption_justify="left")

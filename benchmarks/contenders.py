@@ -1,4 +1,4 @@
-"""Who is measured: each a command that fills a DuckDB file from the sandbox."""
+"""The contenders: commands that load subscribers from the sandbox into a DuckDB file."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ class Contender:
     """One way to get subscribers into a DuckDB file.
 
     Attributes:
-        name: in the tables.
-        words: its command; `{url}`, `{key}` and `{database}` stand for what they say.
-        count: a query for how many distinct subscribers it has loaded.
-        settings: in its environment.
-        missing: why it cannot be run; empty where it can.
+        name: shown in the tables.
+        words: its command, with the placeholders `{url}`, `{key}` and `{database}`.
+        count: a query that counts the distinct subscribers it has loaded.
+        settings: environment variables.
+        missing: why it cannot run; empty if it can.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Contender:
     missing: str = ""
 
     def command(self, api: Api, place: Place) -> list[str]:
-        """The command from this sandbox into this place."""
+        """The command that loads from this sandbox into this place."""
         return [word.format(url=api.url, key=api.api_key, database=place.warehouse) for word in self.words]
 
 
 def sync(name: str, *words: str, **settings: str) -> Contender:
-    """This project's sync with these further words and settings of the source, and every request granted."""
+    """This project's sync with further arguments and settings of the source, without a rate limit."""
     named = {f"SOURCES__DRIP__{key}": value for key, value in ({"RATE_LIMIT": str(PLENTY)} | settings).items()}
     return Contender(
         name, (COMMAND, "sync", *words), "SELECT count(DISTINCT (account_id, id)) FROM drip.subscribers", named
@@ -52,12 +52,14 @@ LIMIT = Contender("the limit", (sys.executable, str(HERE / "limit.py"), *TARGETS
 SYNC = sync("drip-flows sync", HISTORY="[]")
 WITH_HISTORY = sync("drip-flows sync, with history")
 MENDED = Contender(
-    "the guide, mended", (sys.executable, str(HERE / "mended.py"), *TARGETS), COUNT.format("mended.subscribers")
+    "the guide, mended",
+    (sys.executable, str(HERE / "configuration_guide.py"), *TARGETS),
+    COUNT.format("mended.subscribers"),
 )
 
 
 def airbyte() -> Contender:
-    """PyAirbyte with the published connector, whose manifest the environment names."""
+    """PyAirbyte with the published connector; the environment variable `AIRBYTE_MANIFEST` names its manifest."""
     manifest = os.environ.get(MANIFEST, "")
     missing = absent("airbyte") or ("" if Path(manifest).is_file() else f"{MANIFEST} names no file")
     words = (python_of("airbyte"), str(HERE / "peer_airbyte.py"), *TARGETS, manifest)
@@ -65,7 +67,7 @@ def airbyte() -> Contender:
 
 
 def singer() -> Contender:
-    """The Singer tap into a public target."""
+    """The Singer tap with a public target."""
     words = (sys.executable, str(HERE / "peer_singer.py"), *TARGETS, str(PEERS))
     return Contender(
         "the Singer tap", words, COUNT.format("singer.people"), missing=absent("tap-drip") or absent("target-duckdb")
@@ -73,7 +75,7 @@ def singer() -> Contender:
 
 
 def contenders(peers: bool) -> Iterator[Contender]:
-    """All of them, the limit first, with the peers or without."""
+    """All contenders, the limit first, with or without other tools."""
     yield from (LIMIT, SYNC, WITH_HISTORY, MENDED)
     if peers:
         yield from (airbyte(), singer())

@@ -1,11 +1,11 @@
-"""A Prefect flow that does nothing: what any flow costs."""
+"""A Prefect flow that does nothing, to measure the cost of any flow."""
 
 from prefect import flow
 
 
 @flow
 def empty() -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 if __name__ == "__main__":

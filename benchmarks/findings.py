@@ -1,4 +1,4 @@
-"""What a rehearsal or a measurement found, and how it is told."""
+"""Results of rehearsals and measurements."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 class Finding(NamedTuple):
-    """What was found, and whether it is what was promised."""
+    """A result, and whether it meets its target."""
 
     what: str
     figures: str
@@ -17,6 +17,6 @@ class Finding(NamedTuple):
 
 
 def shown(console: Console, finding: Finding) -> Finding:
-    """The finding, once it has been printed."""
+    """Print the finding and return it."""
     console.print(str(finding), highlight=False)
     return finding

@@ -1,7 +1,7 @@
-"""What history costs beside the mirror's load, and an incremental sync beside a full one.
+"""Compares the cost of history with the load of the mirror, and an incremental sync with a full one.
 
-`python -m benchmarks.history 1000000`, or `... 200000 --destination postgres`. Real syncs of the sandbox over HTTP;
-the seconds are those of the load's own steps, taken while the sync runs.
+`python -m benchmarks.history 1000000`, or `... 200000 --destination postgres`. Runs real syncs of the sandbox over
+HTTP and measures the steps of their loads.
 """
 
 import os
@@ -26,14 +26,14 @@ from tests.postgres import serve_postgres
 
 ACCOUNT = "1000001"
 CHANGED = 0.01
-DEAREST = 2.0
-"""Most seconds of the history step, as a share of the mirror's load."""
+MOST_TIMES = 2.0
+"""Maximum seconds of the history step, relative to the load of the mirror."""
 ARRIVALS, MOST_REQUESTS = 1_000, 3
-MEANINGLESS = "UPDATE {subscribers} SET _row_hash = md5(_row_hash)"
+NEW_HASHES = "UPDATE {subscribers} SET _row_hash = md5(_row_hash)"
 
 
 class Clock:
-    """Seconds of the steps of the last load: the mirror's, and the history's."""
+    """Seconds that the last load spent on the mirror and on the history."""
 
     def __init__(self) -> None:
         from flows.pipeline import load
@@ -57,24 +57,24 @@ class Clock:
 
 
 def sync(destination: str, mode: str = "full") -> Any:
-    """The report of a sync of the subscribers."""
+    """Sync the subscribers. Returns the report."""
     from flows.sync import sync as flow
 
     state: Any = flow(resources=["subscribers"], destination=destination, mode=mode, return_state=True)  # type: ignore
     report = state.result(raise_on_failure=False)
-    assert report.exit_code == 0, report.failures  # noqa: S101 - a benchmark of what failed says nothing
+    assert report.exit_code == 0, report.failures  # noqa: S101 - timings of a failed sync mean nothing
     return report
 
 
 def versions(destination: str) -> int:
-    """Rows of the history."""
+    """The number of rows in the history."""
     from flows.dataset import query
 
     return int(query("SELECT count(*) AS versions FROM subscribers_history", destination=destination)["versions"][0])  # type: ignore
 
 
-def again_without_meaning(destination: str) -> None:
-    """The history step alone, where every row's hash is another and nothing else has changed."""
+def history_of_new_hashes(destination: str) -> None:
+    """Run only the history step, after changing the hash of every row and nothing else."""
     from flows.pipeline import load
     from flows.pipeline.context import clean_up
     from flows.pipeline.dlt_pipeline import release_pipeline
@@ -85,14 +85,14 @@ def again_without_meaning(destination: str) -> None:
     pipeline = load.pipeline_of(run)
     pipeline.sync_destination()
     with pipeline.sql_client() as client:
-        client.execute_sql(MEANINGLESS.format(subscribers=client.make_qualified_table_name("subscribers")))
+        client.execute_sql(NEW_HASHES.format(subscribers=client.make_qualified_table_name("subscribers")))
     load.keep_history(pipeline, run)
     release_pipeline(run)
     clean_up(runs)
 
 
 def measure(size: int, destination: str, server: Server, world: World) -> Iterator[tuple[str, ...]]:
-    """A line per step: what, seconds of the mirror's load and of the history, versions added, whether it holds."""
+    """A line per step: name, seconds of the mirror and of the history, versions added, whether it meets its target."""
     clock, people = Clock(), world.account(ACCOUNT).subscribers
     sync(destination)
     yield "first sync", f"{clock.mirror:.1f}", f"{clock.history:.1f}", f"{versions(destination):,}", ""
@@ -102,9 +102,9 @@ def measure(size: int, destination: str, server: Server, world: World) -> Iterat
     before = versions(destination)
     sync(destination)
     added = versions(destination) - before
-    holds = clock.history < DEAREST * clock.mirror and added == len(changed)
+    holds = clock.history < MOST_TIMES * clock.mirror and added == len(changed)
     yield f"{CHANGED:.0%} changed", f"{clock.mirror:.1f}", f"{clock.history:.1f}", f"{added:,}", _word(holds)
-    again_without_meaning(destination)
+    history_of_new_hashes(destination)
     added = versions(destination) - before - added
     yield "every hash, nothing else", "", f"{clock.history:.1f}", f"{added:,}", _word(added == 0)
     world.account(ACCOUNT).arrive(ARRIVALS)
@@ -124,7 +124,7 @@ def _word(holds: bool) -> str:
 
 @contextmanager
 def settings(place: Place, server: Server, world: World, destination: str) -> Iterator[None]:
-    """Point syncs of this process to the place, or to a PostgreSQL server of their own."""
+    """Point syncs of this process to the place, or to a new PostgreSQL server."""
     os.environ.update(place.environment(server.url, world.api_key))
     if destination == "duckdb":
         yield
@@ -138,7 +138,7 @@ def main(
     size: Annotated[int, typer.Argument(help="Subscribers.")] = 1_000_000,
     destination: Annotated[str, typer.Option(help="duckdb or postgres.")] = "duckdb",
 ) -> None:
-    """Measure, and print a table; exit 1 where a promise is broken."""
+    """Measure, and print a table. Exits with 1 if a target is missed."""
     os.environ.update(DEFAULTS)
     title = f"{size:,} subscribers on {destination}; {platform.machine()}, {os.cpu_count()} cores"
     table = Table("sync", "mirror, s", "history, s", "versions added", "", title=title, title_justify="left")

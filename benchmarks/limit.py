@@ -1,7 +1,7 @@
-"""The limit: the same pages of subscribers, one after another, and DuckDB reads their JSON into a table.
+"""The limit: request the pages of subscribers one after another, and let DuckDB read their JSON into a table.
 
-`python limit.py URL API_KEY DATABASE`. Nothing is checked, retried, deduplicated or kept from before: a sync that
-does any of it costs more.
+`python limit.py URL API_KEY DATABASE`. It checks, retries, deduplicates and keeps nothing, so
+every real sync costs more.
 """
 
 import sys
@@ -19,7 +19,7 @@ READ = """
 
 
 def fetch(url: str, api_key: str, folder: Path) -> None:
-    """Write the body of every page of subscribers of every account into a file of its own."""
+    """Write each page of subscribers of every account to a file."""
     session = requests.Session()
     session.auth = (api_key, "")
     for account in session.get(f"{url}/accounts").json()["accounts"]:
@@ -34,7 +34,7 @@ def fetch(url: str, api_key: str, folder: Path) -> None:
 
 
 def main(url: str, api_key: str, database: str) -> None:
-    """Fetch into a folder that is gone afterwards, and load it."""
+    """Fetch into a temporary folder and load it."""
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(database) as con:
         fetch(url, api_key, Path(folder))
         con.execute(READ, [f"{folder}/*.json"])

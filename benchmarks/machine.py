@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the machine and the versions that figures were measured with."""
 
 import os
 import platform
@@ -16,14 +16,14 @@ GIGABYTE = 1 << 30
 
 
 def machine() -> str:
-    """Processor, cores, memory, and what Python runs on."""
+    """Processor, cores, memory, operating system and Python version."""
     memory = psutil.virtual_memory().total / GIGABYTE
     python = f"Python {platform.python_version()}"
     return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()}, {python}"
 
 
 def versions(peers: bool) -> Iterator[str]:
-    """One line of this project's, and one of each peer that is asked for."""
+    """A line with the versions of this project, and one for each other tool."""
     yield ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     for name in REQUIREMENTS if peers else ():
         yield absent(name) or f"{name} {version_of(name)}"

@@ -1,4 +1,4 @@
-"""Runs of contenders, one after another in turns, and the medians of what they cost."""
+"""Runs contenders in turns and computes the medians of their costs."""
 
 import os
 import tempfile
@@ -18,16 +18,16 @@ from benchmarks.contenders import Contender
 
 @dataclass(frozen=True)
 class Run:
-    """What one run cost, or the medians of several.
+    """The cost of one run, or the medians of several.
 
     Attributes:
-        seconds: of the whole process.
-        cpu_seconds: processor time of it and its children.
-        peak_mb: most memory that they held.
+        seconds: duration of the process.
+        cpu_seconds: processor time of the process and its children.
+        peak_mb: their maximum memory, in megabytes.
         api_seconds: processor time of the sandbox.
-        requests: that the sandbox answered.
-        pages: of these, of subscribers.
-        reading: seconds from the first request for subscribers to the last.
+        requests: requests that the sandbox answered.
+        pages: those of them for pages of subscribers.
+        reading: seconds between the first and the last request for subscribers.
         rows: distinct subscribers in the database.
     """
 
@@ -42,18 +42,18 @@ class Run:
 
 
 class Failed(Exception):
-    """A contender did not end well; the message is the last line it said."""
+    """A contender failed; the message is the last line of its output."""
 
 
 @contextmanager
 def place(settings: Mapping[str, str]) -> Iterator[Place]:
-    """A place with these settings in its environment, gone afterwards."""
+    """A temporary place with these environment variables."""
     with tempfile.TemporaryDirectory(prefix="drip-benchmark-") as folder:
         yield Place(Path(folder), settings)
 
 
 def run(contender: Contender, api: Api, there: Place) -> Run:
-    """Run it once. Raises Failed."""
+    """Run a contender once. Raises Failed."""
     api.answered()
     before = api.cpu_seconds()
     cost = checked(there.start(api.url, api.api_key, contender.command(api, there)).wait())
@@ -62,9 +62,9 @@ def run(contender: Contender, api: Api, there: Place) -> Run:
 
 
 def checked(cost: Cost) -> Cost:
-    """The cost of a command that ended well. Raises Failed."""
+    """The cost, if the command succeeded. Raises Failed."""
     if cost.code:
-        lines = cost.output.strip().splitlines() or ["it said nothing"]
+        lines = cost.output.strip().splitlines() or ["it printed nothing"]
         raise Failed(f"exit {cost.code}: {lines[-1]}")
     return cost
 
@@ -72,9 +72,9 @@ def checked(cost: Cost) -> Cost:
 def in_turns(
     contenders: Sequence[Contender], apis: Mapping[int, Api], runs: int, say: Callable[[str], None]
 ) -> dict[int, dict[str, Run | str]]:
-    """By size and name, the medians of so many runs of each, or more, into an empty place, or why there are none.
+    """By size and name, the medians of at least `runs` runs into an empty place, or the reason why there are none.
 
-    All sizes and all contenders take turns, so that whatever else the machine does meanwhile meets them all.
+    Sizes and contenders take turns, so that other load on the machine affects all of them alike.
     """
     found: dict[int, dict[str, list[Run]]] = {size: {one.name: [] for one in contenders} for size in apis}
     failed = {(size, one.name): one.missing for size in apis for one in contenders if one.missing}
@@ -96,19 +96,19 @@ def in_turns(
 
 
 def _turn(sizes: Iterable[int]) -> list[int]:
-    """The smallest, which is taken off the others, is measured next to each of them."""
+    """The order of sizes: the smallest, which measures start-up, before each of the others."""
     smallest, *others = sorted(sizes)
     return [size for other in others for size in (smallest, other)] or [smallest]
 
 
 def _in_empty_place(contender: Contender, api: Api) -> Run:
-    os.sync()  # what the run before left to be written does not burden this one
+    os.sync()  # so that this run does not wait for writes of the previous one
     with place(contender.settings) as there:
         return run(contender, api, there)
 
 
 def medians(runs: list[Run]) -> Run:
-    """Of each figure."""
+    """The median of each field."""
     return Run(*(median(getattr(one, field.name) for one in runs) for field in fields(Run)))
 
 

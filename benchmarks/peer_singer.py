@@ -1,8 +1,8 @@
-"""The Singer tap piped into a public target that writes a DuckDB file, each in an environment of its own.
+"""Pipes the Singer tap into a public target that writes a DuckDB file, each in its own virtual environment.
 
 `python peer_singer.py URL API_KEY DATABASE PEERS`: PEERS is the folder with the environments. The dataset is `singer`.
-Left out are streams of lists that the configuration guide does not have, and those whose columns are all of the key:
-the target makes no UPDATE for them, and then tries to run it.
+Omits streams that the configuration guide does not have, and those whose columns all belong to the key: the target
+builds no UPDATE for them, but tries to run it.
 """
 
 import json
@@ -16,7 +16,7 @@ WANTED = ("accounts", "conversions", "email_series_campaigns", "single_email_cam
 
 
 def main(url: str, api_key: str, database: str, peers: str) -> None:
-    """Discover, select, and run the pipe. Exits with the first code that is not 0."""
+    """Discover, select streams, and run the pipe. Exits with the first exit code other than 0."""
     folder, python = Path(database).parent, f"{peers}/tap-drip/bin/python"
     tap = _config(folder, "tap", {"api_token": api_key, "start_date": "2000-01-01T00:00:00Z", "base_url": url})
     target = _config(folder, "target", {"path": database, "default_target_schema": "singer"})

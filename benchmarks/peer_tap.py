@@ -1,6 +1,6 @@
-"""The Singer tap, pointed to another base URL than the one that is written in it.
+"""Runs the Singer tap with another base URL than its hard-coded one.
 
-Run with the Python of its own environment. Its arguments are the tap's; the configuration has one key more, `base_url`.
+Needs the Python of the tap's virtual environment. Takes the tap's arguments; its configuration also has `base_url`.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from tap_drip.client import Client
 
 
 class ElsewhereClient(Client):
-    """The tap's client, with a base URL of the configuration."""
+    """The client of the tap, with the base URL from the configuration."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -1,6 +1,6 @@
-"""Public tools that do the same, each in an environment of its own that is made once.
+"""Installs other public tools for the same task, each in its own virtual environment.
 
-`python -m benchmarks.peers` makes them; what does not install is told, and the benchmark goes on without it.
+`python -m benchmarks.peers` installs them and names those that fail; the benchmark then runs without them.
 """
 
 import subprocess
@@ -13,29 +13,29 @@ PEERS = Path(__file__).parent / ".peers"
 REQUIREMENTS = {
     "airbyte": ("airbyte==0.71.3",),
     "tap-drip": ("tap-drip==0.0.2",),
-    "target-duckdb": ("target-duckdb==0.8.0", "duckdb<1.2"),  # with a later one each table lacks its first row
+    "target-duckdb": ("target-duckdb==0.8.0", "duckdb<1.2"),  # later versions omit the first row of each table
 }
 
 
 def python_of(name: str) -> str:
-    """The Python of a peer's environment."""
+    """The Python of a tool's virtual environment."""
     return str(PEERS / name / "bin" / "python")
 
 
 def absent(name: str) -> str:
-    """Why a peer cannot be run; empty where it can."""
+    """Why a tool cannot run; empty if it can."""
     return "" if (PEERS / name / "installed").exists() else f"{name} is not installed: python -m benchmarks.peers"
 
 
 def version_of(name: str) -> str:
-    """The installed version of a peer."""
+    """The installed version of a tool."""
     code = f"from importlib.metadata import version; print(version({name!r}))"
     words = [python_of(name), "-c", code]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own
 
 
 def install(name: str) -> str:
-    """Make a peer's environment where there is none; the last line of what went wrong, or nothing."""
+    """Install a tool unless it is installed. Returns the last line of the error, or an empty string."""
     if not absent(name):
         return ""
     venv.create(PEERS / name, with_pip=True)
@@ -48,7 +48,7 @@ def install(name: str) -> str:
 
 
 def main() -> None:
-    """Make what is missing, and say of each how that went."""
+    """Install missing tools, and print the version or the error of each."""
     for name in REQUIREMENTS:
         sys.stdout.write(f"{name}: {install(name) or version_of(name)}\n")
 

@@ -1,6 +1,6 @@
-"""The chart and the tables of docs/benchmarks.md, made from the figures in docs/benchmark.json.
+"""Generates the chart and the tables of docs/benchmarks.md from docs/benchmark.json.
 
-`python -m benchmarks.published` makes them again.
+Run `python -m benchmarks.published` to generate them again.
 """
 
 import re
@@ -22,15 +22,15 @@ WIDTH, BAR = 560, 26
 
 
 class Published(msgspec.Struct):
-    """A whole measurement.
+    """A complete measurement.
 
     Attributes:
-        machine: and what runs on it.
-        versions: of the packages, and of the peers or why there are none.
-        busy: processes that wanted the processor when it began.
-        runs: whose medians the figures are.
-        by_size: of all contenders, side by side.
-        findings: of every part, as sentences.
+        machine: description of the machine.
+        versions: of the packages and of the other tools, or why they are missing.
+        busy: load average at the start.
+        runs: number of runs that the medians are of.
+        by_size: the comparison of all contenders.
+        findings: the findings of every part.
     """
 
     machine: str
@@ -42,12 +42,12 @@ class Published(msgspec.Struct):
 
     @property
     def comparison(self) -> Comparison:
-        """The contenders side by side."""
+        """The comparison of the contenders."""
         return Comparison(self.by_size)
 
 
 def write(found: Published) -> None:
-    """The figures, the chart and the section of the page."""
+    """Write the figures, the chart and the section of the page."""
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     chart(found).save(CHART)
@@ -55,17 +55,17 @@ def write(found: Published) -> None:
 
 
 def read() -> Published:
-    """The measurement that is committed."""
+    """The committed measurement."""
     return msgspec.json.decode(FIGURES.read_bytes(), type=Published)
 
 
 def with_section(text: str, found: Published) -> str:
-    """The page with its section on speed as the figures have it."""
+    """The page with its section on speed replaced."""
     return SECTION.sub(lambda match: "\n".join([*section(found), ""]), text)
 
 
 def section(found: Published) -> Iterator[str]:
-    """Lines of Markdown."""
+    """The section on speed, as lines of Markdown."""
     size = max(found.by_size)
     yield f"![Seconds for {size:,} subscribers](benchmark.svg)"
     yield ""
@@ -86,7 +86,7 @@ def section(found: Published) -> Iterator[str]:
 
 
 def chart(found: Published) -> alt.Chart:
-    """Bars of seconds, without what starting costs."""
+    """Bars of the seconds without start-up."""
     size = max(found.by_size)
     lines = [line for name in found.by_size[size] if (line := found.comparison.line(size, name))]
     frame = pd.DataFrame(

@@ -1,7 +1,7 @@
-"""What the sync withstands: kills, faults, a small budget, lists that shrink, and size. `make rehearse`.
+"""Rehearses kills, faults, a low rate limit, deletions during a read, and growth. Run by `make rehearse`.
 
-Every figure comes from runs of the command against the sandbox over HTTP, into a DuckDB file of its own, which
-is compared with what the sandbox holds. One Prefect server serves them all.
+Each run is the command against the sandbox over HTTP, into a new DuckDB file, which is compared with the sandbox's
+records. All runs share one Prefect server.
 """
 
 import math
@@ -30,16 +30,16 @@ from flows.sandbox.faults import PASSING_FAULTS
 FIRST = 1_000_001
 ACCOUNT = str(FIRST)
 PAID_TWICE = 1.3
-"""Most requests of a killed sync and its second try together, as a share of an undisturbed one's."""
+"""Maximum requests of a killed sync and the run that resumes it, relative to an undisturbed sync."""
 FAULTY = 0.02
 LIMIT, WINDOW, REFUSED, OVER_IDEAL = 50, 10.0, 3, 1.5
 GROWTH = 1.3
-"""Most memory for ten times as many subscribers, as a share."""
+"""Maximum memory for ten times as many subscribers, relative to the smaller sync."""
 LOOK_SECONDS = 0.005
 
 
 def kills(tries: int, dice: random.Random) -> Iterator[Finding]:
-    """`kill -9` at a random moment of a sync of 50,000 subscribers, and the same command again."""
+    """`kill -9` at a random moment of a sync of 50,000 subscribers, then the same command again."""
     world = World(seed=5, sizes={ACCOUNT: 50_000})
     with serve(world, latency=0.05) as server:
         with place() as ours:
@@ -60,7 +60,7 @@ def kills(tries: int, dice: random.Random) -> Iterator[Finding]:
 
 
 def faults(tries: int, dice: random.Random) -> Iterator[Finding]:
-    """2 % of all requests fail, each in one of eight ways drawn at random."""
+    """2 % of all requests fail, each in one of eight random ways."""
     for number in range(1, math.ceil(tries / 4) + 1):
         chances = [
             {"probability": FAULTY / len(PASSING_FAULTS), "seed": dice.randrange(1 << 30)} for _ in PASSING_FAULTS
@@ -74,7 +74,7 @@ def faults(tries: int, dice: random.Random) -> Iterator[Finding]:
 
 
 def budget(tries: int, dice: random.Random) -> Iterator[Finding]:
-    """300 requests where 50 are granted in 10 seconds."""
+    """300 requests with a rate limit of 50 requests in 10 seconds."""
     world = World(seed=1, sizes=_accounts(33, 30), rate_limit=LIMIT, rate_window=WINDOW)
     with serve(world) as server, place(RATE_LIMIT=str(LIMIT), RATE_WINDOW=str(WINDOW)) as ours:
         cost, differing = ours.start(server.url, world.api_key).wait(), ours.differing(world)
@@ -89,7 +89,7 @@ def budget(tries: int, dice: random.Random) -> Iterator[Finding]:
 
 
 def deletions(tries: int, dice: random.Random) -> Iterator[Finding]:
-    """300 subscribers are deleted on the server at a random page of 20."""
+    """300 subscribers are deleted in the API while a random page of 20 is read."""
     for number in range(1, tries + 1):
         after, first = dice.randrange(1, 20), dice.random() < 0.5
         rule = {
@@ -108,7 +108,7 @@ def deletions(tries: int, dice: random.Random) -> Iterator[Finding]:
 
 
 def memory(tries: int, dice: random.Random) -> Iterator[Finding]:
-    """Most memory that a sync holds, of 100,000 subscribers and of 1,000,000."""
+    """Maximum memory of a sync of 100,000 and of 1,000,000 subscribers."""
     few = 0.0
     for size in (100_000, 1_000_000):
         world = World(seed=1, sizes={ACCOUNT: size})
@@ -131,7 +131,7 @@ REHEARSALS: dict[str, Callable[[int, random.Random], Iterator[Finding]]] = {
 
 @contextmanager
 def place(**settings: str) -> Iterator[Place]:
-    """A place with these settings of the source, gone afterwards."""
+    """A temporary place with these settings of the source."""
     with tempfile.TemporaryDirectory(prefix="drip-rehearsal-") as folder:
         yield Place(Path(folder), {f"SOURCES__DRIP__{name}": value for name, value in settings.items()})
 
@@ -141,7 +141,7 @@ def _accounts(number: int, size: int) -> dict[str, int]:
 
 
 def _after_first_request(running: Running, server: Server, act: Callable[[], Any]) -> float:
-    """Act once the first request has come; the seconds that takes."""
+    """Call `act` after the first request. Returns its duration in seconds."""
     while not server.log and not running.is_over:
         time.sleep(LOOK_SECONDS)
     began = time.monotonic()
@@ -150,7 +150,7 @@ def _after_first_request(running: Running, server: Server, act: Callable[[], Any
 
 
 def _killed_once(ours: Place, server: Server, world: World, moment: float) -> tuple[int, int]:
-    """Exit code of the second try, and rows that differ after it."""
+    """Kill a sync and run it again. Returns the second exit code and the number of differing rows."""
     running = ours.start(server.url, world.api_key)
     _after_first_request(running, server, lambda: time.sleep(moment))
     running.kill()
@@ -160,11 +160,13 @@ def _killed_once(ours: Place, server: Server, world: World, moment: float) -> tu
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(REHEARSALS)}; all without any.")] = None,
-    tries: Annotated[int, typer.Option(help="Of kills and deletions; a quarter of it of faults.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 1,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Rehearsals: {', '.join(REHEARSALS)}. Default: all.")
+    ] = None,
+    tries: Annotated[int, typer.Option(help="Runs with kills and with deletions; faults get a quarter.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the random choices.")] = 1,
 ) -> None:
-    """Run the rehearsals and print what they found; exit 1 where a promise is broken."""
+    """Run the rehearsals and print their results. Exits with 1 if a target is missed."""
     os.environ.update(DEFAULTS)
     console = Console()
     console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")

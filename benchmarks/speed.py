@@ -20,20 +20,20 @@ from prefect.testing.utilities import prefect_test_harness
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api, promises, published
+from benchmarks import api, published, targets
 from benchmarks.command import COMMAND
 from benchmarks.comparison import Comparison
 from benchmarks.contenders import LIMIT, SYNC, Contender, contenders, sync
 from benchmarks.findings import Finding, shown
 from benchmarks.machine import machine, versions
 from benchmarks.measuring import Failed, Run, checked, in_turns, place
-from benchmarks.promises import at_least, at_most
 from benchmarks.published import Published
+from benchmarks.targets import at_least, at_most
 from flows.orchestration.settings import DEFAULTS
 
 FIRST = 1_000_001
 START = 100
-"""Subscribers whose sync shows what starting costs."""
+"""Subscribers of the sync that measures start-up."""
 PEOPLE, LISTS = 20, 9
 WIDTH = 150
 LATENCY, ONE_BY_ONE = 0.1, "one page after another"
@@ -41,22 +41,22 @@ HELP, EMPTY_FLOW = [COMMAND, "--help"], [sys.executable, str(Path(__file__).pare
 
 
 def wide() -> Console:
-    """A console on which the tables fit, also where the output goes to a file."""
+    """A console that is wide enough for the tables, also if the output goes to a file."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
 
 
 @dataclass
 class Bench:
-    """What was asked for, and whom to tell.
+    """The options of a measurement, and its results.
 
     Attributes:
-        runs: of each contender.
-        sizes: subscribers that all contenders are measured with.
-        growth: subscribers that the sync is measured with beside the limit.
-        accounts: so many at once, of 20 subscribers each.
-        slow: subscribers that are read at 100 ms a request.
-        peers: whether they are measured too.
+        runs: runs of each contender.
+        sizes: numbers of subscribers for the comparison of all contenders.
+        growth: numbers of subscribers for the comparison of the sync with the limit.
+        accounts: numbers of accounts, of 20 subscribers each.
+        slow: subscribers that are read at 100 ms per request.
+        peers: whether other tools are measured too.
     """
 
     runs: int = 3
@@ -69,7 +69,7 @@ class Bench:
     side_by_side: Comparison = field(default_factory=Comparison)
 
     def compare(self, chosen: list[Contender], sizes: Sequence[int]) -> Comparison:
-        """All of them at each size and at what starting costs; the tables are printed."""
+        """Measure contenders at each size and at start-up, and print the tables."""
         found = Comparison(self.in_turns(chosen, {size: {str(FIRST): size} for size in sorted({START, *sizes})}))
         for size in sizes:
             self.console.print(found.table(size))
@@ -78,30 +78,30 @@ class Bench:
     def in_turns(
         self, chosen: list[Contender], worlds: Mapping[int, Mapping[str, int]], latency: float = 0.0
     ) -> dict[int, dict[str, Run | str]]:
-        """The medians of each against sandboxes with accounts of these sizes."""
+        """The medians of each contender against sandboxes with accounts of these sizes."""
         with ExitStack() as stack:
             apis = {size: stack.enter_context(api.running(sizes, latency)) for size, sizes in worlds.items()}
             return in_turns(chosen, apis, self.runs, self.say)
 
     def say(self, text: str) -> None:
-        """A line while it works."""
+        """Print a line of progress."""
         self.console.print(text, style="dim", highlight=False)
 
 
 def beside(bench: Bench) -> Iterator[Finding]:
-    """Everybody who reads subscribers, side by side."""
+    """Compare all contenders on subscribers."""
     bench.side_by_side = bench.compare(list(contenders(bench.peers)), bench.sizes)
     for size in bench.sizes:
-        yield from promises.beside_others(bench.side_by_side, size)
+        yield from targets.beside_others(bench.side_by_side, size)
 
 
 def growth(bench: Bench) -> Iterator[Finding]:
-    """The sync and the limit, of ever more subscribers."""
-    yield from promises.growing(bench.compare([LIMIT, SYNC], bench.growth), bench.growth)
+    """Compare the sync with the limit for growing numbers of subscribers."""
+    yield from targets.growing(bench.compare([LIMIT, SYNC], bench.growth), bench.growth)
 
 
 def accounts(bench: Bench) -> Iterator[Finding]:
-    """The sync of ever more accounts, with nine short lists each."""
+    """Measure the sync of growing numbers of accounts, with nine short lists each."""
     table, seconds = Table("accounts", "seconds", "seconds a task", "requests", "peak MB"), {}
     worlds = {number: {str(FIRST + one): PEOPLE for one in range(number)} for number in bench.accounts}
     for number, by_name in bench.in_turns([SYNC], worlds).items():
@@ -113,11 +113,11 @@ def accounts(bench: Bench) -> Iterator[Finding]:
         a_task, requests = f"{found.seconds / (number * LISTS):.3f}", f"{found.requests:,.0f}"
         table.add_row(f"{number}", f"{found.seconds:.1f}", a_task, requests, f"{found.peak_mb:,.0f}")
     bench.console.print(table)
-    yield from promises.of_accounts(seconds, LISTS)
+    yield from targets.of_accounts(seconds, LISTS)
 
 
 def startup(bench: Bench) -> Iterator[Finding]:
-    """What it costs to begin."""
+    """Measure start-up."""
     with api.running({str(FIRST): START}) as served, place(SYNC.settings) as there:
 
         def seconds(words: Sequence[str]) -> float:
@@ -127,12 +127,12 @@ def startup(bench: Bench) -> Iterator[Finding]:
         checked(there.start(served.url, served.api_key).wait())
         helped, empty, idle = seconds(HELP), seconds(EMPTY_FLOW), seconds([COMMAND, "sync"])
     bench.console.print(f"An empty flow {empty:.2f} s, a sync with nothing to do {idle:.2f} s", highlight=False)
-    yield at_most("drip-flows --help", helped, promises.HELP_SECONDS, " s")
-    yield at_most("a sync with nothing to do, over an empty Prefect flow", idle - empty, promises.START_SECONDS, " s")
+    yield at_most("drip-flows --help", helped, targets.HELP_SECONDS, " s")
+    yield at_most("a sync with nothing to do, over an empty Prefect flow", idle - empty, targets.START_SECONDS, " s")
 
 
 def latency(bench: Bench) -> Iterator[Finding]:
-    """A long list at 100 ms a request, its pages in parallel and one by one."""
+    """Read a long list at 100 ms per request, its pages in parallel and one by one."""
     only = ("--resource", "subscribers")
     chosen = [sync("in parallel", *only, HISTORY="[]"), sync(ONE_BY_ONE, *only, HISTORY="[]", PARALLEL="1")]
     found = bench.in_turns(chosen, {bench.slow: {str(FIRST): bench.slow}}, LATENCY)[bench.slow]
@@ -148,7 +148,7 @@ def latency(bench: Bench) -> Iterator[Finding]:
     if len(reading) == len(chosen):
         faster = reading[ONE_BY_ONE] / reading["in parallel"]
         what = f"{LATENCY * 1000:.0f} ms a request, times as fast as {ONE_BY_ONE}"
-        yield at_least(what, faster, promises.IN_PARALLEL)
+        yield at_least(what, faster, targets.IN_PARALLEL)
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
@@ -161,9 +161,9 @@ PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
 
 
 def measure(bench: Bench, parts: Sequence[str], busy: float) -> list[Finding]:
-    """The findings of these parts, each printed as it is found."""
+    """The findings of these parts, each printed at once."""
     bench.console.print(machine(), *versions(bench.peers), sep="\n", highlight=False)
-    bench.console.print(f"{busy:.1f} other processes wanted the processor when it began", highlight=False)
+    bench.console.print(f"{busy:.1f} was the load average at the start", highlight=False)
     with prefect_test_harness(server_startup_timeout=180):
         os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
         return [shown(bench.console, finding) for part in parts for finding in _findings(bench, part)]
@@ -177,22 +177,22 @@ def _findings(bench: Bench, part: str) -> Iterator[Finding]:
 
 
 def main(
-    parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all without any.")] = None,
-    runs: Annotated[int, typer.Option(help="Of everything; the medians are shown.")] = 3,
-    sizes: Annotated[list[int], typer.Option(help="Subscribers, side by side; may be repeated.")] = [100_000],  # noqa: B006
-    growth: Annotated[list[int], typer.Option(help="Subscribers, growing.")] = [10_000, 100_000, 1_000_000],  # noqa: B006
-    accounts: Annotated[list[int], typer.Option(help="Accounts, growing.")] = [1, 10, 100, 200],  # noqa: B006
-    slow: Annotated[int, typer.Option(help="Subscribers at 100 ms a request.")] = 200_000,
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Parts: {', '.join(PARTS)}. Default: all.")] = None,
+    runs: Annotated[int, typer.Option(help="Runs of each; the medians are shown.")] = 3,
+    sizes: Annotated[list[int], typer.Option(help="Subscribers in the comparison; repeatable.")] = [100_000],  # noqa: B006
+    growth: Annotated[list[int], typer.Option(help="Subscribers for growth.")] = [10_000, 100_000, 1_000_000],  # noqa: B006
+    accounts: Annotated[list[int], typer.Option(help="Accounts for growth; repeatable.")] = [1, 10, 100, 200],  # noqa: B006
+    slow: Annotated[int, typer.Option(help="Subscribers at 100 ms per request.")] = 200_000,
     peers: Annotated[bool, typer.Option(help="Measure other tools that are installed.")] = True,
     write: Annotated[bool, typer.Option(help="Write docs/benchmarks.md and its chart.")] = False,
 ) -> None:
-    """Measure, and print what was found; exit 1 where a promise is broken."""
+    """Measure, and print the results. Exits with 1 if a target is missed."""
     chosen = parts or list(PARTS)
     if unknown := set(chosen) - PARTS.keys():
         raise typer.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if write and "beside" not in chosen:
         raise typer.BadParameter("--write shows all contenders side by side: measure the part `beside` too")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started here as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops child processes as Ctrl-C does
     os.environ.update(DEFAULTS)
     busy, bench = os.getloadavg()[0], Bench(runs, sizes, sorted(growth), sorted(accounts), slow, peers)
     findings = measure(bench, chosen, busy)

@@ -84,7 +84,7 @@ def sync(
     with plain_errors(verbose, starting="Starting the sync"):
         with activity("Starting the sync"):
             apply_prefect_settings()
-            from flows.cli.console import Shown, run_sync
+            from flows.cli.commands import Shown, run_sync
 
         shown = Shown(verbose, as_json, quiet)
         raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, shown, with_prefect))
@@ -104,7 +104,7 @@ def forget(
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.console import run_forget
+        from flows.cli.commands import run_forget
 
         run_forget(email, destination, dataset)
 
@@ -117,7 +117,7 @@ def accounts(as_json: AsJson = False) -> None:
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.console import show_accounts
+        from flows.cli.commands import show_accounts
 
         raise typer.Exit(show_accounts(as_json))
 
@@ -140,7 +140,7 @@ def freshness(
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.console import show_freshness
+        from flows.cli.commands import show_freshness
         from flows.reporting.freshness import Limits
 
         raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset, as_json))
@@ -157,7 +157,7 @@ def copy_to_postgres(
     """
     with plain_errors():
         apply_prefect_settings()
-        from flows.cli.console import run_copy
+        from flows.cli.commands import run_copy
 
         raise typer.Exit(run_copy(dataset, replace))
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.cli.console import STARTING, show_result
+from flows.cli.commands import STARTING, show_result
 from flows.cli.output import remark, remarks, say
 from flows.cli.progress_bar import ProgressLine
 from flows.common.events import listening

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 from rich.cells import cell_len, set_cell_size
 
-from flows.cli.console import checked_destination
+from flows.cli.commands import checked_destination
 from flows.cli.output import console, plain_table, remark, show_json
 from flows.common.errors import SettingsError
 from flows.dataset import query

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from flows.cli.console import checked_destination
+from flows.cli.commands import checked_destination
 from flows.cli.output import console, plain_table, say, show_json
 from flows.common.console import marked
 from flows.common.errors import DripError, SettingsError

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from flows.cli.console import checked_account, checked_destination
+from flows.cli.commands import checked_account, checked_destination
 from flows.common.console import mute_dlt, plain_console
 from flows.common.errors import SettingsError
 from flows.common.output_guard import print_with_secrets

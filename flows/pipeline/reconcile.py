@@ -80,16 +80,17 @@ def _failed_line(run: ConnectionRun, failure: ExtractFailure, loaded: Loaded) ->
     return ListReport(
         failure.key.account_id,
         failure.key.resource,
-        total=_total(failure.key, loaded),
+        total=_total(run, failure.key, loaded) if failure.key.account_id else None,
         note=failure.message,
         mode=run.read_mode(failure.key).mode,
         connection=failure.key.connection,
     )
 
 
-def _total(key: ListKey, loaded: Loaded) -> int | None:
-    """Rows in the destination of an account's list; None for a list that belongs to the token."""
-    return loaded.rows[key.resource].get(key.account_id, 0) if key.account_id else None
+def _total(run: ConnectionRun, key: ListKey, loaded: Loaded) -> int:
+    """Rows of the entire list in the destination; of a list that belongs to the token, if it landed."""
+    rows = loaded.rows[key.resource]
+    return rows.get(key.account_id, 0) if key.account_id else sum(rows.get(row, 0) for row in _landed_keys(run, key))
 
 
 def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListReport:
@@ -105,7 +106,7 @@ def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListRepor
         api_rows=outcome.api_rows,
         landed=expected,
         loaded=count,
-        total=_total(key, loaded) if key.account_id else count,
+        total=_total(run, key, loaded),
         repeated=outcome.repeated,
         quarantined=outcome.quarantined,
         seconds=round(extracted.seconds, 2),
@@ -154,6 +155,10 @@ def _row_keys(run: ConnectionRun, key: ListKey) -> Iterable[str]:
     """The keys of this token's rows in a table that tokens share."""
     if key.resource == ACCOUNTS.resource:
         return run.accounts or ()
+    return _landed_keys(run, key)
+
+
+def _landed_keys(run: ConnectionRun, key: ListKey) -> set[str]:
     column = ENDPOINTS[key.resource].key
     return {row_key for table in run.landed_list(key).tables() for row_key in texts(table, column)}
 

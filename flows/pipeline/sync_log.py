@@ -66,7 +66,8 @@ LISTS = f"""
         ) AS nth
         FROM (
             SELECT *, CASE WHEN account IS NULL THEN {{connection}} END AS token,
-                CASE WHEN mode = '{FULL}' THEN loaded_rows END AS counted
+                CASE WHEN mode = '{FULL}' THEN COALESCE(CASE WHEN account IS NULL THEN {{total}} END, loaded_rows) END
+                    AS counted
             FROM {{table}}
         ) AS counts
         WHERE finished >= (SELECT max(finished) FROM {{table}}) - INTERVAL '{LOOK_BACK_DAYS} days'
@@ -75,7 +76,8 @@ LISTS = f"""
 """
 """A row per list: when it was last complete, and its rows after the last two syncs that read it in full.
 
-The lists of an account are the same regardless of the connection that reads them.
+The lists of an account are the same regardless of the connection that reads them. The list of accounts counts with all
+accounts that the connection has access to, also where a sync reads a few of them.
 """
 
 LATEST = f"""
@@ -135,17 +137,11 @@ def stable_key(connection: str | None, resource: str, account: str | None) -> Li
     return ListKey("" if account else connection or "", resource, account)
 
 
-def lists_query(table: str, has_connections: bool, dialect: str = OURS[0]) -> str:
-    """`LISTS` for a table, which lacks the column for the connection if an older version created it."""
-    connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
-    return written_for(dialect, LISTS, {"table": table}, connection=connection)
-
-
-def latest_query(table: str, has_connections: bool, has_totals: bool, dialect: str = OURS[0]) -> str:
-    """`LATEST` for a table, which lacks the columns for the connection or the total if an older version created it."""
+def per_list(query: str, table: str, has_connections: bool, has_totals: bool, dialect: str = OURS[0]) -> str:
+    """`LISTS` or `LATEST` for a table, which lacks the connection or the total if an older version created it."""
     connection = CONNECTION if has_connections else "CAST(NULL AS VARCHAR)"
     total = TOTAL_ROWS if has_totals else "CAST(NULL AS BIGINT)"
-    return written_for(dialect, LATEST, {"table": table}, connection=connection, total=total)
+    return written_for(dialect, query, {"table": table}, connection=connection, total=total)
 
 
 def declare_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind) -> None:
@@ -182,7 +178,7 @@ def append_to_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, load_id: s
 def last_time(pipeline: dlt.Pipeline, client: SqlClientBase[Any], dialect: str, lists: int) -> LastTime:
     """The sync before this one, which has `lists` lists and is not in `_syncs` yet; empty if there was none."""
     table = client.make_qualified_table_name(SYNCS_TABLE)
-    latest = latest_query(table, _has(pipeline, CONNECTION), _has(pipeline, TOTAL_ROWS), dialect)
+    latest = per_list(LATEST, table, _has(pipeline, CONNECTION), _has(pipeline, TOTAL_ROWS), dialect)
     try:
         known = client.execute_sql(latest) or []
         runs = client.execute_sql(written_for(dialect, RUNS, {"table": table}, lists=lists)) or []

@@ -11,7 +11,7 @@ from flows.common.errors import SettingsError
 from flows.dataset.reader import has_column, query, tables
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.history import SUFFIX, VALID_FROM, VALID_TO
-from flows.pipeline.sync_log import SYNCS_TABLE, ListTimes, lists_of, lists_query
+from flows.pipeline.sync_log import LISTS, SYNCS_TABLE, TOTAL_ROWS, ListTimes, lists_of, per_list
 from flows.source.endpoints import CONNECTION
 
 DELIVERIES = "subscriber_events"
@@ -89,8 +89,8 @@ def status(destination: DestinationName = "duckdb", dataset: str = "drip") -> St
 
 def list_times(destination: DestinationName, dataset: str, *, or_demo: bool = True) -> list[ListTimes]:
     """When each list arrived, and its rows. Raises DatasetError; `or_demo` is as in `query`."""
-    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset, or_demo=or_demo)
-    frame = query(lists_query(SYNCS_TABLE, has_connections), None, destination, dataset, or_demo=or_demo)
+    there = [has_column(SYNCS_TABLE, name, destination, dataset, or_demo=or_demo) for name in (CONNECTION, TOTAL_ROWS)]
+    frame = query(per_list(LISTS, SYNCS_TABLE, *there), None, destination, dataset, or_demo=or_demo)
     rows = frame.astype(object).where(frame.notna(), None).itertuples(index=False)
     return lists_of([[_plain(value) for value in row] for row in rows])
 

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,21 +9,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-import msgspec
 import requests
 from dlt.sources.helpers.requests import Client
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError
 
 from flows.common.loopback import is_loopback
 from flows.common.scrubbing import scrub
-from flows.source.decoding.malformed_json import RETRY_AFTER, lenient_json, retry_after, round_retry_after
+from flows.source.decoding.malformed_json import RETRY_AFTER, retry_after, round_retry_after
 from flows.source.environment_checks import certificates
 from flows.source.errors import NOT_HERE, WRONG_BASE, RequestFailed, Unauthorized, Unreachable, UnreadableReply
 from flows.source.prefetch import Prefetch
 from flows.source.rate_limit import RateLimit, Say
 from flows.source.reply_text import message_of, snippet_of
+from flows.source.response_body import FAULT, FIELDS, Fields, read_body
 from flows.source.settings import DripSettings
 
 RETRIED_STATUSES = (500, 502, 503, 504)
@@ -32,12 +30,7 @@ RETRIED_STATUSES = (500, 502, 503, 504)
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 REMAINING = "X-RateLimit-Remaining"
 BELONGS_TO_ACCOUNT = re.compile(r"/\d+/")
-CHUNK_BYTES = 1 << 18
 T = TypeVar("T")
-FAULT, FIELDS = "drip_fault", "drip_fields"
-"""Attributes set on a response: why its body cannot be used (empty if it can), and its decoded fields."""
-Fields = dict[str, msgspec.Raw]
-"""A JSON object with undecoded values."""
 
 
 class Bearer(AuthBase):
@@ -172,7 +165,7 @@ class DripClient:
         return again
 
     def _is_faulty(self, response: requests.Response) -> bool:
-        _read_body(response, self.settings.max_reply_mb << 20, self.settings.reply_timeout)
+        read_body(response, self.settings.max_reply_mb << 20, self.settings.reply_timeout)
         round_retry_after(response.headers)
         if response.status_code == 429:
             return not _is_spent(response)
@@ -220,49 +213,6 @@ def surroundings(base_url: str) -> dict[str, Any]:
     """
     proxies = {} if is_loopback(base_url) else get_environ_proxies(base_url)
     return {"trust_env": False, "proxies": proxies, "verify": certificates() or True}
-
-
-def _read_body(response: requests.Response, max_bytes: int, seconds: float) -> None:
-    """Read the streamed body, unless it was read before, and set the attributes `FIELDS` and `FAULT`."""
-    if hasattr(response, FAULT):
-        return
-    chunks, size, fault, deadline = [], 0, "", time.monotonic() + seconds
-    try:
-        # `read1` returns what has arrived instead of waiting for a full block, so the deadline applies to slow replies.
-        response.raw.decode_content = True
-        while not fault and (chunk := response.raw.read1(CHUNK_BYTES)):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > max_bytes:
-                fault = "a reply larger than SOURCES__DRIP__MAX_REPLY_MB"
-            elif time.monotonic() > deadline:
-                fault = "a reply slower than SOURCES__DRIP__REPLY_TIMEOUT"
-    except HTTPError as error:
-        fault = f"an incomplete reply ({type(error).__name__})"
-    response.close()
-    response._content = b"".join(chunks)
-    response._content_consumed = True  # type: ignore[attr-defined]
-    fields, fault = (None, fault) if fault else _parsed(response._content)
-    setattr(response, FIELDS, fields)
-    setattr(response, FAULT, fault)
-
-
-def _parsed(body: bytes) -> tuple[Fields | None, str]:
-    """The fields of the body, and why it cannot be used (empty if it can)."""
-    try:
-        return msgspec.json.decode(body, type=Fields), ""
-    except RecursionError:  # the decoder will quarantine the deeply nested record
-        return None, ""
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None, "" if is_lenient_json(body) else "a reply that is not a JSON object"
-
-
-def is_lenient_json(body: bytes) -> bool:
-    """Whether Python's lenient JSON parser accepts it. It allows lone surrogates, whose records are quarantined."""
-    try:
-        return isinstance(lenient_json(body), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _is_spent(response: requests.Response) -> bool:

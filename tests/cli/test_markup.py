@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.cli import console as terminal
+from flows.cli import commands as terminal
 from flows.cli.exits import Failed
 from flows.cli.progress_bar import ProgressLine
 from flows.common.events import Said

@@ -171,7 +171,7 @@ def test_what_is_tried_leaves_nothing(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("dataset", ["temp", "a__b"])
 def test_the_command_refuses_before_it_asks_the_api(warehouse: Warehouse, dataset: str) -> None:
-    from flows.cli.console import run_sync
+    from flows.cli.commands import run_sync
 
     with pytest.raises(SettingsError, match="--dataset"):
         run_sync(None, None, "duckdb", dataset)

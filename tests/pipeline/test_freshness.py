@@ -85,6 +85,13 @@ def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> N
     assert (result.exit_code, "4 lists are fresh" in result.stdout) == (0, True), result
 
 
+def test_the_sync_of_one_account_shrinks_no_list_of_accounts(sync: Any, warehouse: Warehouse) -> None:
+    for chosen in (None, [FIRST], [SECOND]):
+        assert sync(accounts=chosen, resources=["tags"]).exit_code == 0
+        assert warehouse.value("SELECT count(*) FROM accounts") == 2
+        assert problems(Limits(shrink=0)) == []
+
+
 def test_what_cannot_be_checked(warehouse: Warehouse) -> None:
     result = drip_flows("freshness")
     assert result.exit_code == 2

@@ -9,7 +9,7 @@ import dlt
 import pytest
 
 from flows import dataset
-from flows.cli.console import show_freshness
+from flows.cli.commands import show_freshness
 from flows.common.errors import SettingsError
 from flows.dataset import files
 from flows.freshness import freshness

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.cli import console as terminal
+from flows.cli import commands as terminal
 from flows.common.events import ListRead, ListsPlanned, PageLanded
 from flows.common.list_key import ListKey
 from flows.orchestration.artifacts import LISTS_KEY, SUMMARY_KEY

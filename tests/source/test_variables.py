@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
-from flows.cli import console as terminal
+from flows.cli import commands as terminal
 from flows.cli import demo
-from flows.cli.console import show_freshness
+from flows.cli.commands import show_freshness
 from flows.common.errors import SettingsError
 from flows.reporting.freshness import Limits
 from flows.source.settings import common_settings, every_settings, load_settings

@@ -1,4 +1,4 @@
-"""What the figures have to be, and whether they are."""
+"""Target figures, and whether measurements meet them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -16,7 +16,7 @@ IN_PARALLEL = 5.0
 
 
 def beside_others(found: Comparison, size: int) -> Iterator[Finding]:
-    """Against the limit, PyAirbyte and the mended guide, each less what starting costs."""
+    """Targets relative to the limit, PyAirbyte and the configuration guide, each without start-up."""
     ours = found.line(size, SYNC.name)
     if not ours:
         yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
@@ -31,7 +31,7 @@ def beside_others(found: Comparison, size: int) -> Iterator[Finding]:
 
 
 def growing(found: Comparison, sizes: Sequence[int]) -> Iterator[Finding]:
-    """The largest size against the one before, and the memory that they take."""
+    """Targets for the largest size relative to the one before, and for memory."""
     lines = {size: line for size in sizes if (line := found.line(size, SYNC.name))}
     for size in set(sizes) - lines.keys():
         yield Finding(f"{size:,} subscribers", found.reason(size, SYNC.name), False)
@@ -43,7 +43,7 @@ def growing(found: Comparison, sizes: Sequence[int]) -> Iterator[Finding]:
 
 
 def of_accounts(seconds: Mapping[int, float], lists: int) -> Iterator[Finding]:
-    """Whole syncs by their number of accounts with so many lists each."""
+    """Targets for the seconds of syncs, by number of accounts with `lists` lists each."""
     if {100, 200} <= seconds.keys():
         a_task = seconds[100] / (100 * lists)
         yield Finding(
@@ -55,12 +55,12 @@ def of_accounts(seconds: Mapping[int, float], lists: int) -> Iterator[Finding]:
 
 
 def at_most(what: str, figure: float, most: float, unit: str = "") -> Finding:
-    """A figure that must not be larger."""
+    """A finding that holds if the figure is at most `most`."""
     return Finding(what, f"{figure:,.2f}{unit}, at most {most:g}{unit}", figure <= most)
 
 
 def at_least(what: str, figure: float, least: float, unit: str = "") -> Finding:
-    """A figure that must not be smaller."""
+    """A finding that holds if the figure is at least `least`."""
     return Finding(what, f"{figure:,.2f}{unit}, at least {least:g}{unit}", figure >= least)
 
 

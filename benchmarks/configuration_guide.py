@@ -1,15 +1,15 @@
-"""The configuration guide's source, mended with the fewest changes that make it run.
+"""The configuration guide's source, with the fewest changes that make it run.
 
-`python mended.py URL API_KEY DATABASE`. All else is as the guide has it, and dlt's defaults: no filters, 100 rows a
-page, `merge` by the keys that the guide names. Changed, each because it does not run otherwise:
+`python configuration_guide.py URL API_KEY DATABASE`. Everything else is as in the guide, or
+dlt's default: no filters, 100 rows per page, `merge` by the keys of the guide. These changes are needed to run it:
 
-1. `type: basic` is `http_basic`: dlt knows no `basic`.
-2. `limit` is gone from the paginators: dlt refuses it there. The API gives 100 rows a page by itself.
-3. `base_page` is 1 and `total_path` is `meta.total_pages`: dlt begins at page 0 and looks for `total`.
-4. A list without pages has the paginator `single_page`: it answers the same to every page, and dlt would ask for ever.
-5. `{account_id}` is resolved from `accounts`: nothing else fills it.
-6. `data_selector: []` is the list's name, and its texts become rows of one column, named as the list is.
-7. `events` has the key `event_actions`: there is no `account_id` in a text.
+1. `type: basic` is `http_basic`: dlt has no `basic`.
+2. `limit` is removed from the paginators: dlt rejects it there. The API returns 100 rows per page by default.
+3. `base_page` is 1 and `total_path` is `meta.total_pages`: dlt would start at page 0 and look for `total`.
+4. A list without pages has the paginator `single_page`: it returns the same for every page, so dlt would never stop.
+5. `{account_id}` is resolved from `accounts`: nothing else provides it.
+6. `data_selector: []` is the name of the list, and its strings become rows of one column of that name.
+7. `events` has the key `event_actions`: a string has no `account_id`.
 8. The base URL and the secrets come from the command: `api.example.com` is a placeholder.
 """
 
@@ -25,7 +25,7 @@ ACCOUNT = {"account_id": {"type": "resolve", "resource": "accounts", "field": "i
 
 
 def resource(name: str, path: str, selector: str, paginator: Any = "single_page", **more: Any) -> dict[str, Any]:
-    """One resource; `params` where its path needs them."""
+    """One resource, with `params` if its path needs them."""
     params = {"params": ACCOUNT} if "{account_id}" in path else {}
     return {
         "name": name,
@@ -35,13 +35,13 @@ def resource(name: str, path: str, selector: str, paginator: Any = "single_page"
 
 
 def texts(name: str, path: str, selector: str, paginator: Any = "single_page") -> dict[str, Any]:
-    """A resource whose records are bare texts: rows of one column."""
+    """A resource whose records are strings: rows of one column."""
     steps = [{"map": lambda text: {selector: text}}]
     return resource(name, path, selector, paginator, primary_key=selector, processing_steps=steps)
 
 
 def source(url: str, api_key: str) -> Any:
-    """The guide's eleven resources, in its order."""
+    """The eleven resources of the guide, in its order."""
     resources: list[Any] = [
         resource("accounts", "/accounts", "accounts"),
         resource("broadcasts", "/{account_id}/broadcasts", "broadcasts", PAGES),
@@ -65,7 +65,7 @@ def source(url: str, api_key: str) -> Any:
 
 
 def main(url: str, api_key: str, database: str) -> None:
-    """Load it all into the dataset `mended`; the pipeline's own files stand beside the database."""
+    """Load everything into the dataset `mended`. The files of the pipeline are stored beside the database."""
     folder = Path(database).parent / "pipelines"
     destination = dlt.destinations.duckdb(database)
     pipeline = dlt.pipeline("mended", pipelines_dir=str(folder), destination=destination, dataset_name="mended")
