@@ -53,7 +53,7 @@ lab: .venv/runtime.stamp ## open the notebooks in JupyterLab, on your database, 
 
 .PHONY: test
 test: .venv/everything.stamp ## everything the tests need, then the tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: rehearse
 rehearse: .venv/everything.stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)

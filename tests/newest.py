@@ -99,8 +99,8 @@ def install(wanted: Iterable[str]) -> None:
 
 def failing_tests(chosen: Iterable[str]) -> list[str]:
     """The failing tests out of the chosen ones; out of all if none are chosen."""
-    in_two_workers = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    words = [str(PYTHON), "-m", "pytest", "--quiet", *in_two_workers, *chosen]
+    in_workers = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+    words = [str(PYTHON), "-m", "pytest", "--quiet", *in_workers, *chosen]
     done = subprocess.run(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
     failing = FAILED.findall(done.stdout)
     if done.returncode and not failing:

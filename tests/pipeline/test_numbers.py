@@ -17,7 +17,7 @@ from flows.common.list_key import ListKey
 from flows.orchestration.artifacts import LISTS_KEY, SUMMARY_KEY
 from flows.orchestration.progress_artifact import Progress
 from flows.pipeline.report import SyncReport
-from flows.pipeline.sync_log import latest_query
+from flows.pipeline.sync_log import LATEST, per_list
 from flows.reporting.summary import facts
 from flows.sandbox import World
 from flows.source.endpoints import ACCOUNTS
@@ -175,6 +175,6 @@ def test_the_last_number_of_a_list_is_that_of_its_last_sync(has_totals: bool) ->
         con.executemany("INSERT INTO s VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         if not has_totals:
             con.execute("ALTER TABLE s DROP COLUMN total_rows")
-        found = con.execute(latest_query("s", has_connections=False, has_totals=has_totals)).fetchall()
+        found = con.execute(per_list(LATEST, "s", has_connections=False, has_totals=has_totals)).fetchall()
     subscribers = 103 if has_totals else 100
     assert sorted(found, key=str) == [(None, FIRST, "subscribers", subscribers), (None, None, "users", 1)]

@@ -67,7 +67,7 @@ def assert_exact(warehouse: Warehouse, world: World) -> None:
 
 
 def test_killed_again_and_again_it_pays_for_no_page_twice(
-    command: Any, slow_server: Server, warehouse: Warehouse, world: World
+    command: Any, sync: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
     kills = (15, 28, 38)  # so late that restarting each time would exceed the allowed cost
     for count in kills:
@@ -75,16 +75,14 @@ def test_killed_again_and_again_it_pays_for_no_page_twice(
         wait_for_requests(slow_server, process, count)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    process = command()
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, output + errors
+    assert sync().exit_code == 0
     assert_exact(warehouse, world)
     assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_A_KILL * len(kills)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_it_says_how_to_go_on(
-    command: Any, slow_server: Server, warehouse: Warehouse, world: World, number: int, code: int
+    command: Any, sync: Any, slow_server: Server, warehouse: Warehouse, world: World, number: int, code: int
 ) -> None:
     process = command()
     wait_for_requests(slow_server, process, 12)
@@ -93,9 +91,7 @@ def test_interrupted_it_says_how_to_go_on(
     assert process.returncode == code, output + errors
     assert "run the same command again" in errors.strip().splitlines()[-1]
     assert "Traceback" not in output + errors
-    process = command()
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, output + errors
+    assert sync().exit_code == 0
     assert_exact(warehouse, world)
     assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_A_KILL
 
@@ -115,7 +111,7 @@ def test_interrupted_while_it_waits_it_ends_soon(
 
 
 def test_what_landed_too_long_ago_is_read_again(
-    command: Any, slow_server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+    command: Any, sync: Any, slow_server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = command()
     wait_for_requests(slow_server, process, 20)
@@ -123,9 +119,7 @@ def test_what_landed_too_long_ago_is_read_again(
     process.communicate()
     monkeypatch.setenv("SOURCES__DRIP__RESUME_MAX_AGE", "0.001")
     slow_server.log.clear()
-    process = command()
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, output + errors
+    assert sync().exit_code == 0
     assert len(slow_server.log) >= PAGES + 11
     assert_exact(warehouse, world)
 

@@ -12,7 +12,7 @@ import urllib3
 
 from flows.common.errors import DripError
 from flows.sandbox import Server, World
-from flows.source import client
+from flows.source import client, response_body
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ACCOUNTS
@@ -42,7 +42,7 @@ def is_spent(status: int, body: str, remaining: str | None, retry_after: str | N
     response.status_code, response.raw = status, urllib3.HTTPResponse(io.BytesIO(body.encode()), preload_content=False)
     response.headers.update({"X-RateLimit-Remaining": remaining} if remaining else {})
     response.headers.update({"Retry-After": retry_after} if retry_after else {})
-    client._read_body(response, 1 << 20, 10)
+    response_body.read_body(response, 1 << 20, 10)
     return client._is_spent(response)
 
 
