@@ -89,8 +89,10 @@ def status(destination: DestinationName = "duckdb", dataset: str = "drip") -> St
 
 def list_times(destination: DestinationName, dataset: str, *, or_demo: bool = True) -> list[ListTimes]:
     """When each list arrived, and its rows. Raises DatasetError; `or_demo` is as in `query`."""
-    there = [has_column(SYNCS_TABLE, name, destination, dataset, or_demo=or_demo) for name in (CONNECTION, TOTAL_ROWS)]
-    frame = query(per_list(LISTS, SYNCS_TABLE, *there), None, destination, dataset, or_demo=or_demo)
+    has_connections = has_column(SYNCS_TABLE, CONNECTION, destination, dataset, or_demo=or_demo)
+    has_totals = has_column(SYNCS_TABLE, TOTAL_ROWS, destination, dataset, or_demo=or_demo)
+    statement = per_list(LISTS, SYNCS_TABLE, has_connections, has_totals)
+    frame = query(statement, None, destination, dataset, or_demo=or_demo)
     rows = frame.astype(object).where(frame.notna(), None).itertuples(index=False)
     return lists_of([[_plain(value) for value in row] for row in rows])
 

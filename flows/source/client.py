@@ -1,5 +1,6 @@
 """Requests to the API: authentication, retries, limits on the size and duration of replies, the rate limit."""
 
+import functools
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -79,8 +80,12 @@ class DripClient:
         self.budget = RateLimit(settings.rate_limit, settings.rate_window, settings.max_wait, say=say, stop=self.stop)
         self._under_way = threading.BoundedSemaphore(settings.parallel)
         self._pool: ThreadPoolExecutor | None = None
+        self._surroundings = surroundings(settings.base_url)
         self._http = self._session(settings.max_retries + 1)
-        self._once = self._session(1)
+
+    @functools.cached_property
+    def _once(self) -> Client:
+        return self._session(1)
 
     def _session(self, attempts: int) -> Client:
         """dlt's client, which sends a request so often at most."""
@@ -98,7 +103,7 @@ class DripClient:
             session_attrs={
                 "auth": authentication(settings),
                 "headers": request_headers(settings),
-                **surroundings(settings.base_url),
+                **self._surroundings,
             },
         )
 
