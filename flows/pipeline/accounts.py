@@ -113,14 +113,15 @@ def with_accounts(runs: SyncRun, discovery: Discovery, wanted: Sequence[str] | N
     """
     seen = {connection: accounts.ids for connection, accounts in discovery.seen.items()}
     everything = list(dict.fromkeys(account for accounts in seen.values() for account in accounts))
-    left = _chosen(everything, wanted, discovery.failures)
+    chosen, claimed = _chosen(everything, wanted, discovery.failures), set[str]()
     each: list[ConnectionRun] = []
     for run in runs.each:
-        own = tuple(account for account in left if account in seen.get(run.connection, ()))
+        all_own = tuple(account for account in everything if account in {*seen.get(run.connection, ())} - claimed)
+        claimed.update(all_own)
+        own = tuple(account for account in chosen if account in all_own) if run.connection in seen else None
         names = discovery.seen[run.connection].names if run.connection in seen else {}
-        own_names = {account: names[account] for account in own if account in names}
-        each.append(replace(run, accounts=own if run.connection in seen else None, account_names=own_names))
-        left = [account for account in left if account not in own]
+        own_names = {account: names[account] for account in own or () if account in names}
+        each.append(replace(run, accounts=own, all_accounts=all_own, account_names=own_names))
     return SyncRun(tuple(each))
 
 

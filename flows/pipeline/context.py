@@ -70,6 +70,7 @@ class ConnectionRun:
         read_modes: by account, how its subscribers are read; in full by default.
         connection: the name of the connection; empty if no connections are named.
         accounts: ids of the accounts to sync; None until they are known, and if they could not be read.
+        all_accounts: ids of the accounts that this token would sync if none were chosen.
         coordinator: URL where remote workers ask for permission before each request; empty if there are none.
         account_names: names of the accounts by id; without those that have no name.
     """
@@ -86,6 +87,7 @@ class ConnectionRun:
     accounts: tuple[str, ...] | None = None
     coordinator: str = ""
     account_names: dict[str, str] = field(default_factory=dict)
+    all_accounts: tuple[str, ...] = ()
 
     def key(self, resource: str, account_id: str | None) -> ListKey:
         """The key of a list that is read with this connection."""

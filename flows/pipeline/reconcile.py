@@ -90,7 +90,9 @@ def _failed_line(run: ConnectionRun, failure: ExtractFailure, loaded: Loaded) ->
 def _total(run: ConnectionRun, key: ListKey, loaded: Loaded) -> int:
     """Rows of the entire list in the destination; of a list that belongs to the token, if it landed."""
     rows = loaded.rows[key.resource]
-    return rows.get(key.account_id, 0) if key.account_id else sum(rows.get(row, 0) for row in _landed_keys(run, key))
+    if key.account_id:
+        return rows.get(key.account_id, 0)
+    return sum(rows.get(row, 0) for row in _row_keys(run, key, run.all_accounts))
 
 
 def _line(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> ListReport:
@@ -148,17 +150,13 @@ def _count(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
         return loaded.arrived.get(key.account_id or "", 0)
     if ENDPOINTS[key.resource].per_account:
         return rows.get(key.account_id, 0)
-    return sum(rows.get(row, 0) for row in _row_keys(run, key))
+    return sum(rows.get(row, 0) for row in _row_keys(run, key, run.accounts or ()))
 
 
-def _row_keys(run: ConnectionRun, key: ListKey) -> Iterable[str]:
-    """The keys of this token's rows in a table that tokens share."""
+def _row_keys(run: ConnectionRun, key: ListKey, accounts: Iterable[str]) -> Iterable[str]:
+    """The keys of this token's rows in a table that tokens share; those of the accounts are given."""
     if key.resource == ACCOUNTS.resource:
-        return run.accounts or ()
-    return _landed_keys(run, key)
-
-
-def _landed_keys(run: ConnectionRun, key: ListKey) -> set[str]:
+        return accounts
     column = ENDPOINTS[key.resource].key
     return {row_key for table in run.landed_list(key).tables() for row_key in texts(table, column)}
 

@@ -87,7 +87,7 @@ def test_a_list_that_shrinks(sync: Any, warehouse: Warehouse, world: World) -> N
 
 def test_the_sync_of_one_account_shrinks_no_list_of_accounts(sync: Any, warehouse: Warehouse) -> None:
     for chosen in (None, [FIRST], [SECOND]):
-        assert sync(accounts=chosen, resources=["tags"]).exit_code == 0
+        assert sync(accounts=chosen, resources=["accounts", "tags"]).exit_code == 0
         assert warehouse.value("SELECT count(*) FROM accounts") == 2
         assert problems(Limits(shrink=0)) == []
 
