@@ -20,7 +20,7 @@ from tests.postgres import new_database
 FIRST, SECOND = "1000001", "1000002"
 SIZES = {FIRST: 8, SECOND: 5}
 KINDS = ["full", "one account", "forbidden", "not proven", "incremental", "no history"]
-EXAMPLES = {"duckdb": 2, "postgres": 1}
+EXAMPLES = {"duckdb": 1, "postgres": 1}
 NO_PART_OF_HISTORY = {"_row_hash", "utc_offset"}
 VALID_AT = "valid_from <= '{moment}' AND (valid_to > '{moment}' OR valid_to IS NULL)"
 OVERLAPPING = """
