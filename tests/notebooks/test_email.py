@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.charts import email as charts
@@ -76,6 +76,7 @@ def test_broadcasts_and_steps_count_their_own_emails_once(drawn: list[dict[str, 
     assert set(zip(timed["weekday"], timed["hour"], strict=True)) <= {("Monday", 15)}
 
 
+@settings(max_examples=15)
 @given(st.lists(rows, max_size=25))
 def test_every_chart_is_drawn_of_any_rows(drawn: list[dict[str, Any]]) -> None:
     figures = frame_of(drawn)
