@@ -157,16 +157,17 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
         Endpoint(
             "segments", "/{account_id}/segments", "segments", email_records.Segment,
-            paginated=True, per_page=100, optional=True, newer=True,
+            paginated=True, per_page=100, optional=True, newer=True, historic=True,
         ),
         Endpoint(
             "broadcast_audiences", "/{account_id}/broadcasts/{parent_id}/audience", "audience",
             email_records.BroadcastAudience, key="broadcast_id", optional=True, newer=True,
-            parent="broadcasts", single=True, version="parent",
+            parent="broadcasts", single=True, version="parent", historic=True, ignored_in_history=(VERSION,),
         ),
         Endpoint(
             "workflow_details", "/{account_id}/workflows/{parent_id}/details", "workflows",
             email_records.WorkflowDetails, optional=True, newer=True, parent="workflows", version="etag",
+            historic=True, ignored_in_history=(VERSION,),
         ),
         Endpoint(
             "email_metrics", "/{account_id}/metrics/email", "emails", email_records.EmailMetric,

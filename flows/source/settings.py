@@ -124,7 +124,7 @@ class DripSettings(BaseConfiguration):
     """Seconds of that window."""
 
     history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
-    """Resources whose history is kept, out of subscribers, broadcasts, campaigns, workflows; `[]` for none."""
+    """Resources whose history is kept, such as `["subscribers", "campaigns"]`; see docs/tables.md. `[]` for none."""
     history_days: float = 0.0
     """Days after which closed versions are deleted from the history; 0 keeps all."""
 

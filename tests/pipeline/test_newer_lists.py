@@ -208,3 +208,22 @@ def test_what_is_named_together_is_one_request_each(sync: Any, server: Server, w
     """Nothing of the optional lists leaks into the lists that have to be read for them."""
     assert sync(resources=["segments", "workflow_details"], accounts=[SECOND]).exit_code == 0
     assert len([one for one in server.log if one.path == f"/v2/{SECOND}/workflows"]) == 1
+
+
+@both_destinations
+def test_their_history(sync: Any, warehouse: Warehouse, world: World) -> None:
+    kept = ["segments", "broadcast_audiences", "workflow_details"]
+    assert sync(resources=kept, history=kept).exit_code == 0
+    records = world.account(FIRST).records
+    workflow, segment, broadcast = (records[name].all()[0]["id"] for name in ("workflows", "segments", "broadcasts"))
+    records["workflows"].update(workflow, name="Another name")
+    records["segments"].update(segment, name="Another name")
+    records["broadcasts"].update(broadcast, subject="Another subject")
+    assert sync(resources=kept, history=kept).exit_code == 0
+    changed = "SELECT {key} FROM {table}_history GROUP BY account_id, {key} HAVING count(*) > 1"
+    assert warehouse.column(changed.format(table="segments", key="id")) == [segment]
+    assert warehouse.column(changed.format(table="workflow_details", key="id")) == [workflow]
+    audiences = changed.format(table="broadcast_audiences", key="broadcast_id")
+    assert warehouse.column(audiences) == [], "a changed broadcast made a version of its audience, which is the same"
+    current = "SELECT name FROM workflow_details_history WHERE valid_to IS NULL AND id = '{}'"
+    assert warehouse.column(current.format(workflow)) == ["Another name"]
