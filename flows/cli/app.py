@@ -217,6 +217,9 @@ def sandbox(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log no requests.")] = False,
     deliver: Annotated[list[str] | None, typer.Option(help=DELIVER_HELP)] = None,
     deliver_days: Annotated[float, typer.Option(help="Days before --as-of whose events are delivered first.")] = 1.0,
+    metrics_rate_limit: Annotated[int, typer.Option(help="Requests for email metrics granted per account.")] = 20,
+    metrics_rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
+    metrics_cap: Annotated[int | None, typer.Option(help="Most emails in an answer. Default: all.")] = None,
 ) -> None:
     """Serve a stand-in for the Drip API, with invented people, until Ctrl-C.
 
@@ -228,13 +231,15 @@ def sandbox(
     with plain_errors(in_project=False):
         from flows.sandbox.cli import run
         from flows.sandbox.generator.timeline import day_of
+        from flows.sandbox.metrics import MetricsRules
 
         try:
             day = day_of(as_of)
         except (ValueError, OverflowError):
             fail(f"--as-of {as_of!r} is neither a day, such as 2026-03-01, nor a number of days")
+        metrics = MetricsRules(metrics_rate_limit, metrics_rate_window, metrics_cap)
         run(host, port, seed, subscribers or [], day, faults, rate_limit, rate_window, latency_ms, quiet,
-            deliver or [], deliver_days)  # fmt: skip
+            deliver or [], deliver_days, metrics)  # fmt: skip
 
 
 @app.command()

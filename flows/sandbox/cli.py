@@ -15,6 +15,7 @@ from flows.common.console import plain_console
 from flows.common.program import program
 from flows.sandbox.deliveries import Sender, deliver
 from flows.sandbox.faults import FaultPlan
+from flows.sandbox.metrics import MetricsRules
 from flows.sandbox.request_log import LinePrinter, Logged
 from flows.sandbox.server import Server, serve
 from flows.sandbox.world import World
@@ -38,19 +39,23 @@ def run(
     quiet: bool = False,
     deliver_to: Sequence[str] = (),
     deliver_days: float = 1.0,
+    metrics: MetricsRules | None = None,
 ) -> None:
     """Serve invented accounts until Ctrl-C, and log each request on stderr unless `quiet`.
 
     `subscribers` has the number of subscribers of each account; if empty, the default world is used. `rate_window` is
-    in seconds. The events of the first accounts are delivered to the URLs of `deliver_to`, starting with those of the
-    last `deliver_days` days. Exits with 2 and one line on stderr if an option is out of range, the port is in use or
-    the fault plan is invalid.
+    in seconds. `metrics` are the limits of `/metrics/email`. The events of the first accounts are delivered to the URLs
+    of `deliver_to`, starting with those of the last `deliver_days` days. Exits with 2 and one line on stderr if an
+    option is out of range, the port is in use or the fault plan is invalid.
     """
     sizes = {str(FIRST_ACCOUNT + place): size for place, size in enumerate(subscribers)} or None
     try:
         _check_ranges(port, subscribers, rate_limit, rate_window, latency_ms)
+        metrics = metrics or MetricsRules()
+        _check_metrics(metrics)
         plan = FaultPlan.of(faults)
         world = World(seed, sizes, rate_limit=rate_limit, rate_window=rate_window, faults=plan, as_of=as_of)
+        world.metrics = metrics
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends it as Ctrl-C does
         watch = _ignore if quiet else LinePrinter()
         with serve(world, host, port, latency_ms / 1_000, watch) as server, suppress(KeyboardInterrupt):
@@ -101,6 +106,14 @@ def _check_ranges(
             raise ValueError(f"{option} {value} is not above 0")
     if not latency_ms >= 0:
         raise ValueError(f"--latency-ms {latency_ms} is below 0")
+
+
+def _check_metrics(rules: MetricsRules) -> None:
+    """Check the limits of `/metrics/email`. Raises ValueError naming the option."""
+    values = {"rate-limit": rules.limit, "rate-window": rules.window, "cap": rules.cap}
+    for option, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"--metrics-{option} {value} is not above 0")
 
 
 def _ignore(logged: Logged) -> None:

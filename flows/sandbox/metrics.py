@@ -49,9 +49,9 @@ class MetricsRules:
         clock: in seconds.
     """
 
-    def __init__(self) -> None:
-        self.limit, self.window = 20, 3_600.0
-        self.cap: int | None = None
+    def __init__(self, limit: int = 20, window: float = 3_600.0, cap: int | None = None) -> None:
+        self.limit, self.window = limit, window
+        self.cap = cap
         self.most_emails = MOST_EMAILS
         self.clock = time.monotonic
         self._budgets: dict[str, Budget] = {}

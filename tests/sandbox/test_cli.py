@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
+import pytest
 import requests
 
 from flows.sandbox import World, serve
@@ -84,3 +86,24 @@ def test_a_day_that_is_none_is_one_line():
     problem = drip_flows("sandbox", "--as-of", "soon")
     assert problem.exit_code == 2
     assert problem.stderr == "--as-of 'soon' is neither a day, such as 2026-03-01, nor a number of days\n"
+
+
+def test_the_limits_of_the_email_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds: list[World] = []
+
+    def kept(world: World, *_: Any) -> NoReturn:
+        worlds.append(world)
+        raise OSError("the test serves it")
+
+    monkeypatch.setattr("flows.sandbox.cli.serve", kept)
+    limits = ("--metrics-rate-limit", "2", "--metrics-rate-window", "60", "--metrics-cap", "1")
+    assert drip_flows("sandbox", "--subscribers", "300", *limits).exit_code == 2
+    (world,) = worlds
+    with serve(world) as server:
+        url, days = f"{server.url}/1000001/metrics/email", {"start_date": "2026-05-20", "end_date": "2026-05-30"}
+        answers = [requests.get(url, days, auth=(world.api_key, ""), timeout=5) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [len(answer.json()["emails"]) for answer in answers[:2]] == [1, 1]
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+    refused = drip_flows("sandbox", "--metrics-cap", "0")
+    assert (refused.exit_code, "--metrics-cap 0 is not above 0" in refused.stderr) == (2, True)
