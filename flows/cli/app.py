@@ -128,6 +128,9 @@ def freshness(
     shrink: Annotated[
         float, typer.Option(help="Share of its rows that a list may lose from a sync to the next.")
     ] = 0.2,
+    event_loss: Annotated[
+        float, typer.Option(help="Share of webhook events that may be missing, judging by the history.")
+    ] = 0.01,
     account: Account = None,
     resource: Resource = None,
     destination: Destination = "duckdb",
@@ -143,7 +146,8 @@ def freshness(
         from flows.cli.commands import show_freshness
         from flows.reporting.freshness import Limits
 
-        raise typer.Exit(show_freshness(Limits(hours, shrink), account, resource, destination, dataset, as_json))
+        limits = Limits(hours, shrink, event_loss)
+        raise typer.Exit(show_freshness(limits, account, resource, destination, dataset, as_json))
 
 
 @app.command()

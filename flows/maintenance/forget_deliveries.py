@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from flows.maintenance import addresses
-from flows.pipeline.events import spool_folder
+from flows.pipeline.event_sources import spool_folder
 from flows.source.deliveries.events import NoEvent, event_of
 from flows.source.deliveries.spool import Delivery, Spool, opened
 

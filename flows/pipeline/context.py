@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 import pyarrow as pa
 
+from flows.common.clock import now
 from flows.common.events import EventListener, emit, tell
 from flows.common.list_key import ListKey
 from flows.destinations.target import Target
@@ -80,7 +81,7 @@ class ConnectionRun:
     landing: Landing
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime = field(default_factory=now)
     history: tuple[str, ...] = ()
     read_modes: dict[str, ReadMode] = field(default_factory=dict)
     connection: str = ""

@@ -5,8 +5,7 @@ taken place or not, and the next one goes on behind the last delivery that the d
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import dlt
@@ -14,13 +13,14 @@ import msgspec
 from dlt.common.schema.utils import new_column
 from dlt.extract import DltSource
 
+from flows.common.clock import now
 from flows.common.errors import DripError, SettingsError
-from flows.common.project import project_path
 from flows.destinations.catalogue import EVENTS
 from flows.destinations.schemas import quoted
 from flows.destinations.target import Target
 from flows.pipeline.declared_tables import create_declared, declare_table
 from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
+from flows.pipeline.event_sources import spool_folder
 from flows.source.deliveries.events import COLUMNS, KEYS, events_of
 from flows.source.deliveries.spool import Spool, opened
 from flows.source.quarantine import KEYS as QUARANTINE_KEYS
@@ -54,11 +54,6 @@ class EventsLoaded(msgspec.Struct):
     pruned: int = 0
 
 
-def spool_folder() -> Path:
-    """Where the settings have deliveries spooled. Raises SettingsError."""
-    return project_path(common_settings().webhooks)
-
-
 def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None = None) -> EventsLoaded | None:
     """Load the deliveries that the destination does not have yet; None where there is no spool.
 
@@ -77,7 +72,7 @@ def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None
         target.kind.refuse(EVENTS, ELSEWHERE)
         declare_events(pipeline, target)
         with target.held_open(pipeline), pipeline.sql_client() as client:
-            batch = EventBatch(client, target.kind.dialect, spool.id, started or datetime.now(UTC))
+            batch = EventBatch(client, target.kind.dialect, spool.id, started or now())
             loaded = _load(pipeline, target, spool, batch)
             if days := common_settings().event_days:
                 batch.forget(days)

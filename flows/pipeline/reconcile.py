@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import dlt
 
+from flows.common.clock import now
 from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.dlt_pipeline import pipeline_of
-from flows.pipeline.events import spool_folder
+from flows.pipeline.event_audit import audit_events
+from flows.pipeline.event_loss import by_account
+from flows.pipeline.event_sources import spool_folder
 from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import Loaded
 from flows.pipeline.report import ListReport, Spent, SyncReport
@@ -44,6 +46,7 @@ def report(
             result.webhook_problems = _webhook_problems(pipeline, client, result)
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
+        result.event_losses = by_account(audit_events(pipeline, runs.common))
         with target.reader(pipeline) as client:
             target.drop_staging(client)
     for run in runs.each:
@@ -176,7 +179,7 @@ def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
     return SyncReport(
         run=run.id,
         started=run.started,
-        finished=datetime.now(UTC),
+        finished=now(),
         location=run.target.location,
         dataset=run.target.dataset,
         account_names=runs.account_names,

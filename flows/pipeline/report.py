@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from flows.pipeline.event_loss import AccountLoss
 from flows.pipeline.events import EventsLoaded
 from flows.pipeline.sync_log import FULL
 
@@ -78,6 +79,7 @@ class SyncReport:
         asked: when the run was requested. It may have waited since then for the database or for Prefect.
         events: what was loaded of webhook deliveries; None if there is no spool.
         webhook_problems: by account, what is wrong with the webhook that was registered for the receiver.
+        event_losses: by account, the webhook events that are missing according to the history, of the last days.
     """
 
     run: str
@@ -94,6 +96,7 @@ class SyncReport:
     account_names: dict[str, str] = field(default_factory=dict)
     events: EventsLoaded | None = None
     webhook_problems: dict[str, str] = field(default_factory=dict)
+    event_losses: list[AccountLoss] = field(default_factory=list)
 
     @property
     def requests(self) -> int:

@@ -6,9 +6,9 @@ It does not depend on Prefect. A `Runner` decides how the stages run: directly i
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import zip_longest
 
+from flows.common.clock import now
 from flows.common.error_message import nothing_started
 from flows.common.errors import DripError
 from flows.common.events import ListsPlanned, emit, tell
@@ -85,7 +85,7 @@ def sync(
         SettingsError: nothing could start.
         LoadFailed: the load failed.
     """
-    asked, runner = datetime.now(UTC), runner or Runner()
+    asked, runner = now(), runner or Runner()
     with ExitStack() as stack:
         with nothing_started():
             stack.enter_context(in_project())

@@ -6,19 +6,22 @@ a sync that is writing. Unlike the notebooks, it never falls back to the demo da
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
+from flows.common import clock
 from flows.common.errors import SettingsError
 from flows.common.labels import account_label
 from flows.dataset.reader import has_column, query
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.context import DEFAULT_DATASET
-from flows.pipeline.events import spool_folder
+from flows.pipeline.event_sources import spool_folder
 from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, ListTimes
 from flows.pipeline.webhook_check import STATES, WEBHOOKS, webhook_problems, webhook_query
+from flows.reporting.event_losses import lost_events
 from flows.reporting.markdown import table
+from flows.reporting.problem import Problem
 from flows.reporting.status import account_names, list_times
 from flows.reporting.summary import MOST_NAMED, number
 from flows.source.deliveries.registrations import registrations
@@ -26,8 +29,10 @@ from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
 
-HOURS, SHRINK = 3.0, 0.2
+HOURS, SHRINK, EVENT_LOSS = 3.0, 0.2, 0.01
 HOUR_SECONDS = 3_600
+SUBSCRIBERS = "subscribers"
+"""The list whose history shows which webhook events are missing."""
 EVERY = "every"
 """Used instead of an account id for tables whose rows belong to no account."""
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = $dataset"
@@ -41,10 +46,12 @@ class Limits(msgspec.Struct):
     Attributes:
         hours: maximum age of a list, in hours.
         shrink: maximum share of its rows, between 0 and 1, that a list may lose from one sync to the next.
+        event_loss: maximum share of webhook events, between 0 and 1, that may be missing; see `_event_audit`.
     """
 
     hours: float = HOURS
     shrink: float = SHRINK
+    event_loss: float = EVENT_LOSS
 
     def check(self) -> None:
         """Check the ranges of the limits. Raises SettingsError."""
@@ -52,18 +59,8 @@ class Limits(msgspec.Struct):
             raise SettingsError("hours, the maximum age of a list, must be above 0")
         if not 0 <= self.shrink <= 1:
             raise SettingsError("shrink, a share of the rows, must be between 0 and 1")
-
-
-class Problem(msgspec.Struct):
-    """A list that is too old or has shrunk, with a description."""
-
-    account: str
-    resource: str
-    text: str
-
-    def __str__(self) -> str:
-        """The problem on one line."""
-        return f"{self.resource} of {self.account}: {self.text}"
+        if not 0 <= self.event_loss <= 1:
+            raise SettingsError("event loss, a share of the events, must be between 0 and 1")
 
 
 @dataclass(eq=False)
@@ -106,12 +103,14 @@ def check_freshness(
     chosen = [one.resource for one in chosen_endpoints(resources, common_settings().optional_resources)]
     known = list_times(destination, dataset, or_demo=False)
     lists = [one for one in known if one.resource in chosen and (not accounts or one.account in accounts)]
-    now, names = datetime.now(UTC), account_names(destination, dataset, or_demo=False)
+    now, names = clock.now(), account_names(destination, dataset, or_demo=False)
     counts = table_counts({one.resource for one in lists}, destination, dataset)
     wrong = [(one, text) for one in lists for text in _wrong(one, limits, now)]
     wrong += [(one, text) for one in lists for text in _gone(one, limits, counts)]
     problems = [Problem(_owner(one, names), one.resource, text) for one, text in wrong]
     problems += _webhooks(lists, destination, dataset)
+    if SUBSCRIBERS in {one.resource for one in lists}:
+        problems += lost_events(limits.event_loss, accounts, names, destination, dataset)
     ages = [_age(one.whole, now) for one in lists if one.whole]
     missing = _never_tried(lists, accounts, resources)
     return FreshnessReport([*missing, *problems], lists, now, max(ages, default=None), names)

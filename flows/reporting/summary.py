@@ -6,6 +6,7 @@ import msgspec
 
 from flows.common.labels import account_label
 from flows.common.scrubbing import scrub
+from flows.pipeline.event_loss import AccountLoss
 from flows.pipeline.events import EventsLoaded
 from flows.pipeline.report import ListReport, Spent, SyncReport, counted
 from flows.pipeline.sync_log import NO_ACCOUNT
@@ -55,6 +56,7 @@ def facts(report: SyncReport) -> dict[str, str]:
         **({"Not available": text} if (text := not_available(report)) else {}),
         **({"Still to come": text} if (text := still_to_come(report)) else {}),
         **({"Webhooks": webhooks(report)} if report.events or report.webhook_problems else {}),
+        **({"Webhook audit": text} if (text := event_audit(report)) else {}),
     }
 
 
@@ -68,6 +70,30 @@ def events(loaded: EventsLoaded) -> str:
     """What was loaded of webhook deliveries."""
     text = f"{counted(loaded.deliveries, 'delivery', 'deliveries')} loaded, {counted(loaded.events, 'new event')}"
     return text + (f", {loaded.quarantined:,} in {QUARANTINE}" if loaded.quarantined else "")
+
+
+def event_audit(report: SyncReport) -> str:
+    """The webhook events that are missing according to the history; empty if there was nothing to compare."""
+    compared = [one for one in report.event_losses if one.changes or one.unconfirmed_events]
+    bad = [one for one in compared if one.missing_events or one.unconfirmed_events]
+    if bad or not compared:
+        texts = [f"{account_label(one.account_id, report.account_names)}: {event_loss(one)}" for one in bad]
+        more = [f"and {len(bad) - MOST_NAMED} more accounts"] if len(bad) > MOST_NAMED else []
+        return "; ".join([*texts[:MOST_NAMED], *more])
+    changes, since = sum(one.changes for one in compared), min(one.since for one in compared)
+    return f"no event is missing for {counted(changes, 'change')} since {since:%Y-%m-%d %H:%M} UTC"
+
+
+def event_loss(one: AccountLoss) -> str:
+    """The events of an account that are missing."""
+    changes = f"{counted(one.changes, 'change')} since {one.since:%Y-%m-%d %H:%M} UTC"
+    text = f"no event for {one.missing_events:,} of {changes}"
+    text += f", an estimated loss of {one.loss}" if one.missing_events else ""
+    if one.first_missing_hour:
+        text += f"; the first missing event is from the hour of {one.first_missing_hour:%Y-%m-%d %H:00} UTC"
+    if one.unconfirmed_events:
+        text += f"; {counted(one.unconfirmed_events, 'event')} contradicted by the list, so that a later one is missing"
+    return text
 
 
 def not_available(report: SyncReport) -> str:

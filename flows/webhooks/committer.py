@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from flows.common.clock import now
 from flows.common.errors import first_line
 from flows.source.deliveries.spool import MICROSECONDS, Spool
 
@@ -68,7 +69,7 @@ class Committer:
 
     def put(self, account: str, body: bytes) -> "asyncio.Future[None]":
         """Have a delivery kept. The future is done once it is on the disk; it raises NotNow if it is not."""
-        waiting = _Waiting(account, int(time.time() * MICROSECONDS), body, self._loop.create_future())
+        waiting = _Waiting(account, int(now().timestamp() * MICROSECONDS), body, self._loop.create_future())
         self._since.append(time.monotonic())
         self._bytes += len(body)
         self._queue.put(waiting)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import dlt
 
@@ -11,7 +10,8 @@ from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
-from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events, spool_folder
+from flows.pipeline.event_sources import spool_folder
+from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
 from flows.pipeline.load_errors import load_failed
 from flows.source.deliveries.spool import FILE
 from flows.source.landing.storage import folder_at
@@ -32,7 +32,7 @@ def load(destination: DestinationName = "duckdb", dataset: str = "drip") -> Even
         SettingsError: nothing could start: there is no spool, or another process is at work for too long.
         LoadFailed: the destination did not take them; they stay in the spool.
     """
-    return _run(destination, dataset, lambda pipeline, target: load_events(pipeline, target, datetime.now(UTC)))
+    return _run(destination, dataset, load_events)
 
 
 def replay(destination: DestinationName = "duckdb", dataset: str = "drip") -> EventsLoaded:

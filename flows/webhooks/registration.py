@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from flows.common.clock import now
 from flows.common.errors import DripError, SettingsError
 from flows.source.decoding.redaction import redacted_url
 from flows.source.deliveries.registrations import Registration, keep_registration, registrations
@@ -113,7 +113,8 @@ class Registrar:
 
     def _keep(self, webhook: Webhook, public_url: str) -> None:
         post_url = redacted_url(webhook.post_url or "")
-        one = Registration(webhook.key, post_url, public_url, datetime.now(UTC))
+        known = registrations(self.folder).get(self.account)
+        one = Registration(webhook.key, post_url, public_url, known.at if known else now())
         keep_registration(self.folder, self.account, one)
 
     def _delete(self, api: WebhookApi, webhooks: list[Webhook]) -> None:

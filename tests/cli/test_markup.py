@@ -11,7 +11,8 @@ from flows.cli.exits import Failed
 from flows.cli.progress_bar import ProgressLine
 from flows.common.events import Said
 from flows.pipeline.report import ListReport, SyncReport
-from flows.reporting.freshness import FreshnessReport, Problem
+from flows.reporting.freshness import FreshnessReport
+from flows.reporting.problem import Problem
 from flows.sandbox import Server, World
 from tests.conftest import PROJECT, Warehouse
 

@@ -7,12 +7,13 @@ used twice, so that a destination can keep the last id that it has as a single n
 import os
 import shutil
 import sqlite3
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from flows.common.clock import now
 
 FILE = "spool.sqlite"
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
@@ -157,7 +158,8 @@ class Spool:
     def loaded(self, destination: str, last: int) -> None:
         """Note that a destination has every delivery up to and including an id."""
         with self.transaction():
-            self._connection.execute("INSERT OR REPLACE INTO loads VALUES (?, ?, ?)", (destination, last, time.time()))
+            values = (destination, last, now().timestamp())
+            self._connection.execute("INSERT OR REPLACE INTO loads VALUES (?, ?, ?)", values)
 
     def loads(self) -> dict[str, int]:
         """By destination, the last id that it has."""
@@ -168,7 +170,7 @@ class Spool:
 
         Loaded means: into every destination that anything was loaded into within these days.
         """
-        oldest = time.time() - days * SECONDS_OF_DAY
+        oldest = now().timestamp() - days * SECONDS_OF_DAY
         (last,) = self._connection.execute("SELECT min(last) FROM loads WHERE at >= ?", (oldest,)).fetchone()
         return 0 if last is None else self._delete_up_to(last, int(oldest * MICROSECONDS))
 
