@@ -10,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.common.list_key import ListKey
 from flows.common.output_guard import without_secrets
 from flows.orchestration.fan_out import THREADS_PER_PROCESS
+from flows.orchestration.parameters import name_of_extract
 from flows.orchestration.remote_accounts import Assignment, Verdict, run_of, verdict_of
 from flows.orchestration.remote_rate_limit import RemoteConnection
 from flows.orchestration.secret_blocks import use_secret_blocks
@@ -22,7 +23,7 @@ from flows.source.landing.storage import write_atomically
 
 @flow(
     name="drip-extract",
-    flow_run_name="extract {account}",
+    flow_run_name=name_of_extract,
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS_PER_PROCESS),  # type: ignore[arg-type]
     persist_result=False,
 )

@@ -1,19 +1,36 @@
 """The freshness check as a Prefect flow; the check itself is in `flows.reporting.freshness`."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from flows.common.error_message import nothing_started
 from flows.common.errors import SettingsError
 from flows.common.output_guard import without_secrets
-from flows.destinations.catalogue import DestinationName
+from flows.orchestration.parameters import (
+    EVERY,
+    AccountIds,
+    Dataset,
+    Destination,
+    EventLoss,
+    Hours,
+    Resources,
+    Shrinkage,
+    name_of_check,
+)
 from flows.orchestration.secret_blocks import use_secret_blocks
 from flows.pipeline.context import DEFAULT_DATASET
-from flows.reporting.freshness import HOURS, SHRINK, FreshnessReport, Limits, check_freshness, freshness_markdown
+from flows.reporting.freshness import (
+    EVENT_LOSS,
+    HOURS,
+    SHRINK,
+    FreshnessReport,
+    Limits,
+    check_freshness,
+    freshness_markdown,
+)
 from flows.reporting.markdown import escaped
 from flows.source.dlt_run_context import in_project
 
@@ -31,22 +48,21 @@ class NotFresh(FreshnessReport, Exception):
 
 @flow(
     name="drip-freshness",
-    flow_run_name="freshness of {destination} {dataset}",
+    flow_run_name=name_of_check,
     timeout_seconds=TIMEOUT,
     persist_result=False,
 )
 @without_secrets
 def freshness(
-    hours: Annotated[float, Field(description="Maximum age of a list, in hours.", gt=0)] = HOURS,
-    shrink: Annotated[
-        float, Field(description="Maximum share of its rows that a list may lose in one sync.", ge=0, le=1)
-    ] = SHRINK,
-    accounts: Annotated[list[str] | None, Field(description="Account ids. Empty: all.")] = None,
-    resources: Annotated[list[str] | None, Field(description="Resources. Empty: those synced by default.")] = None,
-    destination: Annotated[DestinationName, Field(description="The dlt destination.")] = "duckdb",
-    dataset: Annotated[str, Field(description="The schema that the tables are in.")] = DEFAULT_DATASET,
+    hours: Hours = HOURS,
+    shrink: Shrinkage = SHRINK,
+    event_loss: EventLoss = EVENT_LOSS,
+    accounts: AccountIds = EVERY,
+    resources: Resources = EVERY,
+    destination: Destination = "duckdb",
+    dataset: Dataset = DEFAULT_DATASET,
 ) -> Any:
-    """Fail if a list is older than `hours` or lost more than the share `shrink` of its rows, naming each.
+    """Fail if a list is older than `hours` or lost more than the share `shrink` of its rows, or events are missing.
 
     Returns:
         A state whose data is a `FreshnessReport`.
@@ -54,7 +70,7 @@ def freshness(
     try:
         with nothing_started(), in_project():
             use_secret_blocks(destination)
-            report = check_freshness(Limits(hours, shrink), accounts, resources, destination, dataset)
+            report = check_freshness(Limits(hours, shrink, event_loss), accounts, resources, destination, dataset)
     except SettingsError as error:
         return Failed(message=str(error), data=error)
     create_markdown_artifact(freshness_markdown(report), key=ARTIFACT_KEY, description=escaped(report.summary()))

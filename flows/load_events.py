@@ -1,15 +1,14 @@
 """The load of webhook deliveries as a Prefect flow, every few minutes between the syncs, which load them too."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from flows.common.error_message import nothing_started
 from flows.common.errors import LockHeld, SettingsError
 from flows.common.output_guard import without_secrets
-from flows.destinations.catalogue import DestinationName
+from flows.orchestration.parameters import Dataset, Destination, name_of_load
 from flows.orchestration.secret_blocks import use_secret_blocks
 from flows.pipeline.context import DEFAULT_DATASET
 from flows.reporting.summary import events
@@ -22,14 +21,14 @@ TIMEOUT = 3600
 
 @flow(
     name="drip-webhooks",
-    flow_run_name="webhook events into {destination} {dataset}",
+    flow_run_name=name_of_load,
     timeout_seconds=TIMEOUT,
     persist_result=False,
 )
 @without_secrets
 def load_events(
-    destination: Annotated[DestinationName, Field(description="The dlt destination.")] = "duckdb",
-    dataset: Annotated[str, Field(description="The schema that the tables are in.")] = DEFAULT_DATASET,
+    destination: Destination = "duckdb",
+    dataset: Dataset = DEFAULT_DATASET,
 ) -> Any:
     """Load what was delivered since the last load into subscriber_events.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from rich.text import Text
@@ -11,6 +10,7 @@ from flows.cli.exits import fail
 from flows.cli.output import console, plain_table, remark, remarks, say, show_json
 from flows.cli.progress_bar import ProgressLine
 from flows.cli.sync_report import show_failures, show_report_json, show_sync
+from flows.common.clock import now
 from flows.common.console import marked, mute_dlt
 from flows.common.error_message import explain
 from flows.common.errors import DripError, SettingsError, unknown
@@ -30,7 +30,7 @@ from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder, is_account_id
 from flows.source.endpoints import ACCOUNTS, CONNECTION
 from flows.source.list_reader import ListReader
-from flows.source.settings import DripSettings, common_settings, every_settings
+from flows.source.settings import DEFAULT_HISTORY, DripSettings, common_settings, every_settings
 
 if TYPE_CHECKING:
     from flows.reporting.freshness import FreshnessReport, Limits  # imports pandas
@@ -67,7 +67,7 @@ def run_sync(
     with_prefect: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
-    asked, name = datetime.now(UTC), checked_destination(destination, accounts)
+    asked, name = now(), checked_destination(destination, accounts)
     shown = replace(shown or Shown(), command=_sync_command(destination, dataset, history))
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
@@ -115,6 +115,8 @@ def _in_flow(wanted: dict[str, Any], verbose: bool) -> object:
     from flows.sync import sync
 
     prepare(wanted["resources"], wanted["destination"], wanted["dataset"], wanted["history"])
+    if wanted["history"]:
+        wanted["history"] = common_settings().history or list(DEFAULT_HISTORY)
     check_prefect()
     if not verbose:
         mute_console()

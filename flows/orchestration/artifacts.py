@@ -11,12 +11,13 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
 from flows.common.errors import DripError
-from flows.common.labels import short_name
+from flows.common.labels import account_label
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.report import ListReport, SyncReport
 from flows.reporting.markdown import escaped, stopped_markdown, summary_markdown
 from flows.reporting.summary import change
 from flows.source.endpoints import CONNECTION
+from flows.source.quarantine import TABLE as QUARANTINE
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def failures_published() -> Iterator[None]:
 
 
 PER_LIST = (
-    "One row per list and account. The API, landed and loaded counts cover what was requested, which in an incremental "
+    "One row per list and account. `API has` and `loaded` cover what was requested, which in an incremental "
     "sync is part of the list; `rows now` counts the whole list in the destination."
 )
 
@@ -64,20 +65,20 @@ def _publish_summary(text: str, description: str) -> None:
 
 
 def _row(line: ListReport, names: Mapping[str, str]) -> dict[str, Any]:
-    """A row of the table. It contains no NaN, which breaks the artifact, and text is escaped, so it is not Markdown."""
+    """A row of the table. It contains no NaN, which breaks the artifact, and text is escaped, so it is not Markdown.
+
+    Prefect gives all columns the same width and cuts longer values off, so there are few columns.
+    """
+    note = [f"{line.quarantined:,} in {QUARANTINE}"] if line.quarantined else []
     return ({CONNECTION: line.connection} if line.connection else {}) | {
-        "account": line.account or "",
-        "name": escaped(short_name(names.get(line.account or ""))),
+        "account": escaped(account_label(line.account, names)) if line.account else "",
         "resource": line.resource,
         "API has": line.api_rows,
-        "landed": line.landed,
         "loaded": line.loaded,
         "rows now": line.total,
         "change": change(line),
-        "quarantined": line.quarantined,
-        "seconds": line.seconds,
-        "whole": line.complete,
-        "note": escaped(line.note),
+        "complete": line.complete,
+        "note": escaped("; ".join([*([line.note] if line.note else []), *note])),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
+from prefect.runtime import deployment
 
 from flows.common.errors import SettingsError
 from flows.destinations.catalogue import DestinationName
@@ -12,6 +13,8 @@ from flows.pipeline.context import SyncRun
 from flows.pipeline.preparation import prepare
 from flows.source.settings import common_settings
 
+CHOSEN_ACCOUNTS = "sync-account"
+"""The deployment that syncs the accounts that its run names."""
 PROCESS = "process"
 """The work pool type whose runs use the worker's file system. Runs of other types lose theirs with the container."""
 
@@ -37,6 +40,15 @@ def prepare_in_prefect(
             "it: sync to PostgreSQL (destination: postgres), or mount a volume there and set SOURCES__DRIP__FILE_LASTS"
         )
     return runs
+
+
+def check_accounts(accounts: Sequence[str]) -> None:
+    """Refuse a run of the deployment for chosen accounts that chooses none. Raises SettingsError."""
+    if not accounts and deployment.name == CHOSEN_ACCOUNTS:
+        raise SettingsError(
+            f"the deployment {CHOSEN_ACCOUNTS} syncs chosen accounts: run it with their ids in the parameter accounts, "
+            'such as ["1000001"], or run another deployment to sync all of them'
+        )
 
 
 def _pool_type() -> str:

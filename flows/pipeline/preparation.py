@@ -19,7 +19,7 @@ from flows.source.settings import (
 )
 from flows.source.source import chosen_endpoints
 
-NO_HISTORY = "sync with --no-history (history: false in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
+NO_HISTORY = "sync with --no-history (history: [] in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
 
 
 def prepare(

@@ -108,7 +108,7 @@ def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str)
     assert one.tags == ["drip"]
     assert one.version == version("drip-flows")
     assert one.description
-    narrow = {"accounts": None, "resources": None, "history": None}
+    narrow = {"accounts": [], "resources": [], "history": ["as configured"]}
     mode, hours = ("auto", 3) if name == "sync" else ("full", 8)
     chosen = {"destination": "duckdb", "dataset": "drip", "mode": mode, "max_hours": hours}
     assert one.parameters == narrow | chosen
