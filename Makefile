@@ -97,5 +97,5 @@ audit: .venv/everything.stamp ## look the pinned versions up in the database of 
 
 .PHONY: clean
 clean: ## remove the environment, caches, and the demo database; your own data stays
-	@rm -rf .venv .venv-newest benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb*
+	@rm -rf .venv .venv-newest benchmarks/.peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info data/demo.duckdb* data/demo-webhooks
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -252,7 +252,8 @@ def demo(
 ) -> None:
     """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
 
-    Where the file is there already, its last day is synced once more.
+    Each sync is stamped with the sandbox's day, and a webhook receiver takes the events of one account. Where the file
+    is there already, the day after its last sync is synced.
 
     Exit codes: as those of sync.
     """

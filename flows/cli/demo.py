@@ -1,15 +1,23 @@
-"""The demo: several days of the sandbox, synced one after the other into one DuckDB file, through the Prefect flow."""
+"""The demo: several days of the sandbox, each synced on its day into one DuckDB file, through the Prefect flow.
+
+A webhook receiver takes the events of one account, which each sync loads. The last sync also reads email metrics.
+"""
 
 import os
 import shlex
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from flows.cli.commands import STARTING, show_result
 from flows.cli.output import remark, remarks, say
 from flows.cli.progress_bar import ProgressLine
+from flows.common.clock import clock_set_to
 from flows.common.events import listening
 from flows.common.program import LAB, make, program
 from flows.common.project import project_path, project_root
@@ -19,36 +27,85 @@ from flows.orchestration.console_log import mute_console
 from flows.pipeline.preparation import prepare
 from flows.pipeline.report import SyncReport
 from flows.sandbox import World, serve
+from flows.sandbox.deliveries import Sender, bodies
 from flows.sandbox.generator.timeline import AS_OF
 from flows.source.setting_names import PREFIX
 from flows.sync import sync
+from flows.webhooks.registration import Registrar
+from flows.webhooks.secret_store import SecretStore, delivery_url
+from flows.webhooks.server import serving
 
 DEMO_DAYS = 7
+WITH_EVENTS = "1000001"
+"""The account whose events are delivered."""
+METRICS_DAYS = 45
+PLENTY = 10_000
+"""Requests for the metrics of emails. The API grants 20 an hour, too few to fill a database within a minute."""
+DELIVERIES_PER_SECOND, LATE_SECONDS = 5_000.0, 0.5
+LAST_SYNC = "SELECT max(started) FROM drip._syncs"
 
 
 def run_demo(database: Path) -> int:
-    """Sync the sandbox into `database`, day after day, and say what to do next. Returns the exit code."""
+    """Sync days of the sandbox into `database`, and say what to do next. Returns the exit code.
+
+    A new file gets a week, one that is there the day after its last sync.
+    """
     database = project_path(database)
     world = World()
-    days = [AS_OF] if database.exists() else [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
+    world.metrics.limit = PLENTY
+    days = _days(database)
+    folder = database.with_name(f"{database.stem}-webhooks")
+    if not database.exists():
+        shutil.rmtree(folder, ignore_errors=True)
     with serve(world) as server:
         _leave_out_connections()
-        os.environ.update(
-            SOURCES__DRIP__BASE_URL=server.url,
-            SOURCES__DRIP__API_KEY=world.api_key,
-            SOURCES__DRIP__CONNECTIONS="[]",
-            DESTINATION__DUCKDB__CREDENTIALS=str(database),
-        )
+        os.environ.update(_settings(server.url, world.api_key, database, folder))
         remark(f"Sandbox API with invented people at {server.url}")
         prepare(None, "duckdb", "drip")
         check_prefect()
         mute_console()
         remark(STARTING)
-        code = show_result(_demo_days(world, days))
+        with _receiver(world, folder, days[0]) as url:
+            code = show_result(_demo_days(world, days, url))
     if code == 0:
         say("")
         say(_next_steps(database))
     return code
+
+
+def _days(database: Path) -> list[datetime]:
+    if not database.exists():
+        return [AS_OF - timedelta(days=ago) for ago in reversed(range(DEMO_DAYS))]
+    with duckdb.connect(database, read_only=True) as connection:
+        ((last,),) = connection.execute(LAST_SYNC).fetchall()
+    day: datetime = last.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [day + timedelta(days=1)]
+
+
+def _settings(url: str, key: str, database: Path, webhooks: Path) -> dict[str, str]:
+    """The environment of the demo, which leaves the user's own settings aside."""
+    return {
+        "SOURCES__DRIP__BASE_URL": url,
+        "SOURCES__DRIP__API_KEY": key,
+        "SOURCES__DRIP__CONNECTIONS": "[]",
+        "SOURCES__DRIP__OPTIONAL_RESOURCES": "[]",
+        "SOURCES__DRIP__EMAIL_METRICS_DAYS": str(METRICS_DAYS),
+        "SOURCES__DRIP__EMAIL_METRICS_RATE_LIMIT": str(PLENTY),
+        "SOURCES__DRIP__WEBHOOKS": str(webhooks),
+        "SOURCES__DRIP__WEBHOOK_SECRETS": "{}",
+        "DESTINATION__DUCKDB__CREDENTIALS": str(database),
+    }
+
+
+@contextmanager
+def _receiver(world: World, folder: Path, day: datetime) -> Iterator[str]:
+    """Receive webhooks, and register the receiver on the first day. Returns the delivery URL of the account."""
+    secrets = SecretStore(folder)
+    with serving(folder, secrets) as address:
+        world.move_to(day)
+        with clock_set_to(day):
+            Registrar(folder, secrets, WITH_EVENTS, lambda question: True).register(address)
+        yield delivery_url(address, secrets.current_or_new(WITH_EVENTS))
 
 
 def _next_steps(database: Path) -> str:
@@ -65,16 +122,33 @@ def _leave_out_connections() -> None:
         del os.environ[name]
 
 
-def _demo_days(world: World, days: Sequence[datetime]) -> object:
-    """Sync the sandbox as of each day, a line each; the result of the last one, or of the first that went wrong."""
+def _demo_days(world: World, days: Sequence[datetime], url: str) -> object:
+    """Sync the sandbox on each day, a line each; the result of the last one, or of the first that went wrong.
+
+    Args:
+        world: the sandbox's accounts.
+        days: in order.
+        url: where the events between two days are delivered.
+    """
     result: object = None
-    for day in days:
+    for number, day in enumerate(days):
         world.move_to(day)
-        line = ProgressLine(remarks, f"as of {day:%Y-%m-%d}")
-        with line, listening(line.on):
-            state: Any = sync(return_state=True)
+        with clock_set_to(day):
+            if number or len(days) == 1:
+                _deliver(world, url, day - timedelta(days=1), day)
+            if day == days[-1]:
+                os.environ["SOURCES__DRIP__OPTIONAL_RESOURCES"] = '["email_metrics"]'
+            line = ProgressLine(remarks, f"as of {day:%Y-%m-%d}")
+            with line, listening(line.on):
+                state: Any = sync(return_state=True)
         result = state.result(raise_on_failure=False)
         if not isinstance(result, SyncReport) or result.exit_code:
             break
         say(f"As of {day:%Y-%m-%d}: {result.summary()}")
     return result
+
+
+def _deliver(world: World, url: str, start: datetime, end: datetime) -> None:
+    sender = Sender(url, DELIVERIES_PER_SECOND, late=LATE_SECONDS)
+    sender.put(bodies(world.account(WITH_EVENTS), url, int(start.timestamp()), int(end.timestamp())))
+    sender.finish()

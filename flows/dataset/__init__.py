@@ -2,6 +2,7 @@
 
 from flows.dataset.files import DatasetError
 from flows.dataset.past import as_of, changed_for, diff, moments, person
+from flows.dataset.present import present
 from flows.dataset.reader import load, load_if_kept, query, tables
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "load_if_kept",
     "moments",
     "person",
+    "present",
     "query",
     "tables",
 ]

@@ -1,13 +1,14 @@
 """The state of a dataset: when each list arrived, how large the history is, what the webhooks delivered."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import pandas as pd
 
 from flows.common.errors import SettingsError
+from flows.dataset.present import present
 from flows.dataset.reader import has_column, query, tables
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.history import SUFFIX, VALID_FROM, VALID_TO
@@ -77,9 +78,10 @@ def status(destination: DestinationName = "duckdb", dataset: str = "drip") -> St
     if SYNCS_TABLE not in there:
         raise SettingsError(f"no sync has filled the dataset {dataset} yet")
     history = [_history(name, destination, dataset) for name in sorted(there) if name.endswith(SUFFIX)]
+    last = _last(query(LAST, None, destination, dataset))
     return Status(
-        datetime.now(UTC),
-        _last(query(LAST, None, destination, dataset)),
+        present(last.finished, destination).to_pydatetime(),
+        last,
         list_times(destination, dataset),
         account_names(destination, dataset),
         history,

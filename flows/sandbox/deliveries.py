@@ -17,7 +17,8 @@ import requests
 
 from flows.sandbox.generator.events import happened
 from flows.sandbox.generator.timeline import DAY
-from flows.sandbox.world import World
+from flows.sandbox.webhooks import RESOURCE as WEBHOOKS
+from flows.sandbox.world import Account, World
 
 PATIENCE = 3.0
 """Seconds until an answer."""
@@ -41,6 +42,7 @@ class Sender:
         rate: deliveries per second.
         seed: of what is drawn at random.
         day: seconds of a day of the reference; fewer have patience end sooner.
+        late: seconds by which some deliveries are late, at most.
 
     Attributes:
         answers: how often each status came, 0 for no answer.
@@ -48,8 +50,10 @@ class Sender:
         disabled: whether Drip would have disabled the webhook.
     """
 
-    def __init__(self, url: str, rate: float = 200.0, seed: int = 7, day: float = float(DAY)) -> None:
-        self.url, self.rate, self.day = url, rate, day
+    def __init__(
+        self, url: str, rate: float = 200.0, seed: int = 7, day: float = float(DAY), late: float = LATE_SECONDS
+    ) -> None:
+        self.url, self.rate, self.day, self._late = url, rate, day, late
         self.answers: Counter[int] = Counter()
         self.dropped, self.disabled = 0, False
         self._dice = random.Random(seed)  # noqa: S311
@@ -64,7 +68,7 @@ class Sender:
             raw = msgspec.json.encode(body)
             due = now + slots[place] + self._dice.uniform(0, SHUFFLED / self.rate)
             if self._dice.random() < LATE:
-                due += self._dice.uniform(0, LATE_SECONDS)
+                due += self._dice.uniform(0, self._late)
             self._push(due, raw, now)
             if self._dice.random() < TWICE:
                 self._push(due + self._dice.uniform(0, 1), raw, now)
@@ -81,6 +85,17 @@ class Sender:
                 due = self._due()
                 list(pool.map(lambda one: self._deliver(session, *one), due))
                 stop.wait(0 if due else 0.02)
+
+    def finish(self) -> None:
+        """Deliver all that is waiting, then return."""
+        while self.waiting and not self.disabled:
+            stop = threading.Event()
+            thread = threading.Thread(target=self.run, args=(stop,), name="deliveries", daemon=True)
+            thread.start()
+            while self.waiting and thread.is_alive():
+                stop.wait(0.02)
+            stop.set()
+            thread.join()
 
     def _push(self, due: float, body: bytes, since: float) -> None:
         with self._lock:
@@ -116,6 +131,17 @@ class Sender:
             self.disabled = True
 
 
+def bodies(account: Account, url: str, start: int, end: int) -> list[Any]:
+    """What is delivered to a URL of the events of an account between two moments, in seconds since 1970.
+
+    It depends on the events of the webhook with this URL. A URL without a webhook gets all events.
+    """
+    events = happened(account.book, account.subscribers.people, start, end)
+    hooks = [one["events"] for one in account.records[WEBHOOKS].all() if one.get("post_url") == url]
+    told = [one.body(account.id) for one in events]
+    return [body for body in told if not hooks or body["event"] in hooks[0]]
+
+
 def deliver(world: World, account_id: str, sender: Sender, days: float, stop: threading.Event) -> None:
     """Deliver the events of the last days of an account, and then what happens as time goes by, until told to stop."""
     account = world.account(account_id)
@@ -125,8 +151,7 @@ def deliver(world: World, account_id: str, sender: Sender, days: float, stop: th
     while not stop.is_set():
         now = int(world.now().timestamp())
         if now > began:
-            events = happened(account.book, account.subscribers.people, began, now)
-            sender.put([one.body(account_id) for one in events])
+            sender.put(bodies(account, sender.url, began, now))
             began = now
         stop.wait(POLL_SECONDS)
     thread.join()

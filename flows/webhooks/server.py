@@ -5,7 +5,9 @@ import resource
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -82,6 +84,20 @@ def serve(folder: Path, secrets: SecretStore, host: str, port: int, started: Cal
         started(f"http://{host}:{listener.getsockname()[1]}")
         asyncio.run(server.serve([listener]))
     return server.receiver.kept
+
+
+@contextmanager
+def serving(folder: Path, secrets: SecretStore) -> Iterator[str]:
+    """Receive deliveries on a free port of this machine, in a thread, until the block ends. Returns the address."""
+    server = receiver_server(folder, secrets)
+    with listen_on("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), name="receiver", daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def receiver_server(folder: Path, secrets: SecretStore) -> ReceiverServer:

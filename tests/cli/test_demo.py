@@ -1,6 +1,7 @@
 """The demo syncs several days of the sandbox, one after the other, into one database."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,8 +15,7 @@ SIZES = {"1000001": 300, "1000002": 5}
 @pytest.fixture
 def days(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The database of a small demo of three days."""
-    of_the_source = (f"SOURCES__DRIP__{name}" for name in ("BASE_URL", "API_KEY", "CONNECTIONS"))
-    for name in (*of_the_source, "DESTINATION__DUCKDB__CREDENTIALS"):
+    for name in demo._settings("", "", tmp_path, tmp_path):
         monkeypatch.setenv(name, "set by the demo")
     monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / "landing"))
     monkeypatch.setattr(demo, "DEMO_DAYS", 3)
@@ -23,18 +23,36 @@ def days(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return tmp_path / "demo.duckdb"
 
 
-def test_a_line_per_day_and_the_last_one_in_the_database(days: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(database, read_only=True) as con:
+        return con.execute(query).fetchall()
+
+
+def days_of(output: str) -> list[str]:
+    return [line[6:16] for line in output.splitlines() if line.startswith("As of ")]
+
+
+def test_the_demo_has_a_history(days: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.run_demo(days) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("As of ")]
-    assert [line[:16] for line in lines] == ["As of 2026-05-30", "As of 2026-05-31", "As of 2026-06-01"]
-    with duckdb.connect(days, read_only=True) as con:
-        runs = con.execute(
-            "SELECT loaded_rows FROM drip._syncs WHERE resource = 'subscribers' ORDER BY started"
-        ).fetchall()
-        people = con.execute("SELECT count(*) FROM drip.subscribers").fetchall()
-    assert len(runs) == 3 * len(SIZES)
-    assert len(set(runs)) > len(SIZES)
-    assert people == [(305,)]
+    output = capsys.readouterr().out
+    assert days_of(output) == ["2026-05-30", "2026-05-31", "2026-06-01"]
+    columns = "loaded_rows, CAST(started AT TIME ZONE 'UTC' AS DATE)::TEXT, finished - started < INTERVAL '1 hour'"
+    runs = rows(days, f"SELECT {columns} FROM drip._syncs WHERE resource = 'subscribers' ORDER BY started")
+    assert [day for _, day, _ in runs] == [day for day in days_of(output) for _ in SIZES]
+    assert all(quick for *_, quick in runs)
+    assert len({number for number, *_ in runs}) > len(SIZES)
+    assert rows(days, "SELECT count(*) FROM drip.subscribers") == [(305,)]
+    versions = "SELECT count(DISTINCT CAST(valid_from AT TIME ZONE 'UTC' AS DATE)) FROM drip.subscribers_history"
+    assert rows(days, versions) == [(3,)]
+    told = "SELECT count(*), min(CAST(occurred_at AT TIME ZONE 'UTC' AS DATE))::TEXT FROM drip.subscriber_events"
+    ((events, first_day),) = rows(days, told)
+    assert (events > 5, first_day) == (True, "2026-05-30")
+    audited = "SELECT count(*), sum(missing_events), sum(unconfirmed_events), sum(changes) > 0 FROM drip._event_audit"
+    assert rows(days, audited) == [(2, 0, 0, True)]
+    (metrics,) = rows(days, "SELECT sum(sends) > 0, max(date)::TEXT >= '2026-05-31' FROM drip.email_metrics")
+    assert metrics == (True, True)
     assert demo.run_demo(days) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("As of ")]
-    assert [line[:16] for line in lines] == ["As of 2026-06-01"], "the demo went back in time in an existing database"
+    output = capsys.readouterr().out
+    assert days_of(output) == ["2026-06-02"], "the demo did not go on with the next day"
+    assert "webhook of the receiver" not in output
+    assert rows(days, audited) == [(3, 0, 0, True)]
