@@ -6,31 +6,52 @@ import typer
 
 from flows.cli.commands import checked_account, checked_destination
 from flows.common.console import mute_dlt, plain_console
-from flows.common.errors import SettingsError
+from flows.common.errors import SettingsError, first_line
 from flows.common.output_guard import print_with_secrets
 from flows.common.project import project_path
+from flows.common.scrubbing import scrub
 from flows.pipeline.report import counted
 from flows.reporting.summary import events
+from flows.source.landing.storage import Folder, folder_at
 from flows.source.settings import common_settings
 from flows.webhooks import load as webhook_load
 from flows.webhooks.registration import Registrar
 from flows.webhooks.secret_store import SecretStore, delivery_url
 from flows.webhooks.server import serve
+from flows.webhooks.ship import ship, shipping
 
 console = plain_console()
 
 
-def run_serve(host: str, port: int) -> None:
-    """Serve the receiver until it is told to end. Raises SettingsError."""
+def run_serve(host: str, port: int, shipped: bool = False) -> None:
+    """Serve the receiver until it is told to end, and ship deliveries if that is asked for. Raises SettingsError."""
     folder, secrets = project_path(common_settings().webhooks), secret_store()
+    landing = _landing() if shipped else None
 
     def started(url: str) -> None:
         accounts = ", ".join(secrets.accounts()) or "none yet: `drip-flows webhooks url` makes a secret for one"
         console.print(f"Receiving webhooks at {url} for the accounts {accounts}", soft_wrap=True)
         console.print(f"Deliveries are kept in {folder}. Stop with Ctrl-C.", soft_wrap=True)
 
-    kept = serve(folder, secrets, host, port, started)
+    with shipping(folder, landing, common_settings().webhook_days):
+        kept = serve(folder, secrets, host, port, started)
     console.print(f"Stopped; {kept:,} deliveries were kept.", soft_wrap=True)
+
+
+def run_ship(again: bool) -> None:
+    """Ship deliveries to the landing zone, and say how many. Raises DripError."""
+    settings, landing = common_settings(), _landing()
+    number = ship(project_path(settings.webhooks), landing, settings.webhook_days, again)
+    console.print(f"{counted(number, 'delivery', 'deliveries')} shipped to {scrub(settings.landing)}", soft_wrap=True)
+
+
+def _landing() -> Folder:
+    """The landing zone. Raises SettingsError if it cannot be used."""
+    place = common_settings().landing
+    try:
+        return folder_at(place)
+    except (ValueError, ImportError) as error:
+        raise SettingsError(f"SOURCES__DRIP__LANDING {scrub(place)} cannot be used: {first_line(error)}") from None
 
 
 def show_url(account: str, public_url: str) -> None:

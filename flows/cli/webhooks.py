@@ -11,6 +11,7 @@ ACCOUNT_HELP = "Id of the account."
 DESTINATION_HELP = "duckdb or postgres, configured as dlt documents it."
 DATASET_HELP = "The schema that the tables are in."
 YES_HELP = "Write without asking."
+SHIP_HELP = "Ship deliveries to the landing zone every half minute, for a load on another machine."
 PUBLIC_URL_HELP = "Where Drip reaches the receiver, such as https://hooks.example.com."
 
 webhooks = typer.Typer(no_args_is_help=True, help="Receive what Drip's webhooks tell: opens, clicks, bounces, events.")
@@ -20,12 +21,24 @@ webhooks = typer.Typer(no_args_is_help=True, help="Receive what Drip's webhooks 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8788,
+    ship: Annotated[bool, typer.Option("--ship", help=SHIP_HELP)] = False,
 ) -> None:
     """Accept deliveries and keep them on disk, until Ctrl-C or SIGTERM. It opens no database and calls no API."""
     with plain_errors():
         from flows.cli.webhook_commands import run_serve
 
-        run_serve(host, port)
+        run_serve(host, port, ship)
+
+
+@webhooks.command()
+def ship(
+    again: Annotated[bool, typer.Option("--again", help="Ship all that the spool holds once more.")] = False,
+) -> None:
+    """Ship deliveries to the landing zone, for a load on another machine. `serve --ship` does so every half minute."""
+    with plain_errors():
+        from flows.cli.webhook_commands import run_ship
+
+        run_ship(again)
 
 
 @webhooks.command()

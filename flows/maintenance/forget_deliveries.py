@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection, Iterator
 
 from flows.maintenance import addresses
-from flows.pipeline.event_sources import spool_folder
+from flows.pipeline.event_sources import EventSource, event_sources
 from flows.source.deliveries.events import NoEvent, event_of
+from flows.source.deliveries.shipping import batches, read_batch, write_batch
 from flows.source.deliveries.spool import Delivery, Spool, opened
 
 BUSY = "the log of the spool could not be emptied while the receiver writes: what was removed may be read in its bytes"
@@ -23,12 +24,30 @@ def forget_deliveries(address: str, people: Collection[Person]) -> tuple[int, st
     Returns:
         The number of deliveries, and why their bytes may still be read; empty where they may not.
     """
-    with opened(spool_folder()) as spool:
-        if spool is None:
-            return 0, ""
-        ids = [one.id for one in _deliveries(spool) if _is_theirs(one, address, people)]
-        spool.delete(ids)
-        return len(ids), BUSY if ids and not spool.compact() else ""
+    removed, problem = 0, ""
+    for source in event_sources():
+        if source.landing is not None:
+            removed += _forget_shipped(source, address, people)
+        with opened(source.folder) as spool:
+            if spool is None:
+                continue
+            ids = [one.id for one in _deliveries(spool) if _is_theirs(one, address, people)]
+            spool.delete(ids)
+            removed += len(ids)
+            problem = BUSY if ids and not spool.compact() else problem
+    return removed, problem
+
+
+def _forget_shipped(source: EventSource, address: str, people: Collection[Person]) -> int:
+    """Remove a person's deliveries from the files in the landing zone. Returns their number."""
+    removed = 0
+    for batch in batches(source.landing, source.spool_id) if source.landing is not None else ():
+        every = read_batch(batch.path)
+        kept = [one for one in every if not _is_theirs(one, address, people)]
+        if len(kept) < len(every):
+            write_batch(batch.path, kept)
+            removed += len(every) - len(kept)
+    return removed
 
 
 def _deliveries(spool: Spool) -> Iterator[Delivery]:

@@ -20,9 +20,9 @@ from flows.destinations.schemas import quoted
 from flows.destinations.target import Target
 from flows.pipeline.declared_tables import create_declared, declare_table
 from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
-from flows.pipeline.event_sources import spool_folder
+from flows.pipeline.event_sources import event_sources
 from flows.source.deliveries.events import COLUMNS, KEYS, events_of
-from flows.source.deliveries.spool import Spool, opened
+from flows.source.deliveries.spool import Spool
 from flows.source.quarantine import KEYS as QUARANTINE_KEYS
 from flows.source.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from flows.source.quarantine import TABLE as QUARANTINE
@@ -46,12 +46,14 @@ class EventsLoaded(msgspec.Struct):
         events: rows that are new.
         quarantined: deliveries that are no event of their account.
         pruned: deliveries that were deleted from the spool, for they are loaded and old.
+        missing: deliveries, at most, that another machine shipped but that are not in the landing zone.
     """
 
     deliveries: int = 0
     events: int = 0
     quarantined: int = 0
     pruned: int = 0
+    missing: int = 0
 
 
 def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None = None) -> EventsLoaded | None:
@@ -66,23 +68,32 @@ def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None
         SettingsError: the destination takes no events.
         DripError: the spool is older than what was loaded from it.
     """
-    with opened(spool_folder()) as spool:
-        if spool is None:
-            return None
-        target.kind.refuse(EVENTS, ELSEWHERE)
-        declare_events(pipeline, target)
-        with target.held_open(pipeline), pipeline.sql_client() as client:
-            batch = EventBatch(client, target.kind.dialect, spool.id, started or now())
-            loaded = _load(pipeline, target, spool, batch)
-            if days := common_settings().event_days:
-                batch.forget(days)
-        loaded.pruned = spool.prune(common_settings().webhook_days)
-        return loaded
+    sources, loaded = event_sources(), EventsLoaded()
+    if not sources:
+        return None
+    target.kind.refuse(EVENTS, ELSEWHERE)
+    declare_events(pipeline, target)
+    settings, moment = common_settings(), started or now()
+    with target.held_open(pipeline), pipeline.sql_client() as client:
+        for source in sources:
+            batch = EventBatch(client, target.kind.dialect, source.spool_id, moment)
+            with source.opened(batch) as (spool, missing):
+                last = batch.last()
+                if source.landing is None:
+                    _check_age(spool, last, spool.last())
+                _load(pipeline, target, spool, batch, last, loaded)
+                loaded.pruned += spool.prune(settings.webhook_days)
+            loaded.missing += missing
+            if settings.event_days:
+                batch.forget(settings.event_days)
+    return loaded
 
 
-def _load(pipeline: dlt.Pipeline, target: Target, spool: Spool, batch: EventBatch) -> EventsLoaded:
-    last, up_to, loaded = batch.last(), spool.last(), EventsLoaded()
-    _check_age(spool, last, up_to)
+def _load(
+    pipeline: dlt.Pipeline, target: Target, spool: Spool, batch: EventBatch, last: int, loaded: EventsLoaded
+) -> None:
+    """Load what comes after the last delivery that the destination has, and count it."""
+    up_to = spool.last()
     while deliveries := spool.read(last, up_to):
         events = events_of(deliveries)
         declare_events(pipeline, target, columns_of(list(events.rows.values())))
@@ -91,7 +102,6 @@ def _load(pipeline: dlt.Pipeline, target: Target, spool: Spool, batch: EventBatc
         loaded.quarantined += len(events.quarantine)
         last = deliveries[-1].id
     spool.loaded(f"{target.location}, dataset {target.dataset}", last)
-    return loaded
 
 
 def _check_age(spool: Spool, last: int, up_to: int) -> None:
@@ -109,20 +119,19 @@ def replay_events(pipeline: dlt.Pipeline, target: Target) -> EventsLoaded | None
     Raises:
         SettingsError: the table is not empty: what is there would be counted twice.
     """
-    with opened(spool_folder()) as spool:
-        if spool is None:
-            return None
-        target.kind.refuse(EVENTS, ELSEWHERE)
-        declare_events(pipeline, target)
-        with pipeline.sql_client() as client:
-            events, spools = map(client.make_qualified_table_name, (TABLE, SPOOLS))
-            ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {events}") or [(0,)]
-            if rows:
-                raise SettingsError(
-                    f"{target.dataset}.{TABLE} in {target.location} has {rows:,} rows, whose deliveries would be "
-                    "counted twice: empty it first, or choose another --dataset"
-                )
-            client.execute_sql(f"DELETE FROM {spools} WHERE spool = %s", spool.id)
+    if not event_sources():
+        return None
+    target.kind.refuse(EVENTS, ELSEWHERE)
+    declare_events(pipeline, target)
+    with pipeline.sql_client() as client:
+        events, spools = map(client.make_qualified_table_name, (TABLE, SPOOLS))
+        ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {events}") or [(0,)]
+        if rows:
+            raise SettingsError(
+                f"{target.dataset}.{TABLE} in {target.location} has {rows:,} rows, whose deliveries would be "
+                "counted twice: empty it first, or choose another --dataset"
+            )
+        client.execute_sql(f"DELETE FROM {spools}")
     return load_events(pipeline, target)
 
 

@@ -69,7 +69,13 @@ def webhooks(report: SyncReport) -> str:
 def events(loaded: EventsLoaded) -> str:
     """What was loaded of webhook deliveries."""
     text = f"{counted(loaded.deliveries, 'delivery', 'deliveries')} loaded, {counted(loaded.events, 'new event')}"
-    return text + (f", {loaded.quarantined:,} in {QUARANTINE}" if loaded.quarantined else "")
+    text += f", {loaded.quarantined:,} in {QUARANTINE}" if loaded.quarantined else ""
+    if loaded.missing:
+        text += (
+            f"; up to {loaded.missing:,} deliveries that were shipped are not in the landing zone, and later ones wait "
+            "for them: run `drip-flows webhooks ship --again` on the receiver's machine"
+        )
+    return text
 
 
 def event_audit(report: SyncReport) -> str:

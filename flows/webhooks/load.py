@@ -10,10 +10,9 @@ from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
-from flows.pipeline.event_sources import spool_folder
+from flows.pipeline.event_sources import event_sources, spool_folder
 from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
 from flows.pipeline.load_errors import load_failed
-from flows.source.deliveries.spool import FILE
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
 from flows.source.settings import common_settings
@@ -45,7 +44,7 @@ def _run(
 ) -> EventsLoaded:
     warehouse(destination).refuse(EVENTS, ELSEWHERE)
     settings, target = common_settings(), resolve_target(destination, dataset)
-    if not (spool_folder() / FILE).exists():
+    if not event_sources():
         raise NoSpool(
             f"no deliveries in {spool_folder()}: start the receiver (drip-flows webhooks serve), or set "
             "SOURCES__DRIP__WEBHOOKS to its folder"

@@ -33,6 +33,12 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS loads (destination TEXT PRIMARY KEY, last INTEGER NOT NULL, at REAL NOT NULL)",
 )
 INSERT = "INSERT INTO deliveries (account, received, body) VALUES (?, ?, ?)"
+COPY = "INSERT INTO deliveries (id, account, received, body) VALUES (?, ?, ?, ?)"
+FIRST_ID = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'deliveries', 0"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'deliveries')"
+)
+LAST_ID = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'deliveries'"
 SELECT = "SELECT id, account, received, body FROM deliveries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 
 
@@ -75,12 +81,13 @@ class Spool:
 
     Args:
         folder: that it is in; made, private to the user, if need be.
+        spool_id: its id if it is new; a random one by default.
 
     Raises:
         OSError, sqlite3.Error: it cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spool_id: str = "") -> None:
         self.folder, self.path = folder, folder / FILE
         _make_private(self.folder, self.path)
         self._connection = _connect(self.path)
@@ -89,7 +96,7 @@ class Spool:
                 for statement in TABLES:
                     self._connection.execute(statement)
                 if not self._connection.execute("SELECT 1 FROM spool").fetchone():
-                    self._connection.execute("INSERT INTO spool VALUES (?)", (uuid.uuid4().hex,))
+                    self._connection.execute("INSERT INTO spool VALUES (?)", (spool_id or uuid.uuid4().hex,))
             (self.id,) = self._connection.execute("SELECT id FROM spool").fetchone()
         except BaseException:
             self.close()
@@ -125,6 +132,19 @@ class Spool:
         with self.transaction():
             self._connection.executemany(INSERT, deliveries)
 
+    def copy(self, deliveries: Sequence[Delivery], last: int) -> None:
+        """Keep deliveries of another spool with their ids, which are above those that it has. Raises as `append`.
+
+        Args:
+            deliveries: of the other spool.
+            last: the highest id that is known of it, also if this delivery was deleted.
+        """
+        _check_space(self.folder, sum(len(one.body) for one in deliveries))
+        with self.transaction():
+            self._connection.executemany(COPY, deliveries)
+            self._connection.execute(FIRST_ID)
+            self._connection.execute(LAST_ID, (last,))
+
     def read(self, after: int, up_to: int, rows: int = READ_AT_ONCE, size: int = READ_BYTES) -> list[Delivery]:
         """The next deliveries with ids above `after`, up to and including `up_to`, in their order.
 
@@ -158,8 +178,9 @@ class Spool:
     def loaded(self, destination: str, last: int) -> None:
         """Note that a destination has every delivery up to and including an id."""
         with self.transaction():
-            values = (destination, last, now().timestamp())
-            self._connection.execute("INSERT OR REPLACE INTO loads VALUES (?, ?, ?)", values)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO loads VALUES (?, ?, ?)", (destination, last, now().timestamp())
+            )
 
     def loads(self) -> dict[str, int]:
         """By destination, the last id that it has."""
