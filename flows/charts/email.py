@@ -1,23 +1,15 @@
 """Charts of how emails did. Each takes a frame of `flows.metrics.email`, or None where there is no such table."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import (
-    LABEL_WIDTH,
-    LINE_HEIGHT,
-    MOST_BARS,
-    MOST_LINES,
-    UTC,
-    WIDTH,
-    bars,
-    colours,
-    heat,
-    largest,
-    sentence,
-)
+from flows.charts.accounts import with_accounts
+from flows.charts.drawing import account_lines, heat, legend, named, plain_bars, sentence, shade, status_colours
+from flows.charts.sending import DAYS, HOURS
+from flows.charts.theme import BAR_HEIGHT, LABEL_WIDTH, MONTH_TOOLTIP, MOST_BARS, TEXT, WIDTH, months
 from flows.metrics.email import BEST, WORST
-from flows.metrics.sending import WEEKDAYS
 
 HOW_TO = "No email metrics here yet. `drip-flows sync --resource email_metrics` reads 20 days per account and hour."
 NO_BROADCASTS = "None of the days that were read has figures of a broadcast."
@@ -26,6 +18,8 @@ NOT_ENOUGH = "No two subject lines were sent often enough to be compared."
 MACHINES = "Opens include those by mail programs; clicks exclude those by bots"
 CEILINGS = pd.DataFrame({"ceiling": [0.001, 0.003], "name": ["0.1 %: keep below", "0.3 %: never reach"]})
 """Complaints per send that the large mailbox providers ask bulk senders to stay below, and never to reach."""
+EMAIL_WIDTH = 300
+"""Pixels of the name of a step, which is that of its workflow, the workflow's id and its own."""
 RATE = alt.Axis(format=".1%")
 RATES_SHOWN = [
     alt.Tooltip("sends:Q", format=","),
@@ -40,63 +34,58 @@ RATES_SHOWN = [
 
 def broadcasts(performance: pd.DataFrame | None) -> alt.Chart:
     """Click rates of the broadcasts sent last. Args: `broadcast_performance`."""
-    if performance is None:
-        return sentence(HOW_TO)
-    if performance.empty:
-        return sentence(NO_BROADCASTS)
+    if performance is None or performance.empty:
+        return sentence(HOW_TO if performance is None else NO_BROADCASTS)
     latest = performance.sort_values("send_at", ascending=False).head(MOST_BARS)
-    return bars(
-        latest.assign(email=latest["subject"].fillna("unnamed") + " (" + latest["broadcast_id"] + ")"),
-        title=alt.Title("How the latest broadcasts did", subtitle=MACHINES),
-        x=alt.X("click_rate:Q", title="Clicks per send", axis=RATE),
-        y=alt.Y("email:N", title=None, sort=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
-        color=alt.Color("open_rate:Q", title="Opens per send", legend=alt.Legend(format=".0%")),
-        tooltip=["email:N", "send_at:T", *RATES_SHOWN],
-    )
+    latest = latest.assign(email=named(latest["subject"], latest["broadcast_id"]))
+    sent = alt.Tooltip("send_at:T", format="%Y-%m-%d %H:%M", formatType="utc", title="sent (UTC)")
+    return _click_rates(latest, "email", "How the latest broadcasts did", sent)
 
 
 def steps(performance: pd.DataFrame | None) -> alt.Chart:
     """Click rates of the steps of workflows that send most. Args: `step_performance`."""
-    if performance is None:
-        return sentence(HOW_TO)
-    if performance.empty:
-        return sentence(NO_STEPS)
+    if performance is None or performance.empty:
+        return sentence(HOW_TO if performance is None else NO_STEPS)
     most = performance.sort_values("sends", ascending=False).head(MOST_BARS)
-    return bars(
-        most.assign(step=most["workflow"] + ", " + most["node_id"]),
-        title=alt.Title("How the steps of workflows did", subtitle=MACHINES),
+    step = named(most["workflow"], most["workflow_id"]) + " " + most["node_id"]
+    most = most.assign(step=step).sort_values("click_rate", ascending=False)
+    return _click_rates(most, "step", "How the steps of workflows did", alt.Tooltip("title:N"))
+
+
+def _click_rates(shown: pd.DataFrame, name: str, title: str, tooltip: alt.Tooltip) -> alt.Chart:
+    """A bar per email, in the order of the rows: its length are the clicks, its colour the opens."""
+    return plain_bars(
+        shown,
+        title=alt.Title(title, subtitle=MACHINES),
+        width=WIDTH + LABEL_WIDTH - EMAIL_WIDTH,
         x=alt.X("click_rate:Q", title="Clicks per send", axis=RATE),
-        y=alt.Y("step:N", title=None, sort="-x", axis=alt.Axis(labelLimit=LABEL_WIDTH)),
-        color=alt.Color("open_rate:Q", title="Opens per send", legend=alt.Legend(format=".0%")),
-        tooltip=["step:N", "title:N", *RATES_SHOWN],
+        y=alt.Y(f"{name}:N", title=None, sort=list(shown[name]), axis=alt.Axis(labelLimit=EMAIL_WIDTH)),
+        color=shade("open_rate", "Opens per send", format=".0%"),
+        tooltip=[f"{name}:N", tooltip, *RATES_SHOWN],
     )
 
 
 def by_time(performance: pd.DataFrame | None) -> alt.Chart:
     """Click rates by weekday and hour of sending. Args: `performance_by_time`."""
-    if performance is None:
-        return sentence(HOW_TO)
-    if performance.empty:
-        return sentence(NO_BROADCASTS)
+    if performance is None or performance.empty:
+        return sentence(HOW_TO if performance is None else NO_BROADCASTS)
     return heat(
         performance,
         title=alt.Title("Clicks by the time of sending", subtitle="Few broadcasts in a square say little"),
-        x=alt.X("hour:O", title="Hour of the day (UTC)", scale=alt.Scale(domain=list(range(24)))),
-        y=alt.Y("weekday:N", title=None, scale=alt.Scale(domain=list(WEEKDAYS))),
-        color=alt.Color("click_rate:Q", title="Clicks per send", legend=alt.Legend(format=".1%")),
+        x=HOURS,
+        y=DAYS,
+        color=shade("click_rate", "Clicks per send", format=".1%"),
         tooltip=["weekday:N", "hour:O", "broadcasts:Q", *RATES_SHOWN],
     )
 
 
-def subject_lines(ranked: pd.DataFrame | None, least_sends: int) -> alt.Chart:
+def subject_lines(ranked: pd.DataFrame | None, least_sends: int) -> alt.Chart | alt.LayerChart:
     """The best and the worst subject lines with their intervals. Args: `subject_lines`, and its `least_sends`."""
-    if ranked is None:
-        return sentence(HOW_TO)
-    if ranked.empty:
-        return sentence(NOT_ENOUGH)
+    if ranked is None or ranked.empty:
+        return sentence(HOW_TO if ranked is None else NOT_ENOUGH)
     base = alt.Chart(ranked).encode(
-        y=alt.Y("subject:N", title=None, sort=None, axis=alt.Axis(labelLimit=LABEL_WIDTH)),
-        color=alt.Color("rank:N", title=None, scale=colours([BEST, WORST])),
+        y=alt.Y("subject:N", title=None, sort=list(ranked["subject"])),
+        color=alt.Color("rank:N", **legend(None, status_colours(ranked["rank"], (BEST, WORST)))),
     )
     shown = ["subject:N", "sends:Q", alt.Tooltip("click_rate:Q", format=".2%"), alt.Tooltip("low:Q", format=".2%"),
              alt.Tooltip("high:Q", format=".2%")]  # fmt: skip
@@ -104,43 +93,34 @@ def subject_lines(ranked: pd.DataFrame | None, least_sends: int) -> alt.Chart:
         x=alt.X("low:Q", title="Clicks per send, with the 95 % interval", axis=RATE), x2="high:Q", tooltip=shown
     )
     point = base.mark_point(filled=True, size=70).encode(x="click_rate:Q", tooltip=shown)
-    chart: alt.Chart = (interval + point).properties(
-        width=WIDTH, title=alt.Title("Best and worst subject lines", subtitle=f"With at least {least_sends:,} sends")
-    )
-    return chart
+    title = alt.Title("Best and worst subject lines", subtitle=f"With at least {least_sends:,} sends")
+    return alt.layer(interval, point).properties(width=WIDTH, height=alt.Step(BAR_HEIGHT), title=title)
 
 
 def revenue(monthly: pd.DataFrame | None) -> alt.Chart:
-    """Revenue per thousand sends over time. Args: `revenue_per_thousand`, with `account`."""
+    """Revenue per thousand sends over time. Args: `revenue_per_thousand`."""
     if monthly is None or monthly.empty:
         return sentence(HOW_TO)
-    return _lines(monthly, "Revenue per thousand sends", "revenue_per_thousand:Q", alt.Axis(format=",.2f"))
+    return _monthly(monthly, "Revenue per thousand sends", "revenue_per_thousand", ",.2f")
 
 
-def complaints(monthly: pd.DataFrame | None) -> alt.Chart:
-    """Complaints over time, with the usual ceilings. Args: `deliverability`, with `account`."""
+def complaints(monthly: pd.DataFrame | None) -> alt.Chart | alt.LayerChart:
+    """Complaints over time, with the usual ceilings. Args: `deliverability`."""
     if monthly is None or monthly.empty:
         return sentence(HOW_TO)
-    lines = _lines(monthly, "Complaints per send", "complaint_rate:Q", alt.Axis(format=".2%"))
-    ceilings = alt.Chart(CEILINGS).mark_rule(strokeDash=[4, 4]).encode(y="ceiling:Q", tooltip=["name:N"])
-    names = alt.Chart(CEILINGS).mark_text(align="left", dy=-6).encode(y="ceiling:Q", x=alt.value(4), text="name:N")
-    chart: alt.Chart = (lines + ceilings + names).properties(
-        title=alt.Title("Complaints per send", subtitle="With the usual ceilings")
-    )
-    return chart
+    title = alt.Title("Complaints per send", subtitle="With the usual ceilings")
+    lines = _monthly(monthly, title, "complaint_rate", ".2%")
+    ceilings = alt.Chart(CEILINGS).mark_rule(strokeDash=[4, 4], color="#888").encode(y="ceiling:Q", tooltip=["name:N"])
+    names = alt.Chart(CEILINGS).mark_text(color=TEXT, align="left", dy=-7)
+    return alt.layer(lines, ceilings, names.encode(y="ceiling:Q", x=alt.value(4), text="name:N"), title=title)
 
 
-def _lines(monthly: pd.DataFrame, title: str, value: str, axis: alt.Axis) -> alt.Chart:
-    shown, subtitle = largest(monthly, "account", "sends", "accounts", MOST_LINES)
-    chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title(title, subtitle=subtitle))
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("month:T", title="Month", scale=UTC),
-            y=alt.Y(value, title=title, axis=axis),
-            color=alt.Color("account:N", title="Account", scale=colours(sorted(shown["account"].unique()))),
-            tooltip=["account:N", alt.Tooltip("month:T", format="%B %Y"), "sends:Q", alt.Tooltip(value, format=".4f")],
-        )
-        .properties(width=WIDTH, height=LINE_HEIGHT)
+def _monthly(monthly: pd.DataFrame, title: Any, value: str, form: str) -> alt.Chart:
+    """A line per account. `form` is the format of the value."""
+    return account_lines(
+        with_accounts(monthly, "sends"),
+        title=title,
+        x=alt.X("month:T", title="Month (UTC)", axis=months(monthly["month"])),
+        y=alt.Y(f"{value}:Q", title=title if isinstance(title, str) else title.text, axis=alt.Axis(format=form)),
+        tooltip=[MONTH_TOOLTIP, alt.Tooltip("sends:Q", format=","), alt.Tooltip(f"{value}:Q", format=form)],
     )
-    return chart

@@ -1,38 +1,50 @@
 """Charts of what history has seen."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import (
-    HISTORY_OFF,
-    LINE_HEIGHT,
-    MOST_LINES,
-    UTC,
-    WHOLE,
-    WIDTH,
-    bars,
-    colours,
-    largest,
-    sentence,
-)
-from flows.metrics.movements import ARRIVED, LEFT, RETURNED, TAG_ADDED, TAG_REMOVED
+from flows.charts.drawing import HISTORY_OFF, bars, largest, legend, named, ranked, sentence, status_colours
+from flows.charts.theme import LINE_HEIGHT, PALETTE, UTC, WHOLE, WIDTH, moment, moments
+from flows.metrics.movements import KINDS, TAG_ADDED, TAG_REMOVED
 
 NOTHING_MOVED = "No change has been seen yet: two syncs are needed, with something different between them."
+UNITS = {
+    pd.Timedelta(hours=2): ("utcyearmonthdatehoursminutes", pd.Timedelta(minutes=1)),
+    pd.Timedelta(days=3): ("utcyearmonthdatehours", pd.Timedelta(hours=1)),
+    pd.Timedelta(days=120): ("utcyearmonthdate", pd.Timedelta(days=1)),
+    pd.Timedelta.max: ("utcyearmonth", pd.Timedelta(days=31)),
+}
+"""How wide a bar is, by the longest time that all bars together may cover."""
+LEAST_BARS = 10
+"""A plot has room for as many, so that a single bar does not fill it."""
 
 
 def movements(movements: pd.DataFrame | None) -> alt.Chart:
-    """Arrivals above the line, departures below it, by the sync that saw them. Args: `metrics.movements`."""
+    """Gains above the line, losses below it, by the time of the sync that saw them. Args: `metrics.movements`."""
     if movements is None or movements.empty:
         return sentence(HISTORY_OFF if movements is None else NOTHING_MOVED)
+    unit, scale = _bins(movements["seen_at"])
     return bars(
         movements,
-        title="Arrivals and departures, by the sync that saw them",
+        title="Arrivals, departures and changes of status",
+        by="change",
+        colours=status_colours(movements["change"], KINDS),
+        by_title="Change",
         height=LINE_HEIGHT,
-        x=alt.X("utcyearmonthdatehoursminutesseconds(seen_at):O", title="Sync (UTC)", axis=alt.Axis(labelAngle=-45)),
-        y=alt.Y("sum(net):Q", title="People (departures below zero)", axis=WHOLE),
-        color=alt.Color("change:N", title="Change", scale=colours([ARRIVED, LEFT, RETURNED])),
-        tooltip=["change:N", alt.Tooltip("sum(people):Q", title="people")],
+        x=alt.X(f"{unit}(seen_at):T", title="Seen by a sync at (UTC)", scale=scale, axis=moments(movements["seen_at"])),
+        y=alt.Y("sum(net):Q", title="People (losses below zero)", axis=WHOLE),
+        tooltip=["change:N", moment("seen_at"), alt.Tooltip("sum(people):Q", title="people")],
     )
+
+
+def _bins(seen: "pd.Series[Any]") -> tuple[str, alt.Scale]:
+    """The time unit of the bars, and a scale with room for a few of them, in milliseconds since 1970."""
+    first, last = seen.min(), seen.max()
+    unit, width = next(bins for longest, bins in UNITS.items() if last - first <= longest)
+    start = min(first, last - LEAST_BARS * width)
+    return unit, alt.Scale(type="utc", domain=[round(1_000 * end.timestamp()) for end in (start, last + width)])
 
 
 def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
@@ -44,9 +56,11 @@ def tag_movements(movements: pd.DataFrame | None) -> alt.Chart:
     return bars(
         shown,
         title=alt.Title("Tags given and taken away", subtitle=subtitle),
+        by="change",
+        colours=status_colours(shown["change"], (TAG_ADDED, TAG_REMOVED)),
+        by_title="Change",
         x=alt.X("net:Q", title="People (taken away below zero)", axis=WHOLE),
-        y=alt.Y("tag:N", title="Tag", sort=alt.EncodingSortField("people", op="sum", order="descending")),
-        color=alt.Color("change:N", title="Change", scale=colours([TAG_ADDED, TAG_REMOVED])),
+        y=alt.Y("tag:N", title=None, sort=ranked(shown, "tag", "people")),
         tooltip=["tag:N", "change:N", "people:Q"],
     )
 
@@ -55,15 +69,18 @@ def series_over_time(sizes: pd.DataFrame | None) -> alt.Chart:
     """Active people of the largest series over time. Args: `metrics.series_over_time`."""
     if sizes is None or sizes.empty:
         return sentence(HISTORY_OFF if sizes is None else NOTHING_MOVED)
-    newest = sizes.drop_duplicates(["account_id", "id"], keep="last").nlargest(MOST_LINES, "active")
-    shown = sizes[sizes["id"].isin(newest["id"])].assign(series=lambda rows: rows["name"] + " (" + rows["id"] + ")")
+    most = len(PALETTE)
+    newest = sizes.drop_duplicates(["account_id", "id"], keep="last").nlargest(most, "active")
+    shown = sizes[sizes["id"].isin(newest["id"])].assign(series=lambda rows: named(rows["name"], rows["id"]))
+    order = named(newest["name"], newest["id"])
     chart: alt.Chart = (
-        alt.Chart(shown, title=alt.Title("People in the largest series", subtitle=f"At most {MOST_LINES} series"))
+        alt.Chart(shown, title=alt.Title("People in the largest series", subtitle=f"At most {most} series"))
         .mark_line(interpolate="step-after", point=True)
         .encode(
-            x=alt.X("seen_at:T", title="Seen at (UTC)", scale=UTC),
-            y=alt.Y("active:Q", title="Active people", axis=WHOLE),
-            color=alt.Color("series:N", title="Series", scale=colours(sorted(shown["series"].dropna().unique()))),
+            x=alt.X("seen_at:T", title="Seen by a sync at (UTC)", scale=UTC, axis=moments(shown["seen_at"])),
+            y=alt.Y("active:Q", title="Active people", axis=WHOLE, scale=alt.Scale(zero=False)),
+            color=alt.Color("series:N", **legend("Series", dict(zip(order, PALETTE, strict=False)))),
+            tooltip=["name:N", "id:N", moment("seen_at"), alt.Tooltip("active:Q", format=",")],
         )
         .properties(width=WIDTH, height=LINE_HEIGHT)
     )

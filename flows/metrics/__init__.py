@@ -12,7 +12,7 @@ from flows.metrics.audience import (
     undated,
 )
 from flows.metrics.churn import churn, deactivated, net_growth
-from flows.metrics.counting import UNKNOWN, name_accounts
+from flows.metrics.counting import UNKNOWN, between, name_accounts
 from flows.metrics.health import (
     column_coverage,
     custom_field_coverage,
@@ -27,9 +27,9 @@ from flows.metrics.sending import broadcast_fates, calendar, conversions, runnin
 from flows.metrics.tags import tag_overlap, tag_sizes
 
 __all__ = [
-    "STATUSES", "UNKNOWN", "audience_growth", "broadcast_fates", "calendar", "churn", "cohorts", "column_coverage",
-    "conversions", "custom_field_coverage", "deactivated", "freshness", "last_whole_sync", "lead_scores",
-    "lifetime_values", "movements", "name_accounts", "net_growth", "quarantined", "reconciliation", "running",
-    "series_over_time", "series_sizes", "sources", "status_mix", "table_growth", "tag_growth", "tag_movements",
-    "tag_overlap", "tag_sizes", "time_zones", "undated",
+    "STATUSES", "UNKNOWN", "audience_growth", "between", "broadcast_fates", "calendar", "churn", "cohorts",
+    "column_coverage", "conversions", "custom_field_coverage", "deactivated", "freshness", "last_whole_sync",
+    "lead_scores", "lifetime_values", "movements", "name_accounts", "net_growth", "quarantined", "reconciliation",
+    "running", "series_over_time", "series_sizes", "sources", "status_mix", "table_growth", "tag_growth",
+    "tag_movements", "tag_overlap", "tag_sizes", "time_zones", "undated",
 ]  # fmt: skip

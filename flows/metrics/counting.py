@@ -1,13 +1,17 @@
 """What all metrics share: counting, shares, months, the names of accounts."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
+Day = str | date
 UNKNOWN = "unknown"
 CENTS = 100
 """In the unit of a currency."""
+IN_CENTS = frozenset({"lifetime_value", "default_value"})
+"""The columns of tables that are in cents and do not say so."""
 
 
 def count(frame: pd.DataFrame, by: Sequence[str], name: str) -> pd.DataFrame:
@@ -32,6 +36,21 @@ def month_of(moments: "pd.Series[Any]") -> "pd.Series[Any]":
     """The month (UTC) of each moment."""
     months: pd.Series[Any] = moments.dt.tz_convert("UTC").dt.tz_localize(None).dt.to_period("M").rename("month")
     return months
+
+
+def between(frame: pd.DataFrame, column: str, since: Day | None, until: Day | None) -> pd.DataFrame:
+    """The rows whose moment or month in a column is in a range of days (UTC), both included; None for no limit.
+
+    Rows without a value are in none but the range without limits.
+    """
+    values = frame[column]
+    zone = values.dt.tz
+    wanted = pd.Series(True, index=frame.index)
+    if since is not None:
+        wanted &= values >= pd.Timestamp(since, tz=zone)
+    if until is not None:
+        wanted &= values < pd.Timestamp(until, tz=zone) + pd.Timedelta(days=1)
+    return frame[wanted.fillna(False)]
 
 
 def name_accounts(frame: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:

@@ -4,31 +4,43 @@ Whatever needs history takes None where the database has none, and answers None.
 """
 
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
 from flows.metrics.counting import count
 
 ARRIVED, LEFT, RETURNED = "arrived", "left", "returned"
+UNSUBSCRIBED, UNDELIVERABLE, REACTIVATED = "unsubscribed", "undeliverable", "active again"
 TAG_ADDED, TAG_REMOVED = "tag added", "tag removed"
-COMINGS_AND_GOINGS = (ARRIVED, RETURNED, LEFT)
+STATUS, ACTIVE = "status", "active"
+KINDS = (ARRIVED, RETURNED, REACTIVATED, LEFT, UNSUBSCRIBED, UNDELIVERABLE)
+"""Of movements, in the order in which they are shown."""
+LOSSES = (LEFT, UNSUBSCRIBED, UNDELIVERABLE, TAG_REMOVED)
 
 
 def movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Who came and who went, by the sync that saw it.
+    """Who came, who went, and whose status changed, by the sync that saw it.
 
     Args:
         changes: the view `subscriber_changes`; None where there is no history.
 
     Returns:
-        A row per account, sync and kind: `account_id`, `seen_at`, `change` (arrived, returned or left), `people`, and
-        `net`, the same number below zero for those who left.
+        A row per account, sync and kind: `account_id`, `seen_at`, `change` (one of `KINDS`), `people`, and `net`, the
+        same number below zero for losses. People who become unsubscribed, undeliverable or active again count by their
+        new status; a change between two statuses without mail counts as well.
     """
     if changes is None:
         return None
     moved = _plain(changes)
-    counted = count(moved[moved["change"].isin(COMINGS_AND_GOINGS)], ["account_id", "seen_at", "change"], "people")
-    return _netted(counted, LEFT)
+    moved = moved.assign(change=moved["change"].mask(moved["change"] == STATUS, _new_status(moved)))
+    counted = count(moved[moved["change"].isin(KINDS)], ["account_id", "seen_at", "change"], "people")
+    return _netted(counted)
+
+
+def _new_status(moved: pd.DataFrame) -> "pd.Series[Any]":
+    """What a change of status is called: by the new status."""
+    return moved["to_value"].astype("string").replace({ACTIVE: REACTIVATED})
 
 
 def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -43,7 +55,7 @@ def tag_movements(changes: pd.DataFrame | None) -> pd.DataFrame | None:
     if changes is None:
         return None
     counted = _tags_moved(changes)
-    return _netted(counted, TAG_REMOVED)
+    return _netted(counted)
 
 
 def _tags_moved(changes: pd.DataFrame) -> pd.DataFrame:
@@ -89,9 +101,9 @@ def series_over_time(history: pd.DataFrame | None) -> pd.DataFrame | None:
     )
 
 
-def _netted(counted: pd.DataFrame, loss: str) -> pd.DataFrame:
-    """With `net`: the people, below zero where the change is a `loss`."""
-    sign = counted["change"].eq(loss).map({True: -1, False: 1}).astype("Int64")
+def _netted(counted: pd.DataFrame) -> pd.DataFrame:
+    """With `net`: the people, below zero where the change is a loss."""
+    sign = counted["change"].isin(LOSSES).map({True: -1, False: 1}).astype("Int64")
     return counted.assign(net=counted["people"] * sign)
 
 

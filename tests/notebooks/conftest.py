@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from flows import charts
 from flows.sandbox import World, serve
 from tests.conftest import PROJECT, Warehouse
 
@@ -58,6 +60,12 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     )
     with client.setup_kernel():
         yield Kernel(client)
+
+
+@pytest.fixture(autouse=True)
+def no_known_accounts() -> None:
+    """Charts know no accounts from the tests before."""
+    charts.use_accounts(pd.DataFrame({"id": [], "name": []}))
 
 
 @pytest.fixture(scope="session")

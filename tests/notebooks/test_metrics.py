@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows import charts, metrics
+from flows.charts.accounts import OTHERS
 
 PERSON = st.tuples(
     st.sampled_from(["1", "2", "33"]),
@@ -69,12 +70,13 @@ def test_charts_show_what_was_counted(people: list[tuple[str, str | None, dateti
     assert sum(row.get("arrived", 0) for row in shown) == sum(when is not None for _, _, when in people)
 
 
-def test_of_many_accounts_the_largest_are_drawn_and_the_title_says_so() -> None:
+def test_of_many_accounts_the_largest_have_colours_and_the_title_says_so() -> None:
     when = datetime(2026, 1, 5, tzinfo=UTC)
     people = frame_of([(str(account), "active", when) for account in range(15) for _ in range(account + 1)])
     growth = metrics.name_accounts(metrics.audience_growth(people), ACCOUNTS)
     spec = charts.audience_growth(growth).to_dict()
-    assert {row["account"] for row in data_of(spec)} == {str(account) for account in range(5, 15)}
+    assert {row["legend"] for row in data_of(spec)} == {*map(str, range(5, 15)), OTHERS}
+    assert {row["account_id"] for row in data_of(spec)} == {*map(str, range(15))}
     assert "10 largest of 15" in spec["title"]["subtitle"]
 
 
