@@ -53,6 +53,10 @@ sync: .venv/runtime.stamp ## sync your own accounts (needs SOURCES__DRIP__API_KE
 lab: .venv/runtime.stamp ## open the notebooks in JupyterLab, on your database, or on the demo's if there is no other
 	@$(BIN)/python -m flows.cli.lab
 
+.PHONY: report
+report: .venv/runtime.stamp ## write data/report.html: the notebooks' charts as one page to share, without code
+	@$(BIN)/drip-flows report
+
 .PHONY: test
 test: .venv/everything.stamp ## everything the tests need, then the tests
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder

@@ -16,12 +16,12 @@ LAYERS = (
     {"reporting", "maintenance", "charts"},
     {"webhooks"},
     {"orchestration"},
-    {"sync", "extract_account", "freshness", "load_events"},
+    {"sync", "extract_account", "freshness", "load_events", "report"},
     {"cli"},
     {"__main__"},
 )
 """The layers, lowest first. A module may import from its own folder and from lower layers."""
-WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness", "load_events")
+WITH_PREFECT = ("orchestration", "sync", "extract_account", "freshness", "load_events", "report")
 LONGEST = 300
 """Maximum lines of a module."""
 MODULES = sorted(path for path in FLOWS.rglob("*.py") if path != FLOWS / "__init__.py")

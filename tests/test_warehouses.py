@@ -129,6 +129,7 @@ def test_the_freshness_is_not_deployed_where_it_cannot_read() -> None:
 
     assert {*deployed("snowflake"), "freshness"} == {*deployed("postgres")}
     assert "freshness" not in deployed("snowflake")
+    assert {*deployed("postgres"), "report"} == {*deployed("duckdb")} == {*deployed("")}
 
 
 @dataclass

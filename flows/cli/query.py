@@ -33,7 +33,8 @@ def parameters(words: Sequence[str]) -> dict[str, str]:
 
 def show_query(sql: str, params: dict[str, str], form: Form, limit: int, destination: str, dataset: str) -> None:
     """Run a SELECT and print its rows. Raises DatasetError."""
-    frame = query(sql, params or None, checked_destination(destination, ()), dataset)
+    name = checked_destination(destination, ())
+    frame = query(sql, params or None, name, dataset, as_objects=form == "json")
     if form == "csv":
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
     elif form == "json":
@@ -43,7 +44,7 @@ def show_query(sql: str, params: dict[str, str], form: Form, limit: int, destina
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as plain values: null where there is none, timestamps as ISO 8601, lists and structs as they are."""
+    """The rows as plain values: null where there is none, timestamps as ISO 8601, lists and JSON as they are."""
     columns = [[_plain(value) for value in frame.iloc[:, place]] for place in range(frame.shape[1])]
     return [dict(zip(map(str, frame.columns), row, strict=True)) for row in zip(*columns, strict=True)]
 

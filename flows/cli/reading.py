@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from flows.cli.exits import fail, plain_errors
-from flows.cli.options import AsJson, Dataset, Destination
+from flows.cli.options import Account, AsJson, Dataset, Destination, Quiet
+from flows.cli.output import silence
 from flows.orchestration.settings import apply_prefect_settings
 
+REPORT = "data/report.html"
 reading = typer.Typer()
 
 
@@ -78,3 +80,25 @@ def open_database(
         from flows.cli.browse import browse
 
         raise typer.Exit(browse(dataset))
+
+
+@reading.command()
+def report(
+    output: Annotated[str, typer.Option(help="Path in the project, or URL of an object in a bucket.")] = REPORT,
+    account: Account = None,
+    since: Annotated[str | None, typer.Option(help="First day (UTC) that is shown, such as 2026-01-31.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day (UTC) that is shown.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a page to share: the charts of the notebooks, without code, and without data of single people.
+
+    It is one HTML file that needs no network.
+
+    Exit codes: 0 it is written; 2 there is no data, or something failed.
+    """
+    silence(quiet)
+    with plain_errors():
+        apply_prefect_settings()
+        from flows.cli.report import show_report
+
+        show_report(output, account, since, until)

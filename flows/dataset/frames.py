@@ -1,5 +1,6 @@
-"""Arrow tables as pandas data frames, with nullable types."""
+"""Arrow tables as pandas data frames, with nullable types, and with JSON columns decoded or without quotes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +17,57 @@ PANDAS_TYPES: dict[Any, Any] = {
 """Nullable types throughout: an integer column with a gap stays one of integers."""
 
 
+JSON_MARK: dict[Any, Any] = {b"drip": b"json"}
+"""The metadata of an Arrow field that is JSON in the database."""
+POSTGRES_JSON = (114, 3802)
+"""The ids of the types `json` and `jsonb` in PostgreSQL."""
+CHANGE, CUSTOM_FIELD, CHANGED_VALUES = "change", "custom_field", ("from_value", "to_value")
+
+
+def marked(rows: pa.Table, is_json: Sequence[bool]) -> pa.Table:
+    """An Arrow table that knows which of its columns are JSON."""
+    fields = [
+        field.with_metadata(JSON_MARK) if json else field for field, json in zip(rows.schema, is_json, strict=True)
+    ]
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
+
+
+def to_frame(rows: pa.Table, as_objects: Sequence[str] | bool = ()) -> pd.DataFrame:
+    """An Arrow table as a frame.
+
+    Args:
+        rows: of `marked`.
+        as_objects: JSON columns to decode, or whether all are. In the others, a JSON text loses its quotes.
+    """
+    frame: Any = to_pandas(rows)
+    wanted = set() if isinstance(as_objects, bool) else set(as_objects)
+    for place, field in enumerate(rows.schema):
+        if (as_objects is True and field.metadata == JSON_MARK) or field.name in wanted:
+            frame.isetitem(place, decoded(frame.iloc[:, place]))
+        elif field.metadata == JSON_MARK:
+            frame.isetitem(place, unquoted(frame.iloc[:, place]))
+    return pd.DataFrame(frame)
+
+
+def unquoted(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """JSON values as text, a JSON text as what it says; lists, objects and numbers stay JSON."""
+    is_text = values.str.startswith('"').fillna(False).astype(bool)
+    plain = values.astype("string").copy()
+    plain[is_text] = decoded(values[is_text]).astype("string")
+    return plain
+
+
+def unquoted_fields(changes: pd.DataFrame) -> pd.DataFrame:
+    """The view `subscriber_changes` with the values of custom fields, which are JSON, without quotes."""
+    if CHANGE not in changes:
+        return changes
+    is_field = changes[CHANGE] == CUSTOM_FIELD
+    values = {column: changes[column] for column in CHANGED_VALUES if column in changes}
+    return changes.assign(
+        **{column: old.mask(is_field, unquoted(old.where(is_field))) for column, old in values.items()}
+    )
+
+
 def to_pandas(rows: pa.Table) -> pd.DataFrame:
     """An Arrow table with pandas' nullable types; whole decimals, such as DuckDB's sums, become integers."""
     types = [_plain_type(field.type) for field in rows.schema]
@@ -24,10 +76,10 @@ def to_pandas(rows: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def decoded(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
+def decoded(values: "pd.Series[Any]") -> "pd.Series[Any]":
     """The values of a JSON column as lists, dicts, numbers and texts."""
     decode = msgspec.json.Decoder().decode
-    return pd.Series([None if pd.isna(text) else decode(text) for text in frame[column]], frame.index, dtype="object")
+    return pd.Series([None if pd.isna(text) else decode(text) for text in values], values.index, dtype="object")
 
 
 def _plain_type(kind: Any) -> Any:

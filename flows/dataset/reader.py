@@ -19,7 +19,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from flows.common.errors import SettingsError, first_line, unknown
 from flows.dataset.files import DatasetError, existing, how_to_fill, open_for_reading
-from flows.dataset.frames import decoded, to_pandas
+from flows.dataset.frames import POSTGRES_JSON, marked, to_frame, unquoted_fields
 from flows.dataset.parameters import pyformat
 from flows.destinations.catalogue import READING, DestinationName
 from flows.destinations.schemas import quoted
@@ -63,8 +63,8 @@ def load(
         params: the values of the parameters by name.
         limit: the most rows that are read; None for all.
         columns: the columns wanted, in this order; None for all but the bookkeeping of the sync and of dlt.
-        as_objects: JSON columns to decode into lists, dicts, numbers and texts. The others stay JSON text,
-            which costs a fraction of the memory and can be grouped by.
+        as_objects: JSON columns to decode into lists, dicts, numbers and texts. The others stay text, which costs a
+            fraction of the memory and can be grouped by: JSON, but for JSON texts, which have no quotes.
 
     Returns:
         Columns typed `string`, `Int64`, `Float64`, `boolean`, or `datetime64[us, UTC]`; `object` for decoded JSON.
@@ -74,10 +74,7 @@ def load(
     """
     with _reading(destination, dataset) as reader:
         rows = _rows(reader, table, accounts, columns, where, params, limit)
-    frame = to_pandas(rows)
-    for name in as_objects:
-        frame[name] = decoded(frame, name)
-    return frame
+    return _frame(rows, table, as_objects)
 
 
 def load_if_kept(
@@ -93,7 +90,7 @@ def load_if_kept(
     """
     with _reading(destination, dataset) as reader:
         rows = _rows(reader, table, accounts) if reader.has(table) else None
-    return None if rows is None else to_pandas(rows)
+    return None if rows is None else _frame(rows, table)
 
 
 def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
@@ -116,6 +113,7 @@ def query(
     dataset: str = "drip",
     *,
     or_demo: bool = True,
+    as_objects: bool = False,
 ) -> pd.DataFrame:
     """The result of a SELECT in the destination's own SQL, typed as by `load`; tables need no schema before them.
 
@@ -125,6 +123,7 @@ def query(
         destination: the dlt destination that the sync loads into.
         dataset: the schema that the tables are in.
         or_demo: whether the demo's file may be read where nothing was synced yet, as in notebooks.
+        as_objects: whether JSON columns are decoded.
 
     Raises:
         DatasetError: the database refuses the query, no such data, or something holds it for too long.
@@ -134,7 +133,7 @@ def query(
         raise TypeError(f"params is a mapping of names to values; pass destination={params!r} by name")
     with _reading(destination, dataset, or_demo) as reader:
         rows = reader.rows_of_sql(sql, params)
-    return to_pandas(rows)
+    return to_frame(rows, as_objects)
 
 
 def has_column(
@@ -175,15 +174,20 @@ class _Reader:
 
     def rows_of(self, relation: dlt.Relation) -> Any:
         """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
-        return relation.arrow() if self.con is None else self.con.sql(relation.to_sql()).to_arrow_table()
+        if self.con is not None:
+            return self.rows_of_sql(relation.to_sql())
+        rows: Any = relation.arrow()
+        return marked(rows, [relation.columns_schema[name].get("data_type") == "json" for name in rows.schema.names])
 
     def rows_of_sql(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The rows of a query in the destination's own SQL, in Arrow."""
+        """The rows of a query in the destination's own SQL, in Arrow, with its JSON columns marked."""
         if self.con is not None:
-            return self.con.sql(sql, params=dict(params) if params else None).to_arrow_table()
+            result = self.con.sql(sql, params=dict(params) if params else None)
+            return marked(result.to_arrow_table(), [str(kind) == "JSON" for kind in result.types])
         text, values = pyformat(sql, params or {})
         with self.dataset.sql_client as client, client.execute_query(text, **values) as cursor:
-            return cursor.arrow()
+            rows: Any = cursor.arrow()
+            return marked(rows, [one[1] in POSTGRES_JSON for one in cursor.native_cursor.description])
 
 
 @contextmanager
@@ -255,6 +259,11 @@ def _account_id(reader: _Reader, table: str, owner: str, names: Mapping[str, str
     raise unknown("account", wanted, [*names, *filter(None, names.values())])
 
 
+def _frame(rows: Any, table: str, as_objects: Sequence[str] = ()) -> pd.DataFrame:
+    frame = to_frame(rows, as_objects)
+    return unquoted_fields(frame) if table == CHANGES else frame
+
+
 def _rows(
     reader: _Reader,
     table: str,
@@ -269,16 +278,11 @@ def _rows(
     if accounts is not None:
         relation = _of_accounts(reader, relation, table, [accounts] if isinstance(accounts, str) else accounts)
     if not where and limit is None:
-        return reader.rows_of(_columns(relation, table, columns))
+        return reader.rows_of(relation.select(*_column_names(relation, table, columns)))
     names = ", ".join(quoted(name) for name in _column_names(relation, table, columns))
     condition = f" WHERE {where}" if where else ""
     most = "" if limit is None else f" LIMIT {int(limit)}"
     return reader.rows_of_sql(f"SELECT {names} FROM ({relation.to_sql()}) AS wanted{condition}{most}", params)
-
-
-def _columns(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> dlt.Relation:
-    """Only the columns wanted. Raises SettingsError."""
-    return relation.select(*_column_names(relation, table, wanted))
 
 
 def _column_names(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> Sequence[str]:

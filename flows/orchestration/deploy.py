@@ -21,6 +21,8 @@ ONE_RUN = 1
 QUEUE_STEP = "flows.orchestration.deploy.one_run_at_a_time"
 FRESHNESS = "freshness"
 """The deployment that only reads the destination."""
+REPORT = "report"
+"""The deployment that runs the notebooks, which read DuckDB."""
 FILE = "prefect.yaml"
 JOB_VARIABLES: dict[str, dict[str, Any]] = {
     "process": {},
@@ -72,10 +74,13 @@ def description(folder: Path, pool: str, kind: str, image: str, destination: str
     described["build"] = [{QUEUE_STEP: {"pool": pool, "queue": QUEUE}}]
     if destination and READING in warehouse(destination).without:
         described["deployments"] = [one for one in described["deployments"] if one["name"] != FRESHNESS]
+    if destination not in ("", "duckdb"):
+        described["deployments"] = [one for one in described["deployments"] if one["name"] != REPORT]
     variables = JOB_VARIABLES[kind] | ({"image": image} if image else {})
     for deployment in described["deployments"]:
         deployment["work_pool"] = deployment["work_pool"] | {"name": pool, "job_variables": variables}
-        deployment["parameters"] = deployment["parameters"] | ({"destination": destination} if destination else {})
+        if destination and deployment["name"] != REPORT:
+            deployment["parameters"] = deployment["parameters"] | {"destination": destination}
     return described
 
 

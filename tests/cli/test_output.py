@@ -167,7 +167,10 @@ def test_queries(cli: Run, world: World) -> None:
     cut = cli("query", "SELECT id FROM subscribers", "--limit", "3")
     assert cut.stderr.strip() == "3 of 150 rows. --csv and --json print everything."
     assert len(cut.stdout.splitlines()) == 5
-    assert len(json.loads(cli("query", "SELECT id, created_at, tags FROM subscribers", "--json").stdout)) == 150
+    people = json.loads(cli("query", "SELECT id, created_at, tags, custom_fields FROM subscribers", "--json").stdout)
+    assert len(people) == 150
+    assert any(isinstance(tag, str) for one in people for tag in one["tags"])
+    assert all(isinstance(one["custom_fields"], dict) for one in people)
 
 
 @pytest.mark.parametrize(

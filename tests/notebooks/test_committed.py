@@ -49,6 +49,15 @@ def test_cells_hold_no_logic(path: Path) -> None:
             assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, LOGIC)], cell.id
 
 
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_one_cell_has_the_parameters(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    (parameters,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", ())]
+    assigned = [node.targets[0] for node in ast.parse(parameters.source).body if isinstance(node, ast.Assign)]
+    names = {name.id for target in assigned for name in ast.walk(target) if isinstance(name, ast.Name)}
+    assert names >= {"ACCOUNTS"} | ({"SINCE", "UNTIL"} if path.stem != "04-explore" else set())
+
+
 def test_jupyterlab_draws_what_the_charts_are() -> None:
     """JupyterLab's renderer supports one version of Vega-Lite, which Altair has to write."""
     lab = Path(jupyterlab.commands.get_app_dir()) / "static"

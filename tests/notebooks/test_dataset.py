@@ -77,7 +77,7 @@ def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World
     people = world.account(FIRST).records["subscribers"]
     gap, large = (person["id"] for person in people.all()[:2])
     people.update(gap, lifetime_value=None, prospect=None)
-    people.update(large, lifetime_value=2**53 + 1, custom_fields={"a": [1, "1", None]})
+    people.update(large, lifetime_value=2**53 + 1, custom_fields={"a": [1, "1", None]}, nickname='"Jo"', answer=[42])
     sync(resources=list(ENDPOINTS))
     for name, endpoint in ENDPOINTS.items():
         frame = load(name)
@@ -91,6 +91,10 @@ def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World
     assert people.loc[gap, "prospect"] is pd.NA
     assert people.loc[large, "lifetime_value"] == 2**53 + 1
     assert people.loc[large, "custom_fields"] == {"a": [1, "1", None]}
+    assert load("subscribers").set_index("id").loc[large, ["nickname", "answer"]].to_list() == ['"Jo"', "[42]"]
+    assert load("subscribers", as_objects=["answer"]).set_index("id").loc[large, "answer"] == [42]
+    found = query("SELECT nickname, nickname AS again FROM subscribers WHERE id = $id", {"id": large})
+    assert found.iloc[0].to_list() == ['"Jo"', '"Jo"']
     assert_free(warehouse.path)
 
 

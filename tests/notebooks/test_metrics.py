@@ -1,6 +1,6 @@
 """The numbers add up for all kinds of subscribers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
@@ -86,6 +86,16 @@ def test_nobody_is_a_sentence() -> None:
     mix = metrics.name_accounts(metrics.status_mix(nobody), ACCOUNTS)
     for chart in (charts.audience_growth(growth), charts.status_mix(mix)):
         assert data_of(chart.to_dict()) == [{"text": charts.NOBODY}]
+
+
+def test_a_range_of_days_holds_both_its_ends() -> None:
+    moments = pd.to_datetime(["2026-01-01", "2026-01-02 23:59", "2026-01-03", None], utc=True)
+    frame = pd.DataFrame({"at": moments, "day": moments.tz_localize(None)})
+    for column in ("at", "day"):
+        assert list(metrics.between(frame, column, "2026-01-02", "2026-01-02").index) == [1]
+        assert list(metrics.between(frame, column, None, "2026-01-01").index) == [0]
+        assert list(metrics.between(frame, column, date(2026, 1, 2), None).index) == [1, 2]
+        assert len(metrics.between(frame, column, None, None)) == 4
 
 
 def test_accounts_have_names() -> None:
