@@ -159,7 +159,7 @@ def write_durably(path: Folder, content: bytes) -> None:
 
 
 def _file_of(deliveries: list[Delivery]) -> bytes:
-    rows = [one._asdict() for one in deliveries]
+    columns = {name: [getattr(one, name) for one in deliveries] for name in SCHEMA.names}
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), buffer, compression="zstd")
+    pq.write_table(pa.Table.from_pydict(columns, schema=SCHEMA), buffer, compression="zstd")
     return buffer.getvalue()
