@@ -34,6 +34,7 @@ def log() -> Any:
     factory, stream = logging.getLogRecordFactory(), io.StringIO()
     logger, handler = logging.getLogger("somebody.else"), logging.StreamHandler(stream)
     logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)  # Prefect may have raised that of the root logger
     scrub_logs()
     yield logger, stream
     logger.removeHandler(handler)
