@@ -89,7 +89,8 @@ def test_nobody_is_a_sentence() -> None:
 
 
 def test_a_range_of_days_holds_both_its_ends() -> None:
-    moments = pd.to_datetime(["2026-01-01", "2026-01-02 23:59", "2026-01-03", None], utc=True)
+    texts = ["2026-01-01", "2026-01-02 23:59", "2026-01-03", None]
+    moments = pd.to_datetime(texts, utc=True, format="ISO8601")
     frame = pd.DataFrame({"at": moments, "day": moments.tz_localize(None)})
     for column in ("at", "day"):
         assert list(metrics.between(frame, column, "2026-01-02", "2026-01-02").index) == [1]
