@@ -13,9 +13,10 @@ def draw(folder: Path) -> list[Path]:
     """Draw the pictures into a folder, as SVG with text elements. Returns their paths."""
     accounts = load("accounts", columns=["id", "name"])
     subscribers = load("subscribers", columns=["account_id", "id", "status", "created_at"])
+    charts.use_accounts(accounts, subscribers)
     pictures = {
-        "growth": charts.audience_growth(metrics.name_accounts(metrics.audience_growth(subscribers), accounts)),
-        "status": charts.status_mix(metrics.name_accounts(metrics.status_mix(subscribers), accounts)),
+        "growth": charts.audience_growth(metrics.audience_growth(subscribers)),
+        "status": charts.status_mix(metrics.status_mix(subscribers)),
         "tags": charts.tag_overlap(metrics.tag_overlap(load("subscriber_tags"))),
         "broadcasts": charts.calendar(metrics.calendar(load("broadcasts"))),
     }
