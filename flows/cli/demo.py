@@ -6,7 +6,8 @@ A webhook receiver takes the events of one account, which each sync loads. The l
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ from flows.webhooks.server import serving
 DEMO_DAYS = 7
 WITH_EVENTS = "1000001"
 """The account whose events are delivered."""
-METRICS_DAYS = 45
+METRICS_DAYS = 31
 PLENTY = 10_000
 """Requests for the metrics of emails. The API grants 20 an hour, too few to fill a database within a minute."""
 DELIVERIES_PER_SECOND, LATE_SECONDS = 5_000.0, 0.5
@@ -65,8 +66,10 @@ def run_demo(database: Path) -> int:
         check_prefect()
         mute_console()
         remark(STARTING)
-        with _receiver(world, folder, days[0]) as url:
-            code = show_result(_demo_days(world, days, url))
+        with _receiver(world, folder, days[0]) as url, ThreadPoolExecutor(1) as pool:
+            # While Prefect starts, which takes a process of its own.
+            told = {day: pool.submit(_bodies, world, url, day) for day in (days[1:] or days)}
+            code = show_result(_demo_days(world, days, url, told))
     if code == 0:
         say("")
         say(_next_steps(database))
@@ -122,20 +125,21 @@ def _leave_out_connections() -> None:
         del os.environ[name]
 
 
-def _demo_days(world: World, days: Sequence[datetime], url: str) -> object:
+def _demo_days(world: World, days: Sequence[datetime], url: str, told: Mapping[datetime, Future[list[Any]]]) -> object:
     """Sync the sandbox on each day, a line each; the result of the last one, or of the first that went wrong.
 
     Args:
         world: the sandbox's accounts.
         days: in order.
-        url: where the events between two days are delivered.
+        url: where events are delivered.
+        told: by day, the bodies of the events since the day before.
     """
     result: object = None
-    for number, day in enumerate(days):
+    for day in days:
         world.move_to(day)
         with clock_set_to(day):
-            if number or len(days) == 1:
-                _deliver(world, url, day - timedelta(days=1), day)
+            if day in told:
+                _deliver(url, told[day].result())
             if day == days[-1]:
                 os.environ["SOURCES__DRIP__OPTIONAL_RESOURCES"] = '["email_metrics"]'
             line = ProgressLine(remarks, f"as of {day:%Y-%m-%d}")
@@ -148,7 +152,12 @@ def _demo_days(world: World, days: Sequence[datetime], url: str) -> object:
     return result
 
 
-def _deliver(world: World, url: str, start: datetime, end: datetime) -> None:
+def _bodies(world: World, url: str, day: datetime) -> list[Any]:
+    moments = (int(moment.timestamp()) for moment in (day - timedelta(days=1), day))
+    return bodies(world.account(WITH_EVENTS), url, *moments)
+
+
+def _deliver(url: str, told: Sequence[Any]) -> None:
     sender = Sender(url, DELIVERIES_PER_SECOND, late=LATE_SECONDS)
-    sender.put(bodies(world.account(WITH_EVENTS), url, int(start.timestamp()), int(end.timestamp())))
+    sender.put(told)
     sender.finish()

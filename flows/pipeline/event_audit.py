@@ -97,6 +97,8 @@ class _Audit:
         oldest, dialect = run.started - timedelta(days=DAYS), run.target.kind.dialect
         self._client, self._sql = client, AuditSql(dialect, tables, oldest, _kept_since(run.started))
         self._table = client.make_qualified_table_name(TABLE)
+        self._created: dict[Key, datetime] = {}
+        """When the first person was created in an interval whose event is missing."""
 
     def write(self, listening: Mapping[str, datetime]) -> list[AuditedInterval]:
         """Audit the intervals since each account has a webhook, and replace their rows."""
@@ -123,7 +125,6 @@ class _Audit:
         }
 
     def _count(self, found: Mapping[Key, AuditedInterval]) -> None:
-        self._created: dict[Key, datetime] = {}
         for account, until, kind, changes, missing, first_created in self._rows(self._sql.changes()):
             one = found[account, until]
             one.changes += changes
