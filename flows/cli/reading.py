@@ -102,3 +102,15 @@ def report(
         from flows.cli.report import show_report
 
         show_report(output, account, since, until)
+
+
+@reading.command()
+def dbt_sources(dataset: Dataset = "drip") -> None:
+    """Print a sources.yml for dbt: every table and view of a dataset, and what each column means.
+
+    For example: drip-flows dbt-sources > models/sources.yml
+    """
+    with plain_errors():
+        from flows.reporting.dbt_sources import dbt_sources as as_yaml
+
+        sys.stdout.write(as_yaml(dataset))

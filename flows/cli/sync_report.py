@@ -7,7 +7,8 @@ from rich.text import Text
 
 from flows.cli.output import console, plain_table, say, show_json
 from flows.common.console import marked
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.pipeline.sync_log import NO_ACCOUNT
 from flows.reporting.summary import again, change, facts, number, owner, signed, tables, title
 
@@ -60,6 +61,8 @@ def show_report_json(report: SyncReport) -> None:
             "requests": report.requests,
             "budgets": [msgspec.to_builtins(one) for one in report.budgets],
             "shared_accounts": report.shared,
+            "schema_drift": [msgspec.to_builtins(one) for one in report.drift],
+            "view_problems": report.view_problems,
             "resources": [msgspec.to_builtins(one) for one in tables(report)],
             "lists": [_as_json(line, report) for line in report.lists],
         }

@@ -21,13 +21,11 @@ from flows.common.errors import SettingsError, first_line, unknown
 from flows.dataset.files import DatasetError, existing, how_to_fill, open_for_reading
 from flows.dataset.frames import POSTGRES_JSON, marked, to_frame, unquoted_fields
 from flows.dataset.parameters import pyformat
+from flows.dataset.views import view_columns
 from flows.destinations.catalogue import READING, DestinationName
 from flows.destinations.schemas import quoted
 from flows.destinations.target import Target, resolve_target
-from flows.pipeline.changes import COLUMNS as CHANGES_COLUMNS
-from flows.pipeline.changes import SEEN_AT
-from flows.pipeline.changes import VIEW as CHANGES
-from flows.pipeline.views import SUBSCRIBER_TAGS
+from flows.pipeline import changes
 from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH, VERSION
 
@@ -36,8 +34,6 @@ SCHEMA = "drip"
 BOOKKEEPING = {ROW_HASH, VERSION, "_dlt_id", "_dlt_load_id"}
 OWNERS = {ACCOUNTS.resource: ACCOUNTS.key, "_syncs": "account", "_quarantine": "account"}
 """The column with the account, where it is not `account_id`."""
-VIEWS = {SUBSCRIBER_TAGS: (ACCOUNT_ID, "subscriber_id", "tag"), CHANGES: CHANGES_COLUMNS}
-"""What dlt's schema does not know: text columns, and a moment."""
 
 
 def load(
@@ -221,8 +217,8 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
         raise SettingsError(f"no dataset {target.dataset} in {location} yet: {how_to_fill()}")
     if con is not None:
         con.execute(f"SET search_path = '{target.dataset}'")
-    for view, columns in VIEWS.items():
-        dataset.schema.update_table(new_table(view, columns=[_column(name) for name in columns]))
+    for view, columns in view_columns().items():
+        dataset.schema.update_table(new_table(view, columns=columns))
     return _Reader(dataset, con)
 
 
@@ -261,7 +257,7 @@ def _account_id(reader: _Reader, table: str, owner: str, names: Mapping[str, str
 
 def _frame(rows: Any, table: str, as_objects: Sequence[str] = ()) -> pd.DataFrame:
     frame = to_frame(rows, as_objects)
-    return unquoted_fields(frame) if table == CHANGES else frame
+    return unquoted_fields(frame) if table == changes.VIEW else frame
 
 
 def _rows(
@@ -294,7 +290,3 @@ def _column_names(relation: dlt.Relation, table: str, wanted: Sequence[str] | No
 
 def _shown(relation: dlt.Relation) -> list[str]:
     return [name for name in relation.columns if name not in BOOKKEEPING]
-
-
-def _column(name: str) -> Any:
-    return {"name": name, "data_type": "timestamp" if name == SEEN_AT else "text"}

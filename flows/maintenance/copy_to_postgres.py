@@ -21,6 +21,7 @@ from flows.destinations import postgres, postgres_connection
 from flows.destinations.target import DUCKDB_SETTING, Target, open_duckdb, resolve_target
 from flows.pipeline.context import ConnectionRun
 from flows.pipeline.dlt_pipeline import PIPELINE
+from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.views import make_views
 from flows.source.landing.landed_list import BATCH_ROWS
 from flows.source.landing.storage import folder_at
@@ -113,6 +114,7 @@ def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> Non
         )
         pipeline.run(copied(con, target.dataset, schema), loader_file_format="parquet")
         make_views(pipeline, run)
+        make_marts(pipeline, target)
 
 
 @dlt.source(name=SCHEMA, section=SCHEMA)

@@ -6,14 +6,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import msgspec
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_UI_URL
 
 from flows.common.errors import DripError
 from flows.common.labels import account_label
+from flows.pipeline.drift import Drift
 from flows.pipeline.load_errors import LoadFailed
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.reporting.markdown import escaped, stopped_markdown, summary_markdown
 from flows.reporting.summary import change
 from flows.source.endpoints import CONNECTION
@@ -21,6 +25,7 @@ from flows.source.quarantine import TABLE as QUARANTINE
 
 logger = logging.getLogger(__name__)
 
+DRIFT_EVENT = "drip-flows.schema-drift"
 SUMMARY_KEY, LISTS_KEY, LINK_KEY = "drip-sync", "drip-sync-lists", "drip-sync-link"
 PAGE = "/artifacts/artifact/"
 """Path of an artifact's page in Prefect's UI."""
@@ -35,6 +40,17 @@ def publish(report: SyncReport) -> None:
                 key=LISTS_KEY, table=[_row(line, report.account_names) for line in report.lists], description=PER_LIST
             )
         _publish_summary(summary_markdown(report), report.summary())
+    for drift in report.drift:
+        _emit(drift, report.dataset)
+
+
+def _emit(drift: Drift, dataset: str) -> None:
+    """Emit a Prefect event for schema drift, which an automation can act on."""
+    resource = {
+        "prefect.resource.id": f"drip-flows.table.{dataset}.{drift.table}",
+        "prefect.resource.name": drift.table,
+    }
+    emit_event(DRIFT_EVENT, resource, payload=msgspec.to_builtins(drift))
 
 
 @contextmanager

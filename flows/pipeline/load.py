@@ -9,13 +9,16 @@ import dlt
 import msgspec
 
 from flows.common.errors import DripError
+from flows.pipeline.comments import make_comments
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.declared_tables import create_declared
 from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.drift import Drift, columns_now, new_columns
 from flows.pipeline.events import EventsLoaded, load_events
 from flows.pipeline.extract import Extracted
 from flows.pipeline.history import declare_history, keep_history
 from flows.pipeline.load_errors import LoadFailed, load_failed
+from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.partial_lists import DaysLoaded, count_days
 from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
@@ -38,6 +41,8 @@ class Loaded(msgspec.Struct):
         arrived: by account, the number of subscribers read by an incremental sync that are in the destination.
         days: by account, the rows in the destination of the days that were read, for resources with daily figures.
         events: what was loaded of webhook deliveries; None if there is no spool.
+        view_problems: by view, why it could not be created or replaced.
+        drift: the columns that appeared.
     """
 
     load_id: str
@@ -45,6 +50,8 @@ class Loaded(msgspec.Struct):
     arrived: dict[str, int] = {}
     days: dict[str, DaysLoaded] = {}
     events: EventsLoaded | None = None
+    view_problems: dict[str, str] = {}
+    drift: list[Drift] = []
 
 
 def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
@@ -78,8 +85,10 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
     pipeline = pipeline_of(run)
+    before = columns_now(pipeline)
     with run.target.held_open(pipeline):
         loads = pipeline.run(source_of(runs, landed), loader_file_format="parquet").loads_ids
+        drift = new_columns(before, columns_now(pipeline))
         declare_history(pipeline, run)
         declare_sync_log(pipeline, run.target.kind)
         create_declared(pipeline)
@@ -87,7 +96,9 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         make_views(pipeline, run)
         arrived, days = count_arrived(pipeline, runs, landed), count_days(pipeline, runs, landed)
         events = load_events(pipeline, run.target, run.started)
-        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days, events)
+        problems = make_marts(pipeline, run.target)
+        make_comments(pipeline, run.target)
+        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days, events, problems, drift)
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:

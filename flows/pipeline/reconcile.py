@@ -11,12 +11,14 @@ from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.drift import emptied
 from flows.pipeline.event_audit import audit_events
 from flows.pipeline.event_loss import by_account
 from flows.pipeline.event_sources import spool_folder
 from flows.pipeline.extract import Extracted, ExtractFailure
 from flows.pipeline.load import Loaded
-from flows.pipeline.report import ListReport, Spent, SyncReport
+from flows.pipeline.report import Spent, SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, stable_key
 from flows.pipeline.webhook_check import WEBHOOKS, webhook_problems, webhook_query
 from flows.source.deliveries.registrations import registrations
@@ -38,13 +40,14 @@ def report(
 ) -> SyncReport:
     """Reconcile, compare with the last sync, append to `_syncs`, and delete the landed pages of complete lists."""
     result = reconcile(runs, landed, failures, loaded)
-    result.shared, result.events = list(shared), loaded.events
+    result.shared, result.events, result.view_problems = list(shared), loaded.events, loaded.view_problems
     pipeline = pipeline_of(runs.common)
     target = runs.common.target
     with target.held_open(pipeline):
         with target.reader(pipeline) as client:
             result.webhook_problems = _webhook_problems(pipeline, client, result)
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
+        result.drift = [*loaded.drift, *emptied(result.lists)]
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
         result.event_losses = by_account(audit_events(pipeline, runs.common))
         with target.reader(pipeline) as client:

@@ -8,7 +8,8 @@ from flows.common.labels import account_label
 from flows.common.scrubbing import scrub
 from flows.pipeline.event_loss import AccountLoss
 from flows.pipeline.events import EventsLoaded
-from flows.pipeline.report import ListReport, Spent, SyncReport, counted
+from flows.pipeline.report import Spent, SyncReport, counted
+from flows.pipeline.report_line import ListReport
 from flows.pipeline.sync_log import NO_ACCOUNT
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.source.quarantine import TABLE as QUARANTINE
@@ -57,6 +58,8 @@ def facts(report: SyncReport) -> dict[str, str]:
         **({"Still to come": text} if (text := still_to_come(report)) else {}),
         **({"Webhooks": webhooks(report)} if report.events or report.webhook_problems else {}),
         **({"Webhook audit": text} if (text := event_audit(report)) else {}),
+        **({"Schema": "; ".join(one.text for one in report.drift)} if report.drift else {}),
+        **({"Views": text} if (text := views(report)) else {}),
     }
 
 
@@ -64,6 +67,11 @@ def webhooks(report: SyncReport) -> str:
     """What was loaded of webhook deliveries, and what is wrong with webhooks."""
     loaded = [events(report.events)] if report.events else []
     return "; ".join([*loaded, *(f"account {account}: {text}" for account, text in report.webhook_problems.items())])
+
+
+def views(report: SyncReport) -> str:
+    """The views that could not be created or replaced, with the reason; empty if there are none."""
+    return "; ".join(f"{name} is not up to date: {reason}" for name, reason in report.view_problems.items())
 
 
 def events(loaded: EventsLoaded) -> str:

@@ -3,7 +3,7 @@
 import functools
 import typing
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 
@@ -19,6 +19,15 @@ ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Time, pa.timestamp("us", tz="UTC")),
     (records.Json, pa.string()),
 ]
+DATA_TYPES = {
+    pa.string(): "text",
+    pa.int64(): "bigint",
+    pa.bool_(): "bool",
+    pa.float64(): "double",
+    pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamp",
+}
+"""dlt's data types."""
 LINKS = "links"
 MISFIT_SUFFIX = "__v_json"
 """If a value does not fit its column's type, the column is NULL and the value is kept as JSON in `<column>__v_json`."""
@@ -29,8 +38,33 @@ FIELD_HINT = "x-drip-field"
 
 @functools.cache
 def field_types(record: type[records.Record]) -> dict[str, Any]:
-    """The annotations by field name, in order."""
+    """The types by field name, in order, without the descriptions."""
+    return {name: without_description(hint) for name, hint in _hints(record).items()}
+
+
+@functools.cache
+def field_descriptions(record: type[records.Record]) -> dict[str, str]:
+    """What each field means, in a sentence, by name."""
+    return {name: hint.__metadata__[0] for name, hint in _hints(record).items() if _is_described(hint)}
+
+
+def _hints(record: type[records.Record]) -> dict[str, Any]:
+    """The annotations by field name: `Annotated[type, description]`, or a type without a description."""
     return typing.get_type_hints(record, include_extras=True)
+
+
+def without_description(hint: Any) -> Any:
+    """The type of a field from its annotation."""
+    return typing.get_args(hint)[0] if _is_described(hint) else hint
+
+
+def _is_described(hint: Any) -> bool:
+    return typing.get_origin(hint) is Annotated
+
+
+def data_type(endpoint: Endpoint, field: "pa.Field[Any]") -> str:
+    """dlt's data type of a declared column."""
+    return "json" if field.name in json_columns(endpoint) else DATA_TYPES[field.type]
 
 
 def arrow_type(annotation: Any) -> Any:

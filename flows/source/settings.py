@@ -29,12 +29,13 @@ CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection does not inherit, so that it never uses the token of another one."""
 SHARED = ("fan_out", "coordinator", "landing", "file_lasts", "lock_wait", "memory_limit", "storage_version", "work_mem",
           "history", "history_days", "optional_resources", "webhooks", "webhook_secrets", "webhook_days",
-          "event_days")  # fmt: skip
+          "event_days", "attribution_days", "comments")  # fmt: skip
 """Settings of the sync, which cannot differ between connections."""
 ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
               "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
 NOT_NEGATIVE = ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait", "overlap", "full_every",
-                "history_days", "email_metrics_refresh_days", "webhook_days", "event_days")  # fmt: skip
+                "history_days", "email_metrics_refresh_days", "webhook_days", "event_days",
+                "attribution_days")  # fmt: skip
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history", "optional_resources")
 """Settings that are lists of names."""
@@ -127,6 +128,10 @@ class DripSettings(BaseConfiguration):
     """Resources whose history is kept, such as `["subscribers", "campaigns"]`; see docs/tables.md. `[]` for none."""
     history_days: float = 0.0
     """Days after which closed versions are deleted from the history; 0 keeps all."""
+    attribution_days: float = 5.0
+    """Days after a click in which the view `attributed_events` attributes a custom event to its email."""
+    comments: bool = True
+    """Whether a sync comments on the tables and columns in DuckDB and PostgreSQL."""
 
     webhooks: str = "data/webhooks"
     """Folder of the webhook receiver: deliveries that wait to be loaded, and the secrets of the delivery URLs."""

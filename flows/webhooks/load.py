@@ -13,6 +13,7 @@ from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.event_sources import event_sources, spool_folder
 from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
 from flows.pipeline.load_errors import load_failed
+from flows.pipeline.marts.refresh import make_marts
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
 from flows.source.settings import common_settings
@@ -64,7 +65,10 @@ def _loaded(run: ConnectionRun, load: Callable[[dlt.Pipeline, Target], EventsLoa
     try:
         pipeline = pipeline_of(run)
         pipeline.sync_destination()
-        return load(pipeline, run.target) or EventsLoaded()
+        loaded = load(pipeline, run.target) or EventsLoaded()
+        for name, reason in make_marts(pipeline, run.target).items():
+            logger.warning("the view %s is not up to date: %s", name, reason)
+        return loaded
     except DripError:
         raise
     except Exception as error:

@@ -10,7 +10,8 @@ from flows.cli import commands as terminal
 from flows.cli.exits import Failed
 from flows.cli.progress_bar import ProgressLine
 from flows.common.events import Said
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.reporting.freshness import FreshnessReport
 from flows.reporting.problem import Problem
 from flows.sandbox import Server, World

@@ -10,7 +10,7 @@ from flows.pipeline.changes import changes_query
 from flows.pipeline.context import clean_up
 from flows.pipeline.preparation import prepare
 from flows.pipeline.views import TAGS_OF
-from tests.conftest import PostgresWarehouse
+from tests.conftest import PostgresWarehouse, Warehouse
 from tests.destinations.conftest import as_owner
 
 VIEWS = """
@@ -90,3 +90,21 @@ def test_a_user_who_does_not_own_the_views_syncs(
     as_owner(postgres, GRANTS)
     assert sync(resources=["subscribers"]).exit_code == 0
     assert warehouse.value("SELECT count(DISTINCT run) FROM _syncs") == 3
+
+
+def test_a_view_of_another_owner_is_told(
+    sync: Any, warehouse: Warehouse, postgres: str, limited: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.destination = "postgres"
+    with monkeypatch.context() as patch:
+        patch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+        assert sync(resources=["tags"], destination="postgres").view_problems == {}
+    as_owner(
+        postgres,
+        'GRANT ALL ON SCHEMA drip, "_drip_flows_staging_drip" TO limited; '
+        'GRANT ALL ON ALL TABLES IN SCHEMA drip, "_drip_flows_staging_drip" TO limited',
+    )
+    assert sync(resources=["tags"], destination="postgres").view_problems == {}
+    report = sync(resources=["subscribers"], destination="postgres")
+    assert report.exit_code == 0
+    assert "its owner postgres" in report.view_problems["people"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.sandbox import Server, World
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import NUL_KEY, Decoder

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse, both_destinations
 

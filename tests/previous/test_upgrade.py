@@ -47,11 +47,14 @@ def test_an_upgrade(
     restore_landing()
     report = sync()
     assert report.exit_code == 0, report.failures
+    assert report.view_problems == {}
     assert [request.path.rpartition("/")[2] for request in server.log] == ["accounts"]
     assert_mirrors(warehouse, world)
     people = warehouse.value("SELECT count(*) FROM subscribers")
     assert warehouse.value("SELECT count(*) FROM subscribers_history WHERE valid_to IS NULL") == people
     assert warehouse.value("SELECT count(*) FROM subscribers_history") >= versions
+    assert warehouse.value("SELECT count(*) FROM subscribers_all WHERE deleted_at IS NULL") == people
+    assert warehouse.value("SELECT count(*) FROM people") == people
     assert warehouse.value("SELECT count(DISTINCT run) FROM _syncs") == 3
     assert report.seconds_before is not None
     again = sync()

@@ -13,6 +13,7 @@ import numpy as np
 from flows.sandbox.generator import catalogue
 from flows.sandbox.generator.catalogue import Book
 from flows.sandbox.generator.draws import Dice
+from flows.sandbox.generator.steps import email_id
 from flows.sandbox.generator.timeline import DAY, iso
 from flows.sandbox.generator.wording import USER_AGENTS
 
@@ -27,6 +28,16 @@ STATUS_EVENTS = {
     ("undeliverable", "active"): ("marked_as_deliverable", {"source": "api"}),
 }
 OPENED, CLICKED, BOUNCED, COMPLAINED = 0.4, 0.1, 0.01, 0.002
+SCANNED = 0.03
+LINKS = tuple(f"https://www.example.com/{page}" for page in ("", "offer", "guide", "shop", "preferences"))
+"""Of every email, in their order."""
+PERSON_ADDRESS, SCANNER_ADDRESS = "203.0.113.9", "198.51.100.7"
+SCANNER_AGENTS = (
+    USER_AGENTS[0],
+    "Barracuda Sentinel (EE)",
+    "Mozilla/5.0 (compatible; LinkBot/2.1)",
+    "python-requests/2.32",
+)
 BUSY = 0.02
 """Share of the people who do something else on a day."""
 
@@ -106,8 +117,11 @@ def _changes(old: Json, new: Json, moment: Callable[[], int]) -> Iterator[Happen
 
 
 class _Email(NamedTuple):
+    """A broadcast and when it was sent. `id` is that of the email, as in its figures."""
+
     at: int
     email: str
+    id: str
     subject: str
 
 
@@ -115,13 +129,17 @@ def _sent(book: Book, start: int, end: int) -> list[_Email]:
     """The broadcasts whose sending began in the time."""
     rows = [one for one in catalogue.broadcasts(book, end) if one["status"] in ("sending", "sent")]
     moments = [(int(datetime.fromisoformat(one["send_at"]).timestamp()), one) for one in rows]
-    return [_Email(at, one["id"], one["subject"]) for at, one in moments if start < at <= end]
+    return [
+        _Email(at, one["id"], str(email_id(book.account_id, one["id"])), one["subject"])
+        for at, one in moments
+        if start < at <= end
+    ]
 
 
 def _emails(sent: list[_Email], person: Json, dice: Dice) -> Iterator[Happened]:
     """What came of the broadcasts that were sent to a person, within the hour of each."""
     for email in sent if person["status"] == "active" else ():
-        base = {"delivery_id": f"{email.email}{person['id'][-6:]}", "email_id": email.email}
+        base = {"delivery_id": f"{email.email}{person['id'][-6:]}", "email_id": email.id}
         base |= {"email_subject": email.subject}
         at = email.at + dice.between(0, 300)
         if dice.chance(BOUNCED):
@@ -131,15 +149,28 @@ def _emails(sent: list[_Email], person: Json, dice: Dice) -> Iterator[Happened]:
         if dice.chance(OPENED):
             at += dice.between(5, HOUR)
             yield Happened(at, "opened_email", person, base)
+        if dice.chance(SCANNED):
+            yield from _scanner_clicks(email.at + 300, person, base, dice)
         if dice.chance(CLICKED):
-            more = {
-                "url": "https://www.example.com/",
-                "user_agent": dice.pick(USER_AGENTS),
-                "ip_address": "203.0.113.9",
-            }
-            yield Happened(at + 7, "clicked_email", person, base | more)
+            agent, at = dice.pick(USER_AGENTS), at + 7
+            for link in LINKS[: 1 + dice.between(0, 1) * dice.between(0, len(LINKS) - 1)]:
+                yield Happened(at, "clicked_email", person, base | _click(link, agent, PERSON_ADDRESS))
+                at += dice.between(4, 120)
         if dice.chance(COMPLAINED):
             yield Happened(at + 60, "complained", person, base)
+
+
+def _scanner_clicks(at: int, person: Json, base: Json, dice: Dice) -> Iterator[Happened]:
+    """A gateway that follows the links of an email: some tell who they are, the others follow several at once."""
+    agent = dice.pick(SCANNER_AGENTS)
+    count = len(LINKS) if agent in USER_AGENTS else dice.between(1, len(LINKS))
+    for link in LINKS[:count]:
+        yield Happened(at, "clicked_email", person, base | _click(link, agent, SCANNER_ADDRESS))
+        at += dice.between(0, 1)
+
+
+def _click(url: str, agent: str, address: str) -> Json:
+    return {"url": url, "user_agent": agent, "ip_address": address}
 
 
 def _deeds(book: Book, person: Json, dice: Dice, start: int, end: int) -> Iterator[Happened]:

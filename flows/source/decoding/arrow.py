@@ -13,7 +13,15 @@ import pyarrow as pa
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
 from flows.source.records import Int, Json, Text
-from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, field_types, link_column
+from flows.source.schema import (
+    FIELD_NAME,
+    LINKS,
+    MISFIT_SUFFIX,
+    arrow_schema,
+    field_types,
+    link_column,
+    without_description,
+)
 
 with suppress(ImportError):
     import pandas  # noqa: F401 - pyarrow imports it with its first array, which is not safe once threads are running
@@ -91,7 +99,7 @@ def _by_field(endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> dict[str, l
     fields = fields_of(type(rows[0]))
     values = map(list, zip(*map(msgspec.structs.astuple, rows), strict=True))
     return {
-        field.encode_name: _json_values(rows, field.name, column) if field.type == Json else column
+        field.encode_name: _json_values(rows, field.name, column) if without_description(field.type) == Json else column
         for field, column in zip(fields, values, strict=True)
     }
 

@@ -1,0 +1,73 @@
+"""Schema drift: a column that appears, a type that no longer fits, a list that turns empty.
+
+Whatever appears is loaded as before; the report tells it, and Prefect gets an event for it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dlt
+import msgspec
+
+from flows.pipeline.report_line import ListReport
+from flows.source.endpoints import ENDPOINTS
+from flows.source.schema import MISFIT_SUFFIX, arrow_schema
+from flows.source.tables import SCHEMA
+
+NEW_COLUMN, NEW_MISFIT, EMPTIED = "new column", "type that no longer fits", "list that turned empty"
+Columns = Mapping[str, frozenset[str]]
+"""Column names by table."""
+
+
+class Drift(msgspec.Struct):
+    """Something that the API gives otherwise than before.
+
+    Attributes:
+        kind: NEW_COLUMN, NEW_MISFIT or EMPTIED.
+        table: the table.
+        column: the column whose field is new or has values of another type; empty for a list.
+        account: the account of a list; empty for a column.
+        text: what happened, in a sentence.
+    """
+
+    kind: str
+    table: str
+    text: str
+    column: str = ""
+    account: str = ""
+
+
+def columns_now(pipeline: dlt.Pipeline) -> Columns:
+    """The columns of the resources' tables, as the pipeline knows them."""
+    if SCHEMA not in pipeline.schemas:
+        return {}
+    tables = pipeline.schemas[SCHEMA].tables
+    return {name: frozenset(table["columns"]) for name, table in tables.items() if name in ENDPOINTS}
+
+
+def new_columns(before: Columns, after: Columns) -> list[Drift]:
+    """The columns that appeared in tables that existed, without those that this project declares."""
+    found = []
+    for table, columns in before.items():
+        declared = {*arrow_schema(ENDPOINTS[table]).names}
+        for column in sorted(after.get(table, frozenset()) - columns - declared):
+            found.append(_misfit(table, column) if column.endswith(MISFIT_SUFFIX) else _unknown(table, column))
+    return found
+
+
+def _misfit(table: str, column: str) -> Drift:
+    field = column.removesuffix(MISFIT_SUFFIX)
+    text = f"some values of {table}.{field} no longer fit its type; the originals are in {column}"
+    return Drift(NEW_MISFIT, table, text, field)
+
+
+def _unknown(table: str, column: str) -> Drift:
+    return Drift(NEW_COLUMN, table, f"{table} has the new column {column}, which is not in the API reference", column)
+
+
+def emptied(lists: Sequence[ListReport]) -> Iterator[Drift]:
+    """The lists that had rows after their last sync and have none now."""
+    for line in lists:
+        if line.complete and line.total == 0 and line.before:
+            owner = f" of account {line.account}" if line.account else ""
+            text = f"{line.resource}{owner} is empty now; it had {line.before:,} rows after the last sync"
+            yield Drift(EMPTIED, line.resource, text, account=line.account or "")

@@ -1,0 +1,1 @@
+"""The marts: views that answer questions of analysts, one SQL file each, over the tables of a dataset."""
