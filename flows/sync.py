@@ -21,6 +21,7 @@ from flows.orchestration.parameters import (
     Destination,
     History,
     MaxHours,
+    Rebuild,
     Resources,
     SyncMode,
     history_of,
@@ -69,6 +70,7 @@ def sync(
     history: History = CONFIGURED,
     mode: SyncMode = "full",
     max_hours: MaxHours = 0.0,
+    rebuild: Rebuild = False,
 ) -> Any:
     """Mirror all accounts that the API keys have access to into the destination.
 
@@ -81,7 +83,7 @@ def sync(
         check_accounts(accounts)
         with failures_published():
             kept, limit = history_of(history), max_hours or None
-            result = pipeline.sync(accounts, resources, destination, dataset, kept, mode, limit, IN_PREFECT)
+            result = pipeline.sync(accounts, resources, destination, dataset, kept, mode, limit, IN_PREFECT, rebuild)
             publish(result)
     except SettingsError as error:
         return Failed(message=str(error), data=error)

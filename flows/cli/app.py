@@ -28,6 +28,7 @@ from flows.orchestration.settings import api_is_configured, apply_prefect_settin
 
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
+REBUILD_HELP = "Empty the dataset first, its history included: needed after another SOURCES__DRIP__MASK."
 DELIVER_HELP = "Deliver webhook events of the first account to this URL; repeat it for the next accounts."
 SANDBOX_DAY = "2026-06-01"
 
@@ -65,6 +66,7 @@ def sync(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show a line per list, and the logs of dlt and Prefect.")
     ] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help=REBUILD_HELP)] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help=PREFECT_HELP)] = None,
@@ -87,7 +89,7 @@ def sync(
             from flows.cli.commands import Shown, run_sync
 
         shown = Shown(verbose, as_json, quiet)
-        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, shown, with_prefect))
+        raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, shown, with_prefect, rebuild))
 
 
 @app.command()

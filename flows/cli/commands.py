@@ -65,6 +65,7 @@ def run_sync(
     mode: str = FULL,
     shown: Shown | None = None,
     with_prefect: bool = False,
+    rebuild: bool = False,
 ) -> int:
     """Sync, showing progress, and show the report. Returns the exit code. Raises SettingsError."""
     asked, name = now(), checked_destination(destination, accounts)
@@ -76,7 +77,7 @@ def run_sync(
         "resources": list(resources or []) or None,
         "history": history,
     }
-    wanted |= {"destination": name, "dataset": dataset, "mode": mode}
+    wanted |= {"destination": name, "dataset": dataset, "mode": mode, "rebuild": rebuild}
     line = ProgressLine(remarks)
     try:
         with line, listening(line.on):
@@ -189,7 +190,7 @@ def show_accounts(as_json: bool = False) -> int:
 
 def _accounts(settings: DripSettings) -> list[dict[str, str]]:
     """The accounts that a token sees: connection, account, name, day of creation, URL."""
-    reader = ListReader(DripClient(settings, say=remark), ACCOUNTS, None, Decoder(ACCOUNTS))
+    reader = ListReader(DripClient(settings, say=remark), ACCOUNTS, None, Decoder(ACCOUNTS, mask=settings.masking))
     rows = [row for page in reader.pages() for row in page.table.to_pylist()]
     return [
         {

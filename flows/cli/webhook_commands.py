@@ -25,7 +25,8 @@ console = plain_console()
 
 def run_serve(host: str, port: int, shipped: bool = False) -> None:
     """Serve the receiver until it is told to end, and ship deliveries if that is asked for. Raises SettingsError."""
-    folder, secrets = project_path(common_settings().webhooks), secret_store()
+    settings, secrets = common_settings(), secret_store()
+    folder = project_path(settings.webhooks)
     landing = _landing() if shipped else None
 
     def started(url: str) -> None:
@@ -33,8 +34,8 @@ def run_serve(host: str, port: int, shipped: bool = False) -> None:
         console.print(f"Receiving webhooks at {url} for the accounts {accounts}", soft_wrap=True)
         console.print(f"Deliveries are kept in {folder}. Stop with Ctrl-C.", soft_wrap=True)
 
-    with shipping(folder, landing, common_settings().webhook_days):
-        kept = serve(folder, secrets, host, port, started)
+    with shipping(folder, landing, settings.webhook_days):
+        kept = serve(folder, secrets, host, port, started, settings.masking)
     console.print(f"Stopped; {kept:,} deliveries were kept.", soft_wrap=True)
 
 

@@ -21,7 +21,7 @@ SHORT = 8
 """Secrets shorter than this are only removed as whole words."""
 SHORTEST_BASE64 = 4
 SECRET_NAME = re.compile(
-    r"(?i)(password|passwd|passphrase|token|secret|api_?key|access_key|account_key|private_key|sas|auth_string)$"
+    r"(?i)(password|passwd|passphrase|token|secret|api_?key|access_key|account_key|private_key|mask_key|sas|auth_string)$"
 )
 HOLDS_CREDENTIALS = re.compile(r"(?i)(credentials|connection_string|connection_url)$")
 """Names of settings that hold a URL, a connection string or JSON, of which only a part is secret."""

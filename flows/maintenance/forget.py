@@ -8,15 +8,17 @@ import duckdb
 
 from flows.common.errors import SettingsError
 from flows.destinations.catalogue import FORGETTING, DestinationName, warehouse
+from flows.destinations.compaction import rewrite_duckdb, vacuum
 from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted
 from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
-from flows.maintenance.compaction import rewrite_duckdb, vacuum
 from flows.maintenance.forget_deliveries import forget_deliveries
 from flows.pipeline.context import ConnectionRun, private_files
+from flows.pipeline.dataset_mask import check_mask_of
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import history_table
+from flows.source.decoding.masking import Mask
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.storage import Folder, folder_at, local_copies, remove
 from flows.source.landing.zone import PART, Landing, part_for
@@ -67,8 +69,9 @@ class Forgotten(NamedTuple):
 def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> Forgotten:
     """Delete a person from the destination, its storage and the landing zone, by email address in any letter case.
 
-    Deletes all rows of everybody who has or had the address, including rows with another address. The next sync
-    restores people who are still in Drip. No API request is made and no key is needed.
+    Deletes all rows of everybody who has or had the address, including rows with another address. If addresses are
+    masked with hmac, people are found by the token of the address. The next sync restores people who are still in Drip.
+    No API request is made and no key is needed.
 
     Raises:
         SettingsError: not an email address, no data, or another run holds the lock for too long.
@@ -81,7 +84,7 @@ def forget(email: str, destination: DestinationName = "duckdb", dataset: str = "
     target = resolve_target(destination, dataset)
     if target.path is not None and not target.path.exists():
         raise SettingsError(f"no data in {target.path}: there is nobody to forget")
-    run = ConnectionRun(target, (), _landing(target))
+    run = ConnectionRun(target, (), _landing(target), mask=settings.masking.fingerprint)
     try:
         with private_files(), target.lock(settings.lock_wait):
             target.check(settings)
@@ -98,9 +101,12 @@ def _landing(target: Target) -> Landing:
 
 
 def _forget(run: ConnectionRun, address: str) -> Forgotten:
-    wait = common_settings().lock_wait
-    with pipeline_of(run).sql_client() as client:
-        search = _PersonSearch(client, address, run.target.kind.dialect)
+    wait, token = common_settings().lock_wait, common_settings().masking.token(address)
+    pipeline = pipeline_of(run)
+    pipeline.sync_destination()
+    check_mask_of(run, pipeline)
+    with pipeline.sql_client() as client:
+        search = _PersonSearch(client, address, token, run.target.kind.dialect)
         with client.begin_transaction():
             people = search.people()
             removed = [one for table in search.tables for one in search.remove(table, people)]
@@ -110,19 +116,26 @@ def _forget(run: ConnectionRun, address: str) -> Forgotten:
         remains.append(rewrite_duckdb(run.target.path, wait))
     elif run.target.name == "motherduck" and removed:
         remains.append(MOTHERDUCK_KEEPS)
-    removed += _remove_landed(run.landing, [address, *(one for _, one in people)])
-    deliveries, why_not = forget_deliveries(address, set(people))
+    removed += _remove_landed(run.landing, [address, token, *(one for _, one in people)])
+    deliveries, why_not = forget_deliveries(address, token, set(people))
     removed += [Removed(SPOOL, "", deliveries)] if deliveries else []
-    remains.append(why_not)
+    remains += [why_not, _not_searched(common_settings().masking)]
     return Forgotten(removed, mentions, tuple(filter(None, remains)))
+
+
+def _not_searched(mask: Mask) -> str:
+    """Why nobody can be found by address; empty if people can be."""
+    action = mask.rules.root_of(ENDPOINTS["subscribers"]).field("email")[0]
+    return "" if action in (None, "hmac") else f"addresses are masked with {action}: {BY_HAND}"
 
 
 class _PersonSearch:
     """Finds and deletes a person's rows in the tables of a dataset and its staging schemas."""
 
-    def __init__(self, client: Any, address: str, dialect: str) -> None:
+    def __init__(self, client: Any, address: str, token: str, dialect: str) -> None:
         self.client, self.dialect = client, dialect
-        self.alone, self.anywhere = addresses.alone(address), addresses.anywhere(address)
+        self.alone = f"{addresses.alone(address)}|^{token}$"
+        self.anywhere = f"{addresses.anywhere(address)}|{token}"
         self.touched: list[tuple[str, str]] = []
         found = client.execute_sql(TABLES, client.dataset_name, client.staging_dataset_name) or []
         found = [*found, *self._staged_by_earlier_versions()]

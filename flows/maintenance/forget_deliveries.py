@@ -14,11 +14,12 @@ Person = tuple[str, str]
 """Account and id of a subscriber."""
 
 
-def forget_deliveries(address: str, people: Collection[Person]) -> tuple[int, str]:
+def forget_deliveries(address: str, token: str, people: Collection[Person]) -> tuple[int, str]:
     """Delete every delivery that is a person's, and those of no event that mention the address.
 
     Args:
         address: of the person.
+        token: of the address, if it is masked.
         people: accounts and ids of the person.
 
     Returns:
@@ -27,23 +28,23 @@ def forget_deliveries(address: str, people: Collection[Person]) -> tuple[int, st
     removed, problem = 0, ""
     for source in event_sources():
         if source.landing is not None:
-            removed += _forget_shipped(source, address, people)
+            removed += _forget_shipped(source, address, token, people)
         with opened(source.folder) as spool:
             if spool is None:
                 continue
-            ids = [one.id for one in _deliveries(spool) if _is_theirs(one, address, people)]
+            ids = [one.id for one in _deliveries(spool) if _is_theirs(one, address, token, people)]
             spool.delete(ids)
             removed += len(ids)
             problem = BUSY if ids and not spool.compact() else problem
     return removed, problem
 
 
-def _forget_shipped(source: EventSource, address: str, people: Collection[Person]) -> int:
+def _forget_shipped(source: EventSource, address: str, token: str, people: Collection[Person]) -> int:
     """Remove a person's deliveries from the files in the landing zone. Returns their number."""
     removed = 0
     for batch in batches(source.landing, source.spool_id) if source.landing is not None else ():
         every = read_batch(batch.path)
-        kept = [one for one in every if not _is_theirs(one, address, people)]
+        kept = [one for one in every if not _is_theirs(one, address, token, people)]
         if len(kept) < len(every):
             write_batch(batch.path, kept)
             removed += len(every) - len(kept)
@@ -57,9 +58,9 @@ def _deliveries(spool: Spool) -> Iterator[Delivery]:
         last = found[-1].id
 
 
-def _is_theirs(delivery: Delivery, address: str, people: Collection[Person]) -> bool:
+def _is_theirs(delivery: Delivery, address: str, token: str, people: Collection[Person]) -> bool:
     text = delivery.body.decode(errors="replace")
-    mentioned = re.search(addresses.anywhere(address), text) is not None
+    mentioned = token in text or re.search(addresses.anywhere(address), text) is not None
     if not mentioned and not any(one in text for _, one in people):
         return False
     try:
@@ -68,4 +69,4 @@ def _is_theirs(delivery: Delivery, address: str, people: Collection[Person]) -> 
         return mentioned
     if (row["account_id"], row["subscriber_id"]) in people:
         return True
-    return re.search(addresses.alone(address), row["email"] or "") is not None
+    return row["email"] == token or re.search(addresses.alone(address), row["email"] or "") is not None

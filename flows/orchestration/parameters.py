@@ -69,6 +69,9 @@ MaxHours = Annotated[
     described("Time limit", "Hours after which a run loads what has arrived and ends. 0: no limit.", ge=0),
     BeforeValidator(_unlimited),
 ]
+Rebuild = Annotated[
+    bool, described("Rebuild", "Empty the dataset first, its history included, and read everything again.")
+]
 Dataset = Annotated[str, described("Dataset", "The schema that the tables are in.", pattern=r"^[a-z][a-z0-9_]*$")]
 Hours = Annotated[float, described("Age", "Maximum age of a list, in hours.", gt=0)]
 Shrinkage = Annotated[

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from flows.common.errors import SettingsError, unknown
 from flows.destinations.catalogue import DESTINATIONS
+from flows.source.mask_setting import MASK_KEY
 from flows.source.settings import CREDENTIALS, common_settings, variable
 
 OF_DESTINATIONS = {name: DESTINATIONS[name].setting for name in ("postgres", "motherduck", "snowflake", "bigquery")}
@@ -25,7 +26,7 @@ def of_the_api(connection: str = "") -> tuple[str, ...]:
 def secret_settings() -> tuple[str, ...]:
     """All secret settings. Raises SettingsError if the connection names are invalid."""
     names = ["", *common_settings().connections]
-    return (*(setting for name in names for setting in of_the_api(name)), *OF_DESTINATIONS.values())
+    return (*(setting for name in names for setting in of_the_api(name)), MASK_KEY, *OF_DESTINATIONS.values())
 
 
 def block_of(setting: str) -> str:
@@ -49,6 +50,7 @@ def use_secret_blocks(destination: str) -> None:
         destination: the run's destination; blocks of other destinations are not read.
     """
     groups = [of_the_api(name) for name in common_settings().connections or [""]]
+    groups += [(MASK_KEY,)] if common_settings().mask else []
     groups += [(OF_DESTINATIONS[destination],)] if destination in OF_DESTINATIONS else []
     wanted = [setting for group in groups if not any(map(_is_set, group)) for setting in group]
     secrets: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from flows.source.email_records import EmailMetric
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, VERSION
 from flows.source.quarantine import HASH
 from flows.source.quarantine import TABLE as QUARANTINE
-from flows.source.schema import field_descriptions
+from flows.source.records import field_descriptions
 
 ADDED = {
     ACCOUNT_ID: "Account that the row belongs to.",

@@ -24,7 +24,7 @@ from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import Folder, remove
-from flows.source.landing.zone import Landing
+from flows.source.landing.zone import PIPELINES, Landing
 from flows.source.settings import load_settings
 
 # Arrow's own allocator does not return memory: measured, it uses 120 MB more at the end of a list of 100,000.
@@ -74,6 +74,7 @@ class ConnectionRun:
         all_accounts: ids of the accounts that this token would sync if none were chosen.
         coordinator: URL where remote workers ask for permission before each request; empty if there are none.
         account_names: names of the accounts by id; without those that have no name.
+        mask: fingerprint of the mask; empty if nothing is masked.
     """
 
     target: Target
@@ -89,6 +90,7 @@ class ConnectionRun:
     coordinator: str = ""
     account_names: dict[str, str] = field(default_factory=dict)
     all_accounts: tuple[str, ...] = ()
+    mask: str = ""
 
     def key(self, resource: str, account_id: str | None) -> ListKey:
         """The key of a list that is read with this connection."""
@@ -107,7 +109,7 @@ class ConnectionRun:
     @property
     def pipeline_folder(self) -> Folder:
         """dlt's working folder for this run only, so that no other run loads a package that failed to load."""
-        return self.landing.work / "pipelines" / self.id
+        return self.landing.work / PIPELINES / self.id
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Connection:
         with self._making:
             if resource not in self._decoders:
                 endpoint = ENDPOINTS[resource].of(self.settings.connection)
-                self._decoders[resource] = Decoder(endpoint, known=known)
+                self._decoders[resource] = Decoder(endpoint, known=known, mask=self.settings.masking)
             return self._decoders[resource]
 
 

@@ -1,13 +1,19 @@
 """Tables that dlt creates and this project fills with its own SQL: the histories and `_syncs`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dlt
 from dlt.common.schema.utils import new_table
 
 
-def declare_table(pipeline: dlt.Pipeline, name: str, columns: Sequence[Any], file_format: Any = None) -> None:
+def declare_table(
+    pipeline: dlt.Pipeline,
+    name: str,
+    columns: Sequence[Any],
+    file_format: Any = None,
+    hints: Mapping[str, Any] | None = None,
+) -> None:
     """Add a table, or its new columns, to the schema. `create_declared` creates them.
 
     Args:
@@ -15,9 +21,11 @@ def declare_table(pipeline: dlt.Pipeline, name: str, columns: Sequence[Any], fil
         name: the name of the table.
         columns: the columns as dlt describes them.
         file_format: dlt's file format of the table that rows are copied from; the type of JSON columns depends on it.
+        hints: further hints of the table.
     """
     table = new_table(name, write_disposition="append", columns=list(columns))
     table["file_format"] = file_format
+    table.update(hints or {})  # type: ignore[typeddict-item]
     pipeline.default_schema.update_table(table)
 
 

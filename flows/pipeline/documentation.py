@@ -17,7 +17,8 @@ from flows.pipeline.history import OPENED_AS, SUFFIX, VALID_FROM, VALID_TO, hist
 from flows.pipeline.marts.files import marts
 from flows.source.email_metrics.state_tables import DAY_COLUMNS, DAYS
 from flows.source.endpoints import ENDPOINTS, HISTORIC, Endpoint
-from flows.source.schema import MISFIT_SUFFIX, arrow_schema, field_descriptions
+from flows.source.records import field_descriptions
+from flows.source.schema import MISFIT_SUFFIX, arrow_schema
 
 
 @dataclass(frozen=True)

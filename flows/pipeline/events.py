@@ -22,7 +22,9 @@ from flows.pipeline.declared_tables import create_declared, declare_table
 from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
 from flows.pipeline.event_sources import event_sources
 from flows.source.deliveries.events import COLUMNS, KEYS, events_of
+from flows.source.deliveries.masking import mask_spool
 from flows.source.deliveries.spool import Spool
+from flows.source.mask_check import table_hints
 from flows.source.quarantine import KEYS as QUARANTINE_KEYS
 from flows.source.quarantine import SCHEMA as QUARANTINE_SCHEMA
 from flows.source.quarantine import TABLE as QUARANTINE
@@ -93,9 +95,10 @@ def _load(
     pipeline: dlt.Pipeline, target: Target, spool: Spool, batch: EventBatch, last: int, loaded: EventsLoaded
 ) -> None:
     """Load what comes after the last delivery that the destination has, and count it."""
+    mask_spool(spool, common_settings().masking)
     up_to = spool.last()
     while deliveries := spool.read(last, up_to):
-        events = events_of(deliveries)
+        events = events_of(deliveries, common_settings().masking.fingerprint)
         declare_events(pipeline, target, columns_of(list(events.rows.values())))
         loaded.events += batch.load(events, last, deliveries[-1].id)
         loaded.deliveries += len(deliveries)
@@ -150,7 +153,7 @@ def declare_events(pipeline: dlt.Pipeline, target: Target, columns: list[str] | 
         _check_name(pipeline, target)
     names = columns_of([]) if columns is None else columns
     event_columns = [new_column(name, COLUMNS[name], nullable=name not in KEYS) for name in names]  # type: ignore[arg-type]
-    declare_table(pipeline, TABLE, event_columns, "parquet")
+    declare_table(pipeline, TABLE, event_columns, "parquet", table_hints(common_settings().masking.fingerprint))
     declare_table(pipeline, SPOOLS, SPOOL_COLUMNS)
     if QUARANTINE not in tables:
         declare_table(pipeline, QUARANTINE, list(_quarantine_columns()))

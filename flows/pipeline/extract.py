@@ -16,6 +16,7 @@ from flows.pipeline.sync_log import INCREMENTAL
 from flows.source.endpoints import ENDPOINTS
 from flows.source.errors import BudgetSpent, RequestFailed, Stopped
 from flows.source.list_landing import land
+from flows.source.mask_setting import MASK, MASK_KEY
 from flows.source.paginator import ListOutcome
 
 
@@ -73,6 +74,8 @@ def extract(run: ConnectionRun, key: ListKey) -> Extracted:
     """
     started, connection, landed = time.monotonic(), connection_of(run), run.landed_list(key)
     part = run.read_mode(key).mode == INCREMENTAL
+    if connection.settings.masking.fingerprint != run.mask:
+        raise SettingsError(f"{MASK} or {MASK_KEY} is not the same here as where the sync was started")
     if not landed.may_resume(connection.settings.resume_max_age):
         landed.clear()
     if (outcome := landed.outcome()) is not None:

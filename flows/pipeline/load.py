@@ -110,6 +110,7 @@ def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
         TableFormat(kind.json, kind.is_files, kind.table_format),
         run.started,
         len(runs.each),
+        run.mask,
     )
     return drip_source(resources=run.resources, connection=run.connection, lists=lists)
 

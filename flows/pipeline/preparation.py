@@ -49,7 +49,7 @@ def prepare(
         target.kind.refuse(HISTORY, NO_HISTORY)
     landings = [_landing(settings, target) for settings in each]
     target.check(common)
-    first = ConnectionRun(target, chosen, landings[0], history=historic)
+    first = ConnectionRun(target, chosen, landings[0], history=historic, mask=common.masking.fingerprint)
     check_relations(first)
     return SyncRun(
         tuple(

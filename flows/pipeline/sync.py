@@ -16,11 +16,13 @@ from flows.common.list_key import ListKey
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
+from flows.pipeline.dataset_mask import check_mask_of
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.partial_lists import begin_partial_lists
 from flows.pipeline.preparation import prepare
+from flows.pipeline.rebuild import check_rebuild, empty_dataset
 from flows.pipeline.reconcile import report, stopped_report
 from flows.pipeline.report import SyncReport
 from flows.pipeline.sync_mode import Mode, with_modes
@@ -65,6 +67,7 @@ def sync(
     mode: Mode = "full",
     max_hours: float | None = None,
     runner: Runner | None = None,
+    rebuild: bool = False,
 ) -> SyncReport:
     """Mirror all accounts that the API keys have access to into the destination.
 
@@ -77,6 +80,7 @@ def sync(
         mode: how subscribers are read: full, incremental or auto.
         max_hours: time limit for reading; the lists read by then are loaded. None for no limit.
         runner: how the stages are run; by default, in this process.
+        rebuild: empty the dataset first, its history included.
 
     Returns:
         The report. Its `exit_code` tells whether all lists arrived completely.
@@ -90,13 +94,20 @@ def sync(
         with nothing_started():
             stack.enter_context(in_project())
             runs = runner.prepare(resources, destination, dataset, history)
-        result = _reported(runs, accounts, mode, max_hours, runner)
+            if rebuild:
+                check_rebuild(runs)
+        result = _reported(runs, accounts, mode, max_hours, runner, rebuild)
     result.asked = asked
     return result
 
 
 def _reported(
-    runs: SyncRun, accounts: Sequence[str] | None, mode: Mode, max_hours: float | None, runner: Runner
+    runs: SyncRun,
+    accounts: Sequence[str] | None,
+    mode: Mode,
+    max_hours: float | None,
+    runner: Runner,
+    rebuild: bool,
 ) -> SyncReport:
     try:
         with ExitStack() as stack:
@@ -107,6 +118,8 @@ def _reported(
                 discovery = discover(runs, runner.ask)
                 runs = with_accounts(runs, discovery, accounts)
                 stack.enter_context(runs.common.target.lock(common_settings().lock_wait))
+                if rebuild:
+                    empty_dataset(runs)
             stack.enter_context(time_limit(clients, max_hours))
             return _stages(runs, discovery, mode, runner)
     except DripError as error:
@@ -118,9 +131,12 @@ def _reported(
 
 def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> SyncReport:
     with nothing_started():
-        known = discovery.land(runs)
         pipeline = pipeline_of(runs.common)
         pipeline.sync_destination()
+        check_mask_of(runs.common, pipeline)
+        for run in runs.each:
+            run.landing.use_mask(run.mask)
+        known = discovery.land(runs)
         runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
         begin_partial_lists(runs, pipeline)
     with runner.fan_out(runs) as submit:

@@ -182,18 +182,23 @@ class DripClient:
         url, of_account = str(response.url), BELONGS_TO_ACCOUNT.match(path)
         if response.status_code == 401:
             self.stop.set()
-            raise Unauthorized(url, message_of(response), self.settings.token_setting)
+            raise Unauthorized(url, self._message(response), self.settings.token_setting)
         if response.status_code == 304 and "If-None-Match" in response.request.headers:
             return Reply(url, b"", _server_time(response), unchanged=True)
         if response.status_code != 200:
             advice = WRONG_BASE if response.status_code in NOT_HERE and not of_account else ""
             wait = retry_after(response.headers)
-            raise RequestFailed(response.status_code, url, message_of(response), advice, wait)
+            raise RequestFailed(response.status_code, url, self._message(response), advice, wait)
         if fault := getattr(response, FAULT):
             advice = "" if of_account else f"; {WRONG_BASE}"
-            raise UnreadableReply(f"{fault} from {url}; it began {snippet_of(response)!r}{advice}")
+            raise UnreadableReply(
+                f"{fault} from {url}; it began {snippet_of(response, bool(self.settings.mask))}{advice}"
+            )
         tag = response.headers.get("ETag", "")
         return Reply(url, response.content, _server_time(response), getattr(response, FIELDS), tag)
+
+    def _message(self, response: requests.Response) -> str:
+        return message_of(response, bool(self.settings.mask))
 
 
 def authentication(settings: DripSettings) -> AuthBase:

@@ -4,8 +4,10 @@ A record lists the fields in the API reference ("Fields"). Values may be null an
 is optional. Fields that are not listed here are loaded as JSON columns.
 """
 
+import functools
+import typing
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +19,8 @@ Bool = bool | None
 Float = float | None
 Date = date | None
 Time = datetime | None
+OTHER_FIELDS = "_other_fields"
+"""A JSON column for unknown fields without a column of their own; a record type has it once it is widened."""
 Json = msgspec.Raw | msgspec.UnsetType
 """Stored as received, in a JSON column, which preserves types, keys and their order."""
 
@@ -26,6 +30,36 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
     Records cannot be part of reference cycles, so the garbage collector does not need to track them.
     """
+
+
+fields_of = functools.lru_cache(maxsize=64)(msgspec.structs.fields)
+"""The fields of a record type. Cached, since msgspec takes a millisecond; bounded, since decoders create types."""
+
+
+@functools.cache
+def field_types(record: type[Record]) -> dict[str, Any]:
+    """The types by field name, in order, without the descriptions."""
+    return {name: without_description(hint) for name, hint in _hints(record).items()}
+
+
+@functools.cache
+def field_descriptions(record: type[Record]) -> dict[str, str]:
+    """What each field means, in a sentence, by name."""
+    return {name: hint.__metadata__[0] for name, hint in _hints(record).items() if _is_described(hint)}
+
+
+def without_description(hint: Any) -> Any:
+    """The type of a field from its annotation."""
+    return typing.get_args(hint)[0] if _is_described(hint) else hint
+
+
+def _hints(record: type[Record]) -> dict[str, Any]:
+    """The annotations by field name: `Annotated[type, description]`, or a type without a description."""
+    return typing.get_type_hints(record, include_extras=True)
+
+
+def _is_described(hint: Any) -> bool:
+    return typing.get_origin(hint) is Annotated
 
 
 class Account(Record):

@@ -1,14 +1,14 @@
 """Arrow schemas and dlt hints, derived from the records and endpoints."""
 
 import functools
-import typing
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 
 from flows.source import records
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, DATE, ROW_HASH, VERSION, Endpoint
+from flows.source.records import field_types
 
 ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Text, pa.string()),
@@ -34,32 +34,6 @@ MISFIT_SUFFIX = "__v_json"
 FIELD_NAME = b"drip_field"
 FIELD_HINT = "x-drip-field"
 """Arrow field metadata and dlt column hint with the API's name of a field that is not in the API reference."""
-
-
-@functools.cache
-def field_types(record: type[records.Record]) -> dict[str, Any]:
-    """The types by field name, in order, without the descriptions."""
-    return {name: without_description(hint) for name, hint in _hints(record).items()}
-
-
-@functools.cache
-def field_descriptions(record: type[records.Record]) -> dict[str, str]:
-    """What each field means, in a sentence, by name."""
-    return {name: hint.__metadata__[0] for name, hint in _hints(record).items() if _is_described(hint)}
-
-
-def _hints(record: type[records.Record]) -> dict[str, Any]:
-    """The annotations by field name: `Annotated[type, description]`, or a type without a description."""
-    return typing.get_type_hints(record, include_extras=True)
-
-
-def without_description(hint: Any) -> Any:
-    """The type of a field from its annotation."""
-    return typing.get_args(hint)[0] if _is_described(hint) else hint
-
-
-def _is_described(hint: Any) -> bool:
-    return typing.get_origin(hint) is Annotated
 
 
 def data_type(endpoint: Endpoint, field: "pa.Field[Any]") -> str:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from flows.common.errors import SettingsError, unknown
+from flows.common.scrubbing import remember
 from flows.source.endpoints import ENDPOINTS
+from flows.source.environment_checks import check_header
 
 
 def checked_url(url: str) -> str:
@@ -26,3 +28,16 @@ def check_optional(resources: Iterable[str], origin: str) -> None:
     for name in resources:
         if name not in ENDPOINTS:
             raise unknown(f"resource in {origin}", name, [one for one in ENDPOINTS if ENDPOINTS[one].optional])
+
+
+def checked_credential(setting: str, value: str | None) -> str | None:
+    """`value` without surrounding white space, such as a pasted line break.
+
+    Raises:
+        SettingsError: it cannot be sent in an HTTP header; the message only names the character.
+    """
+    remember(value)
+    stripped = value.strip() if value else value
+    remember(stripped)
+    check_header(setting, stripped or "")
+    return stripped

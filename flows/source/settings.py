@@ -18,9 +18,11 @@ from dlt.common.typing import TSecretStrValue
 
 from flows.common.errors import SettingsError, first_line, unknown
 from flows.common.scrubbing import remember
+from flows.source.decoding.masking import Mask
 from flows.source.endpoints import HISTORIC
 from flows.source.environment_checks import check_header
-from flows.source.setting_checks import check_optional, checked_url
+from flows.source.mask_setting import check_mask, mask_of
+from flows.source.setting_checks import check_optional, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_files import settings_folders, unreadable
 
@@ -29,7 +31,7 @@ CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection does not inherit, so that it never uses the token of another one."""
 SHARED = ("fan_out", "coordinator", "landing", "file_lasts", "lock_wait", "memory_limit", "storage_version", "work_mem",
           "history", "history_days", "optional_resources", "webhooks", "webhook_secrets", "webhook_days",
-          "event_days", "attribution_days", "comments")  # fmt: skip
+           "event_days", "attribution_days", "comments", "mask", "mask_key")  # fmt: skip
 """Settings of the sync, which cannot differ between connections."""
 ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
               "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
@@ -142,20 +144,32 @@ class DripSettings(BaseConfiguration):
     event_days: float = 0.0
     """Days after which an event is removed from subscriber_events; 0 keeps all."""
 
+    mask: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Fields to mask before anything is written, as JSON: `{"email": "hmac", "custom_fields.*name*": "drop"}`."""
+    mask_key: TSecretStrValue | None = None
+    """The secret that the tokens of `hmac` depend on: the same key, the same tokens."""
+
     def on_resolved(self) -> None:
         """Check the values. Raises SettingsError naming the setting."""
         for name in CREDENTIALS:
-            setattr(self, name, _checked_credential(variable(name, self.connection), getattr(self, name)))
+            setattr(self, name, checked_credential(variable(name, self.connection), getattr(self, name)))
         _check_names(self.connections)
         self.base_url = checked_url(self.base_url)
         check_history(self.history, "SOURCES__DRIP__HISTORY")
         check_optional(self.optional_resources, variable("optional_resources"))
+        remember(self.mask_key)
+        check_mask(self.mask)
         for name in ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} must be greater than 0")
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} cannot be negative")
+
+    @property
+    def masking(self) -> Mask:
+        """What is masked. Raises SettingsError if it needs a key and there is none."""
+        return mask_of(self.mask, self.mask_key)
 
     @property
     def token(self) -> str:
@@ -279,16 +293,3 @@ def _check_names(connections: Sequence[str]) -> None:
             raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; use another name")
         if connections.count(name) > 1:
             raise SettingsError(f"{variable('connections')}: {name!r} is listed twice")
-
-
-def _checked_credential(setting: str, value: str | None) -> str | None:
-    """`value` without surrounding white space, such as a pasted line break.
-
-    Raises:
-        SettingsError: it cannot be sent in an HTTP header; the message only names the character.
-    """
-    remember(value)
-    stripped = value.strip() if value else value
-    remember(stripped)
-    check_header(setting, stripped or "")
-    return stripped

@@ -22,6 +22,7 @@ from flows.source.landing.kinds import landed_list_in
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
+from flows.source.mask_check import check_masks
 from flows.source.quarantine import quarantine_resource
 from flows.source.schema import texts
 from flows.source.settings import load_settings
@@ -59,7 +60,7 @@ def drip_source(
         resources = resources or [*DEFAULT_RESOURCES, *settings.optional_resources]
     endpoints = chosen_endpoints(resources)
     tables = [endpoint.of(connection) for endpoint in endpoints]
-    named = [table_resource(endpoint, table_rows(endpoint, lists), lists.format) for endpoint in tables]
+    named = [table_resource(endpoint, table_rows(endpoint, lists), lists.format, lists.mask) for endpoint in tables]
     state = state_resources(lists) if any(endpoint.daily for endpoint in endpoints) else []
     return [*named, *state, quarantine_resource([endpoint.resource for endpoint in endpoints], lists)]
 
@@ -104,7 +105,7 @@ class LiveLists:
 
     def __init__(self, client: DripClient, wanted: Sequence[str] | None) -> None:
         self.client, self.wanted = client, wanted
-        self.started = datetime.now(UTC)
+        self.started, self.mask = datetime.now(UTC), client.settings.masking.fingerprint
         self._folder = tempfile.TemporaryDirectory(prefix="drip-")
         self._decoders: dict[str, Decoder] = {}
         self._read: dict[str, list[SourceList]] = {}
@@ -112,6 +113,7 @@ class LiveLists:
     def of(self, resource: str) -> Sequence[SourceList]:
         """The lists of a resource, read from the API on the first call."""
         if resource not in self._read:
+            self._check_masks()
             owners = self._accounts() if ENDPOINTS[resource].per_account else [None]
             self._read[resource] = [self._list(ENDPOINTS[resource], account_id) for account_id in owners]
         return self._read[resource]
@@ -120,6 +122,12 @@ class LiveLists:
         """The columns in the destination of the running pipeline."""
         context = Container()[PipelineContext]
         return known_columns(context.pipeline()).get(resource, {}) if context.is_active() else {}
+
+    def _check_masks(self) -> None:
+        """Refuse to load into a dataset with another mask. Raises SettingsError."""
+        context = Container()[PipelineContext]
+        if context.is_active() and SCHEMA in (pipeline := context.pipeline()).schemas:
+            check_masks(pipeline.schemas[SCHEMA].tables, self.mask, f"dataset {pipeline.dataset_name}")
 
     def _accounts(self) -> list[str]:
         """The ids of the accounts to sync. Raises SettingsError if one is not visible."""
@@ -158,7 +166,8 @@ class LiveLists:
     def _decoder(self, resource: str) -> Decoder:
         if resource not in self._decoders:
             endpoint = ENDPOINTS[resource].of(self.client.settings.connection)
-            self._decoders[resource] = Decoder(endpoint, known=self.known_columns(resource))
+            known = self.known_columns(resource)
+            self._decoders[resource] = Decoder(endpoint, known=known, mask=self.client.settings.masking)
         return self._decoders[resource]
 
 

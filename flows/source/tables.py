@@ -15,6 +15,7 @@ from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNTS, ROW_HASH, Endpoint
 from flows.source.landing.landed_list import BATCH_ROWS, LandedList
 from flows.source.landing.storage import parquet
+from flows.source.mask_check import table_hints
 from flows.source.paginator import ListOutcome
 from flows.source.schema import (
     FIELD_HINT,
@@ -80,6 +81,10 @@ class Lists(Protocol):
     def tokens(self) -> int:
         """The number of tokens that the lists were read with."""
 
+    @property
+    def mask(self) -> str:
+        """Fingerprint of the mask that the lists were read with; empty for none."""
+
     def of(self, resource: str) -> Sequence[SourceList]:
         """The landed lists of a resource."""
 
@@ -96,6 +101,7 @@ class LandedLists:
     format: TableFormat = TableFormat()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     tokens: int = 1
+    mask: str = ""
 
     def of(self, resource: str) -> Sequence[SourceList]:
         """The lists of a resource."""
@@ -106,8 +112,17 @@ class LandedLists:
         return self.columns.get(resource, {})
 
 
-def table_resource(endpoint: Endpoint, rows: Iterator[Any], format: TableFormat = TableFormat()) -> DltResource:
-    """The dlt resource of a table, used both to extract and to load its rows."""
+def table_resource(
+    endpoint: Endpoint, rows: Iterator[Any], format: TableFormat = TableFormat(), mask: str = ""
+) -> DltResource:
+    """The dlt resource of a table, used both to extract and to load its rows.
+
+    Args:
+        endpoint: the endpoint of the table.
+        rows: its rows.
+        format: how the destination stores tables.
+        mask: fingerprint of the mask of the rows; empty for none.
+    """
     resource: DltResource = dlt.resource(
         rows,
         name=endpoint.resource,
@@ -117,7 +132,7 @@ def table_resource(endpoint: Endpoint, rows: Iterator[Any], format: TableFormat 
         file_format="parquet",
         table_format=format.table_format,
     )
-    return resource
+    return resource.apply_hints(additional_table_hints=table_hints(mask)) if mask else resource
 
 
 def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:

@@ -48,6 +48,7 @@ def send(client: DripClient, method: str, path: str, body: Any = None) -> None:
     finally:
         client.budget.done()
     if response.status_code == 401:
-        raise Unauthorized(url, message_of(response), settings.token_setting)
+        raise Unauthorized(url, message_of(response, bool(settings.mask)), settings.token_setting)
     if not 200 <= response.status_code < 300:
-        raise RequestFailed(response.status_code, url, redacted_text(message_of(response)), ADVICE)
+        message = redacted_text(message_of(response, bool(settings.mask)))
+        raise RequestFailed(response.status_code, url, message, ADVICE)

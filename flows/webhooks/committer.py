@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from flows.common.clock import now
 from flows.common.errors import first_line
-from flows.source.deliveries.spool import MICROSECONDS, Spool
+from flows.source.deliveries.spool import MICROSECONDS, Arrived, Spool
 
 GATHER_SECONDS = 0.002
 """After the first delivery of a commit, for more to arrive."""
@@ -45,10 +45,16 @@ class Committer:
     Args:
         folder: of the spool.
         open_spool: opens it; opened again after an error.
+        arrived: makes a delivery as it is written, masked if a mask is set, from its account, time and body.
     """
 
-    def __init__(self, folder: Path, open_spool: Callable[[Path], Spool] = Spool) -> None:
-        self._folder, self._open, self._spool = folder, open_spool, None
+    def __init__(
+        self,
+        folder: Path,
+        open_spool: Callable[[Path], Spool] = Spool,
+        arrived: Callable[[str, int, bytes], Arrived] = Arrived,
+    ) -> None:
+        self._folder, self._open, self._spool, self._arrived = folder, open_spool, None, arrived
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._since: deque[float] = deque()
@@ -106,7 +112,7 @@ class Committer:
         """Keep a batch. Returns why it is not kept; empty where it is."""
         try:
             self._spool = self._spool or self._open(self._folder)
-            self._spool.append([(one.account, one.received, one.body) for one in batch])
+            self._spool.append([self._arrived(one.account, one.received, one.body) for one in batch])
         except (sqlite3.Error, OSError) as error:
             self._forget_spool()
             self._log(first_line(error))

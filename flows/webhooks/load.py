@@ -9,6 +9,7 @@ from flows.common.errors import DripError, SettingsError
 from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.context import ConnectionRun, private_files
+from flows.pipeline.dataset_mask import check_mask_of
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.event_sources import event_sources, spool_folder
 from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
@@ -51,7 +52,7 @@ def _run(
             "SOURCES__DRIP__WEBHOOKS to its folder"
         )
     landing = Landing(folder_at(settings.landing), part_for("events", target.location, target.dataset))
-    run = ConnectionRun(target, (), landing)
+    run = ConnectionRun(target, (), landing, mask=settings.masking.fingerprint)
     try:
         with private_files(), target.lock(settings.lock_wait):
             target.check(settings)
@@ -65,6 +66,7 @@ def _loaded(run: ConnectionRun, load: Callable[[dlt.Pipeline, Target], EventsLoa
     try:
         pipeline = pipeline_of(run)
         pipeline.sync_destination()
+        check_mask_of(run, pipeline)
         loaded = load(pipeline, run.target) or EventsLoaded()
         for name, reason in make_marts(pipeline, run.target).items():
             logger.warning("the view %s is not up to date: %s", name, reason)

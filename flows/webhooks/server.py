@@ -7,14 +7,16 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from flows.common.errors import SettingsError, first_line
 from flows.common.http_server import listen_on
-from flows.source.deliveries.spool import Spool
+from flows.source.decoding.masking import NO_MASK, Mask
+from flows.source.deliveries.spool import Arrived, Spool
 from flows.webhooks.committer import Committer
 from flows.webhooks.connections import KEEP_ALIVE_SECONDS, BoundedProtocol, Connections
 from flows.webhooks.receiver import Receiver
@@ -33,13 +35,13 @@ TICKS = 10
 class ReceiverServer(uvicorn.Server):
     """uvicorn, with the receiver's own start, limits and end."""
 
-    def __init__(self, config: uvicorn.Config, receiver: Receiver, folder: Path) -> None:
+    def __init__(self, config: uvicorn.Config, receiver: Receiver, folder: Path, mask: Mask) -> None:
         super().__init__(config)
-        self.receiver, self._folder = receiver, folder
+        self.receiver, self._folder, self._mask = receiver, folder, mask
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the committer, then accept connections."""
-        self.receiver.committer = Committer(self._folder)
+        self.receiver.committer = Committer(self._folder, arrived=_arrived(self._mask))
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -56,7 +58,14 @@ class ReceiverServer(uvicorn.Server):
             await self.receiver.committer.close()
 
 
-def serve(folder: Path, secrets: SecretStore, host: str, port: int, started: Callable[[str], None]) -> int:
+def serve(
+    folder: Path,
+    secrets: SecretStore,
+    host: str,
+    port: int,
+    started: Callable[[str], None],
+    mask: Mask = NO_MASK,
+) -> int:
     """Receive deliveries until the process is told to end.
 
     Args:
@@ -65,6 +74,7 @@ def serve(folder: Path, secrets: SecretStore, host: str, port: int, started: Cal
         host: address to listen on.
         port: to listen on; 0 takes a free one.
         started: is told the address, `http://host:port`, once connections are accepted.
+        mask: masks deliveries before they are written.
 
     Returns:
         How many deliveries were kept.
@@ -72,8 +82,8 @@ def serve(folder: Path, secrets: SecretStore, host: str, port: int, started: Cal
     Raises:
         SettingsError: the address cannot be listened on, or the spool cannot be used.
     """
-    _check_spool(folder)
-    server = receiver_server(folder, secrets)
+    _check_spool(folder, mask)
+    server = receiver_server(folder, secrets, mask)
     try:
         listener = listen_on(host, port)
     except OSError as error:
@@ -100,7 +110,7 @@ def serving(folder: Path, secrets: SecretStore) -> Iterator[str]:
             thread.join()
 
 
-def receiver_server(folder: Path, secrets: SecretStore) -> ReceiverServer:
+def receiver_server(folder: Path, secrets: SecretStore, mask: Mask = NO_MASK) -> ReceiverServer:
     """The server of a receiver that keeps deliveries in a folder."""
     receiver = Receiver(secrets, Connections(_most_connections()))
     config = uvicorn.Config(
@@ -117,13 +127,29 @@ def receiver_server(folder: Path, secrets: SecretStore) -> ReceiverServer:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         backlog=BACKLOG,
     )
-    return ReceiverServer(config, receiver, folder)
+    return ReceiverServer(config, receiver, folder, mask)
 
 
-def _check_spool(folder: Path) -> None:
-    """Refuse a spool that will never work. One that only cannot be written to now is answered 429, and tried again."""
+def _arrived(mask: Mask) -> Callable[[str, int, bytes], Arrived]:
+    """Makes deliveries as they are written. The modules that read events are only imported for a mask."""
+    if not mask.actions:
+        return Arrived
+    from flows.source.deliveries.masking import masked_delivery
+
+    return partial(masked_delivery, mask)
+
+
+def _check_spool(folder: Path, mask: Mask) -> None:
+    """Refuse a spool that will never work, and mask what it holds already.
+
+    If it only cannot be written to now, deliveries are answered with 429, and tried again.
+    """
     try:
-        Spool(folder).close()
+        with closing(Spool(folder)) as spool:
+            if mask.actions:
+                from flows.source.deliveries.masking import mask_spool
+
+                mask_spool(spool, mask)
     except sqlite3.OperationalError:
         pass
     except (OSError, sqlite3.Error) as error:

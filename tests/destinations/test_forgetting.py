@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.destinations.compaction import rewrite_duckdb
 from flows.maintenance import addresses
-from flows.maintenance.compaction import rewrite_duckdb
 from flows.maintenance.forget import Forgotten, Removed, forget
 from tests.conftest import PostgresWarehouse, Warehouse, both_destinations
 from tests.destinations.conftest import as_owner
@@ -116,7 +116,7 @@ def test_a_copy_that_differs_does_not_replace_the_file(warehouse: Warehouse, mon
     warehouse.execute(PEOPLE)
     insert(warehouse, ["somebody@example.com", "other@example.com"])
     before = warehouse.rows("SELECT * FROM subscribers ORDER BY id")
-    monkeypatch.setattr("flows.maintenance.compaction.CHECKSUM", "SELECT random() FROM {table}")
+    monkeypatch.setattr("flows.destinations.compaction.CHECKSUM", "SELECT random() FROM {table}")
     why = rewrite_duckdb(warehouse.path, 0)
     assert "its copy has different rows" in why
     assert str(warehouse.path) in why

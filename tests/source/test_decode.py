@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from flows.source import ENDPOINTS
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.decoding.decoder import Decoder
-from flows.source.records import Text
-from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, arrow_schema, field_types
+from flows.source.records import Text, field_types
+from flows.source.schema import FIELD_NAME, MISFIT_SUFFIX, arrow_schema
 
 SUBSCRIBERS = ENDPOINTS["subscribers"]
 TYPES = field_types(SUBSCRIBERS.record)

@@ -7,7 +7,8 @@ from pathlib import Path
 from string import Formatter
 
 from flows.source.endpoints import ENDPOINTS
-from flows.source.schema import LINKS, arrow_schema, data_type, field_descriptions
+from flows.source.records import field_descriptions
+from flows.source.schema import LINKS, arrow_schema, data_type
 
 FOLDER = Path(__file__).parent
 COLUMN = re.compile(r'"?(\w+)"? \((\w+)\): (.+)')

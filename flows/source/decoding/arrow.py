@@ -1,6 +1,5 @@
 """Conversion of typed records to Arrow tables. Values that do not fit their column go into a column beside it."""
 
-import functools
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -12,16 +11,8 @@ import pyarrow as pa
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
-from flows.source.records import Int, Json, Text
-from flows.source.schema import (
-    FIELD_NAME,
-    LINKS,
-    MISFIT_SUFFIX,
-    arrow_schema,
-    field_types,
-    link_column,
-    without_description,
-)
+from flows.source.records import Int, Json, Text, field_types, fields_of, without_description
+from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, link_column
 
 with suppress(ImportError):
     import pandas  # noqa: F401 - pyarrow imports it with its first array, which is not safe once threads are running
@@ -33,10 +24,6 @@ WHOLE_NUMBER = re.compile(rb"-?\d{1,40}")
 """Numbers that a text column takes as their text: some clients saw ids and versions without quotes."""
 EXACT_IN_FLOAT = 2**53
 """Integers up to this value can be represented exactly as floats."""
-
-
-fields_of = functools.lru_cache(maxsize=64)(msgspec.structs.fields)
-"""The fields of a record type. Cached, since msgspec takes a millisecond; bounded, since decoders create types."""
 
 
 def to_table(

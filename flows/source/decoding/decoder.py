@@ -15,15 +15,16 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from flows.source.decoding.arrow import as_kind, fields_of, key_text, misfits, to_table
+from flows.source.decoding.arrow import as_kind, key_text, misfits, to_table
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.decoding.malformed_json import without_bad_unicode, without_deep_records
+from flows.source.decoding.masking import NO_MASK, Mask
 from flows.source.decoding.redaction import redacted_json, redacted_list
 from flows.source.decoding.unportable_values import NUL, portable
 from flows.source.endpoints import ACCOUNTS, Endpoint
 from flows.source.errors import WRONG_BASE, UnreadableReply
-from flows.source.records import Json
-from flows.source.schema import arrow_schema, field_types
+from flows.source.records import OTHER_FIELDS, Json, field_types, fields_of
+from flows.source.schema import arrow_schema
 
 NULL = msgspec.Raw(b"null")
 NOT_A_RECORD = "not a record"
@@ -31,8 +32,6 @@ NO_KEY = "no key"
 NOT_UNICODE = "text that is not valid Unicode"
 NO_UNICODE = (UnicodeDecodeError, msgspec.DecodeError, pa.ArrowInvalid)
 """Errors that invalid text in a page raises, depending on where it is decoded; the client has validated the JSON."""
-OTHER_FIELDS = "_other_fields"
-"""A JSON column for unknown fields without a column of their own."""
 MOST_UNKNOWN = 100
 """Maximum number of unknown fields with a column each. More of them are data used as field names, not API fields."""
 AWKWARD = re.compile(r'[\\"\x00-\x1f]|^\s*$|^_other_fields$|^.{200,}$')
@@ -84,10 +83,17 @@ class Decoder:
         endpoint: the endpoint.
         names: chooses the column names of unknown fields.
         known: unknown fields that already have a column; others get one, up to `MOST_UNKNOWN` in all.
+        mask: masks personal data before it is returned.
     """
 
-    def __init__(self, endpoint: Endpoint, names: ColumnNames | None = None, known: Iterable[str] = ()) -> None:
-        self.endpoint = endpoint.alone
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        names: ColumnNames | None = None,
+        known: Iterable[str] = (),
+        mask: Mask = NO_MASK,
+    ) -> None:
+        self.endpoint, self.mask = endpoint.alone, mask
         self.names = names or ColumnNames(arrow_schema(endpoint).names)
         self._types = field_types(endpoint.record)
         self._unknown: set[str] = {*known} - {OTHER_FIELDS, *self._types}
@@ -115,7 +121,8 @@ class Decoder:
 
     def _shown(self, record: str) -> str:
         """A record as it may be kept in quarantine."""
-        return redacted_json(record) if self.endpoint.secret_urls else record
+        shown = redacted_json(record) if self.endpoint.secret_urls else record
+        return self.mask.text(shown, self.mask.rules.root_of(self.endpoint)) if self.mask.actions else shown
 
     def _advice(self) -> str:
         """Advice for a reply without a list. If it is the list of accounts, the base URL is probably wrong."""
@@ -134,7 +141,9 @@ class Decoder:
         if raw is None or not bytes(memoryview(raw)[:1]) == b"[":
             raise UnreadableReply(f"no list {self.endpoint.selector!r} in the reply from {url}{self._advice()}")
         raw = redacted_list(raw) if self.endpoint.secret_urls else raw
-        rows = self._strings(raw, quarantine) if self.endpoint.strings else self._records(raw, quarantine)
+        odd: list[Quarantined] = []
+        rows = self._strings(raw, odd) if self.endpoint.strings else self._records(raw, odd)
+        quarantine += self._masked(rows, odd)
         received = len(rows) + len(quarantine)
         keyed = self._with_keys(rows, quarantine)
         last = dict(keyed)
@@ -142,6 +151,13 @@ class Decoder:
         table = to_table(self.endpoint, list(last.values()), keys, account_id, self.names)
         table = portable(table, self.endpoint, body)
         return Decoded(table, keys, received, len(keyed) - len(last), _meta(envelope), quarantine)
+
+    def _masked(self, rows: Sequence[Any], odd: list[Quarantined]) -> list[Quarantined]:
+        """Mask the records of a page in place. Returns the other items, masked."""
+        if not self.mask.actions:
+            return odd
+        self.mask.mask_rows(self.endpoint, rows)
+        return [Quarantined(one.reason, self._shown(one.record)) for one in odd]
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
         """Convert a list of strings to records with one field."""

@@ -23,6 +23,7 @@ NULL, NOTHING = b"null", (b"null", b"{}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_JSON, NOT_AN_OBJECT, NO_EVENT = "not JSON", "not a JSON object", "no event"
 OTHER_ACCOUNT = "of another account than the secret"
+OTHER_MASK = "masked in another way than the dataset"
 NUL_IN_EVENT = "an event or id with a NUL character, which not every database can hold"
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 JSON_COLUMNS = ("properties", "subscriber", "other_fields")
@@ -65,12 +66,17 @@ class Events:
     quarantine: list[tuple[str, Quarantined]] = field(default_factory=list)
 
 
-def events_of(deliveries: Iterable[Delivery]) -> Events:
-    """The events of deliveries, which are in the order in which they came."""
+def events_of(deliveries: Iterable[Delivery], mask: str = "") -> Events:
+    """The events of deliveries.
+
+    Args:
+        deliveries: in the order in which they came.
+        mask: fingerprint of the mask of the dataset; deliveries with another one go to quarantine.
+    """
     found = Events()
     for delivery in deliveries:
         try:
-            row = event_of(delivery)
+            row = event_of(delivery) if delivery.mask == mask else _refuse(OTHER_MASK)
         except NoEvent as problem:
             body = delivery.body.decode(errors="backslashreplace")
             found.quarantine.append((delivery.account, Quarantined(str(problem), body)))
@@ -79,6 +85,10 @@ def events_of(deliveries: Iterable[Delivery]) -> Events:
         first["deliveries"] += 1
         first["last_received_at"] = row["last_received_at"]
     return found
+
+
+def _refuse(reason: str) -> Row:
+    raise NoEvent(reason)
 
 
 def event_of(delivery: Delivery) -> Row:
@@ -123,7 +133,7 @@ def _row(delivery: Delivery, fields: Fields) -> Row:
     if NUL in event or NUL in (_id(person.get("id")) or ""):
         raise NoEvent(NUL_IN_EVENT)
     row: Row = dict.fromkeys(COLUMNS) | {"account_id": delivery.account, "event": event, "deliveries": 0}
-    row["event_id"] = _identity(delivery.account, event, person.get("id"), occurred, properties)
+    row["event_id"] = delivery.event or _identity(delivery.account, event, person.get("id"), occurred, properties)
     row["subscriber_id"] = _id(person.get("id"))
     row["received_at"] = row["last_received_at"] = EPOCH + timedelta(microseconds=delivery.received)
     _put_email(row, person.get("email"))

@@ -31,6 +31,8 @@ COLUMNS: list[tuple[str, pa.DataType]] = [
     ("account", pa.string()),
     ("received", pa.int64()),
     ("body", pa.binary()),
+    ("mask", pa.string()),
+    ("event", pa.string()),
 ]
 SCHEMA = pa.schema(COLUMNS)
 
@@ -130,7 +132,7 @@ def delete_batches(landing: Folder, spool: str, last: int) -> None:
 
 def read_batch(path: Folder) -> list[Delivery]:
     """The deliveries of a file."""
-    table = pq.read_table(pa.BufferReader(path.read_bytes()), schema=SCHEMA)
+    table = pq.read_table(pa.BufferReader(path.read_bytes()))  # one of an earlier version lacks the last columns
     return [Delivery(**row) for row in table.to_pylist()]
 
 

@@ -29,17 +29,20 @@ SECONDS_OF_DAY, MICROSECONDS = 86_400, 1_000_000
 TABLES = (
     "CREATE TABLE IF NOT EXISTS spool (id TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS deliveries (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL,"
-    " received INTEGER NOT NULL, body BLOB NOT NULL)",
+    " received INTEGER NOT NULL, body BLOB NOT NULL, mask TEXT NOT NULL DEFAULT '', event TEXT NOT NULL DEFAULT '')",
     "CREATE TABLE IF NOT EXISTS loads (destination TEXT PRIMARY KEY, last INTEGER NOT NULL, at REAL NOT NULL)",
 )
-INSERT = "INSERT INTO deliveries (account, received, body) VALUES (?, ?, ?)"
-COPY = "INSERT INTO deliveries (id, account, received, body) VALUES (?, ?, ?, ?)"
+ADDED = ("mask", "event")
+"""Columns that a spool of an earlier version lacks."""
+ADD = "ALTER TABLE deliveries ADD COLUMN {} TEXT NOT NULL DEFAULT ''"
+INSERT = "INSERT INTO deliveries (account, received, body, mask, event) VALUES (?, ?, ?, ?, ?)"
+COPY = "INSERT INTO deliveries (id, account, received, body, mask, event) VALUES (?, ?, ?, ?, ?, ?)"
 FIRST_ID = (
     "INSERT INTO sqlite_sequence (name, seq) SELECT 'deliveries', 0"
     " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'deliveries')"
 )
 LAST_ID = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'deliveries'"
-SELECT = "SELECT id, account, received, body FROM deliveries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+SELECT = "SELECT {} FROM deliveries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 
 
 class Delivery(NamedTuple):
@@ -49,13 +52,27 @@ class Delivery(NamedTuple):
         id: its number in the spool.
         account: whose secret it came with.
         received: microseconds since 1970, UTC.
-        body: as it came.
+        body: as it came, or masked.
+        mask: fingerprint of the mask of the body; empty if it is as it came.
+        event: id of the event, computed before its body was masked; empty if the body is as it came or no event.
     """
 
     id: int
     account: str
     received: int
     body: bytes
+    mask: str = ""
+    event: str = ""
+
+
+class Arrived(NamedTuple):
+    """A delivery to be kept: its fields as in `Delivery`."""
+
+    account: str
+    received: int
+    body: bytes
+    mask: str = ""
+    event: str = ""
 
 
 class Totals(NamedTuple):
@@ -95,6 +112,10 @@ class Spool:
             with self.transaction():
                 for statement in TABLES:
                     self._connection.execute(statement)
+                known = {name for _, name, *_ in self._connection.execute("PRAGMA table_info(deliveries)")}
+                for name in ADDED:
+                    if name not in known:
+                        self._connection.execute(ADD.format(name))
                 if not self._connection.execute("SELECT 1 FROM spool").fetchone():
                     self._connection.execute("INSERT INTO spool VALUES (?)", (spool_id or uuid.uuid4().hex,))
             (self.id,) = self._connection.execute("SELECT id FROM spool").fetchone()
@@ -119,18 +140,19 @@ class Spool:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def append(self, deliveries: Sequence[tuple[str, int, bytes]]) -> None:
-        """Keep accounts, times and bodies: when this returns they are on the disk.
+    def append(self, deliveries: Sequence[Arrived | tuple[str, int, bytes]]) -> None:
+        """Keep deliveries: when this returns they are on the disk.
 
         Raises:
             DiskShort: hardly any space is left.
             OSError, sqlite3.Error: they could not be kept.
         """
-        _check_space(self.folder, sum(len(body) for _, _, body in deliveries))
+        arrived = [Arrived(*one) for one in deliveries]
+        _check_space(self.folder, sum(len(one.body) for one in arrived))
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(f"{self.path} is no longer the file that was opened")
         with self.transaction():
-            self._connection.executemany(INSERT, deliveries)
+            self._connection.executemany(INSERT, arrived)
 
     def copy(self, deliveries: Sequence[Delivery], last: int) -> None:
         """Keep deliveries of another spool with their ids, which are above those that it has. Raises as `append`.
@@ -155,11 +177,25 @@ class Spool:
             size: bytes of their bodies, after which no more are read.
         """
         found: list[Delivery] = []
-        with closing(self._connection.execute(SELECT, (after, up_to, rows))) as cursor:
+        query = SELECT.format(", ".join(Delivery._fields))
+        with closing(self._connection.execute(query, (after, up_to, rows))) as cursor:
             while size > 0 and (row := cursor.fetchone()):
                 found.append(Delivery(*row))
                 size -= len(found[-1].body)
         return found
+
+    def unmasked(self, after: int, rows: int = DELETED_AT_ONCE) -> list[Delivery]:
+        """The next deliveries with ids above `after` whose bodies are as they came."""
+        query = f"SELECT {', '.join(Delivery._fields)} FROM deliveries WHERE id > ? AND mask = '' ORDER BY id LIMIT ?"
+        return [Delivery(*row) for row in self._connection.execute(query, (after, rows))]
+
+    def replace(self, deliveries: Iterable[Delivery]) -> None:
+        """Replace the bodies of deliveries by masked ones; the bytes of the old ones are overwritten."""
+        with self.transaction():
+            self._connection.executemany(
+                "UPDATE deliveries SET body = ?, mask = ?, event = ? WHERE id = ?",
+                [(one.body, one.mask, one.event, one.id) for one in deliveries],
+            )
 
     def totals(self) -> Totals:
         """What it holds now."""

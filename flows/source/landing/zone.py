@@ -17,6 +17,10 @@ from flows.source.landing.storage import Folder, folder_at, is_local, make_priva
 PART = re.compile(r"[0-9a-f]{20}")
 """Matches the name of a part. Other files in the landing zone's folder do not belong to this project."""
 PROBE = "probe"
+PIPELINES = "pipelines"
+"""The folder of dlt's files of each run."""
+MASK_MARKER = "mask"
+"""A file with the fingerprint of the mask of the landed pages; missing if they are not masked."""
 WORK = "drip-flows"
 DLT_TEMPLATE = "%"
 """dlt formats file paths with `%`, so they must not contain one."""
@@ -54,6 +58,20 @@ class Landing:
             make_private(self.root)
         for folder in (self.folder, self.work):
             make_private(folder)
+
+    def use_mask(self, fingerprint: str) -> None:
+        """Delete every list that landed with another mask. No other run may use the part."""
+        marker = self.folder / MASK_MARKER
+        known = marker.read_text() if marker.exists() else ""
+        if known != fingerprint:
+            self.clear()
+            write_atomically(marker, fingerprint.encode())
+
+    def clear(self) -> None:
+        """Delete every list that landed, kept ones included. No other run may use the part."""
+        for landed in self.folder.iterdir() if self.folder.exists() else ():
+            if landed.name not in (PIPELINES, MASK_MARKER):
+                remove(landed)
 
     def remove(self) -> None:
         """Delete everything in this part."""

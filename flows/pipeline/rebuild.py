@@ -1,0 +1,64 @@
+"""Emptying a dataset, so that it can be filled again: with another mask, for example."""
+
+from collections.abc import Sequence
+
+import dlt
+from dlt.destinations.exceptions import DatabaseException
+
+from flows.common.errors import SettingsError, first_line
+from flows.common.events import tell
+from flows.destinations.compaction import rewrite_duckdb
+from flows.destinations.schemas import quoted
+from flows.destinations.target import Target
+from flows.pipeline.context import SyncRun
+from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.views import VIEW_COLUMNS
+from flows.source.landing.storage import remove
+from flows.source.settings import common_settings
+from flows.source.tables import SCHEMA
+
+DESTINATIONS = ("duckdb", "postgres")
+
+
+def check_rebuild(runs: SyncRun) -> None:
+    """Check that the dataset of a sync can be emptied. Raises SettingsError."""
+    target = runs.common.target
+    if target.name not in DESTINATIONS:
+        raise SettingsError(
+            f"drop the dataset {target.dataset} in {target.location} yourself, then sync without --rebuild"
+        )
+
+
+def empty_dataset(runs: SyncRun) -> None:
+    """Drop all tables and views of the sync in its dataset, which must be locked: the history is lost.
+
+    Other tables in the same schema are kept. What landed for the dataset is deleted too, and a DuckDB file is
+    rewritten, so that it does not contain the deleted rows.
+    """
+    run, target = runs.common, runs.common.target
+    pipeline = pipeline_of(run)
+    pipeline.sync_destination()
+    tables = [*pipeline.schemas[SCHEMA].tables] if SCHEMA in pipeline.schemas else []
+    if tables:
+        _drop(pipeline, target, tables)
+        tell(f"emptied {target.location}, dataset {target.dataset}: {len(tables)} tables")
+    release_pipeline(run)
+    remove(run.pipeline_folder)
+    for each in runs.each:
+        each.landing.clear()
+    if tables and target.path is not None and (problem := rewrite_duckdb(target.path, common_settings().lock_wait)):
+        tell(problem)
+
+
+def _drop(pipeline: dlt.Pipeline, target: Target, tables: Sequence[str]) -> None:
+    """Drop the views and tables, or none of them. Raises SettingsError."""
+    try:
+        with pipeline.sql_client() as client, client.begin_transaction():
+            for view in VIEW_COLUMNS:
+                client.execute_sql(f"DROP VIEW IF EXISTS {quoted(target.dataset, view)}")
+            for table in tables:
+                client.execute_sql(f"DROP TABLE IF EXISTS {quoted(target.dataset, table)}")
+    except DatabaseException as error:
+        raise SettingsError(
+            f"cannot empty {target.location}, dataset {target.dataset} ({first_line(error)}): nothing was dropped"
+        ) from None
