@@ -21,6 +21,7 @@ from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.partial_lists import begin_partial_lists
+from flows.pipeline.planning.start import expectation
 from flows.pipeline.preparation import prepare
 from flows.pipeline.rebuild import check_rebuild, empty_dataset
 from flows.pipeline.reconcile import report, stopped_report
@@ -139,6 +140,8 @@ def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> 
         known = discovery.land(runs)
         runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
         begin_partial_lists(runs, pipeline)
+        if words := expectation(runs, plan(runs), pipeline):
+            tell(words)
     with runner.fan_out(runs) as submit:
         landed, failures = gather(_submitted(runs, submit))
     landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])

@@ -3,7 +3,7 @@
 The decision is based only on data in the destination, so it does not depend on local files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -60,7 +60,13 @@ def with_modes(runs: SyncRun, pipeline: dlt.Pipeline, mode: str) -> SyncRun:
     """The runs with the read mode of each account. It takes one query; none in mode `full`."""
     if mode == FULL or SUBSCRIBERS not in runs.common.resources:
         return runs
-    seen = _seen(runs.common, pipeline)
+    return modes_of(runs, mode, _seen(runs.common, pipeline))
+
+
+def modes_of(runs: SyncRun, mode: str, seen: Mapping[str, "Seen"]) -> SyncRun:
+    """The runs with the read mode of each account, from the earlier syncs by account."""
+    if mode == FULL or SUBSCRIBERS not in runs.common.resources:
+        return runs
     return SyncRun(
         tuple(
             replace(
@@ -116,9 +122,14 @@ def _seen(run: ConnectionRun, pipeline: dlt.Pipeline) -> dict[str, Seen]:
     if not {SYNCS_TABLE, SUBSCRIBERS} <= tables:
         return {}
     with run.target.reader(pipeline) as client:
-        names = {"syncs": SYNCS_TABLE, "people": SUBSCRIBERS}
-        qualified = {name: client.make_qualified_table_name(table) for name, table in names.items()}
-        rows: Any = client.execute_sql(written_for(run.target.kind.dialect, SEEN, qualified)) or []
+        return seen_accounts(client, run.target.kind.dialect)
+
+
+def seen_accounts(client: Any, dialect: str) -> dict[str, Seen]:
+    """The earlier syncs by account, from a client of a dataset that has both tables."""
+    names = {"syncs": SYNCS_TABLE, "people": SUBSCRIBERS}
+    qualified = {name: client.make_qualified_table_name(table) for name, table in names.items()}
+    rows: Any = client.execute_sql(written_for(dialect, SEEN, qualified)) or []
     return {account: Seen(*moments) for account, *moments in rows}
 
 

@@ -81,6 +81,10 @@ class ListReader:
             yield from self._attempt()
             self._judge()
 
+    def first_reply(self) -> Reply:
+        """The reply with the first page, without reading the list. Raises as `pages` does."""
+        return self._get(1)
+
     def rows(self) -> int:
         """Number of distinct rows read so far."""
         return self._reading.rows()

@@ -110,7 +110,7 @@ def test_what_is_deployed(deployments: dict[str, DeploymentResponse], name: str)
     assert one.description
     narrow = {"accounts": [], "resources": [], "history": ["as configured"]}
     mode, hours = ("auto", 3) if name == "sync" else ("full", 8)
-    chosen = {"destination": "duckdb", "dataset": "drip", "mode": mode, "max_hours": hours}
+    chosen = {"destination": "duckdb", "dataset": "drip", "mode": mode, "max_hours": hours, "rebuild": False}
     assert one.parameters == narrow | chosen
     assert set(one.parameter_openapi_schema["properties"]) == set(one.parameters)
     assert [(schedule.schedule.cron, schedule.active) for schedule in one.schedules] == SCHEDULES[name]
