@@ -30,6 +30,8 @@ DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project.
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
 REBUILD_HELP = "Empty the dataset first, its history included: needed after another SOURCES__DRIP__MASK."
 CHANGES_HELP = "Read all lists, and show the rows that a sync would add, change and remove."
+POOL_HELP = "Its type: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
+PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
 DELIVER_HELP = "Deliver webhook events of the first account to this URL; repeat it for the next accounts."
 SANDBOX_DAY = "2026-06-01"
 
@@ -215,9 +217,10 @@ def secret(
 @app.command()
 def deploy(
     pool: Annotated[str, typer.Option(help="The work pool; made if it is not there.")] = "drip",
-    kind: Annotated[str, typer.Option("--type", help="Its type: process, docker or kubernetes.")] = "process",
+    kind: Annotated[str, typer.Option("--type", help=POOL_HELP)] = "process",
+    package: Annotated[str, typer.Option(help=PACKAGE_HELP)] = "",
     image: Annotated[
-        str, typer.Option(help="An image with the project installed, for docker and kubernetes.")
+        str, typer.Option(help="An image with the project installed, for all but process and managed.")
     ] = "",
     destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
 ) -> None:
@@ -231,7 +234,7 @@ def deploy(
         from flows.orchestration.deploy import deploy as deploy_all
 
         check_prefect()
-        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination))
+        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination, package))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from flows.common.errors import DripError
 from flows.common.labels import account_label
+from flows.orchestration.assets import publish_assets
 from flows.pipeline.drift import Drift
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.report import SyncReport
@@ -40,6 +41,7 @@ def publish(report: SyncReport) -> None:
                 key=LISTS_KEY, table=[_row(line, report.account_names) for line in report.lists], description=PER_LIST
             )
         _publish_summary(summary_markdown(report), report.summary())
+        publish_assets(report)
     for drift in report.drift:
         _emit(drift, report.dataset)
 

@@ -5,8 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
+from packaging.requirements import InvalidRequirement, Requirement
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
@@ -14,6 +16,7 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from flows.common.errors import SettingsError, unknown
+from flows.common.project import PROJECT_SETTING
 from flows.destinations.catalogue import READING, warehouse
 
 QUEUE = "sync"
@@ -24,15 +27,22 @@ FRESHNESS = "freshness"
 REPORT = "report"
 """The deployment that runs the notebooks, which read DuckDB."""
 FILE = "prefect.yaml"
+MANAGED = "prefect:managed"
+PUSH = ("cloud-run:push", "ecs:push", "azure-container-instance:push", "modal:push")
+"""Types of work pools of Prefect Cloud, whose runs need no worker: in Prefect's infrastructure, or in yours."""
+GIT = "git+https://"
 JOB_VARIABLES: dict[str, dict[str, Any]] = {
     "process": {},
     "docker": {"image_pull_policy": "IfNotPresent", "auto_remove": True},
     "kubernetes": {"image_pull_policy": "IfNotPresent", "finished_job_ttl": 86_400},
+    MANAGED: {"env": {PROJECT_SETTING: "/tmp/drip-flows"}},  # noqa: S108 - the container is that of one run
+    **{kind: {} for kind in PUSH},
 }
-"""Job variables by work pool type, without the image. They must not contain secrets, since Prefect displays them."""
+"""Job variables by work pool type, without image and package. They must not contain secrets, since Prefect displays
+them."""
 
 
-def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> int:
+def deploy(folder: Path, pool: str, kind: str, image: str, destination: str, package: str = "") -> int:
     """Deploy everything in `prefect.yaml` to a work pool, which is created if missing.
 
     Args:
@@ -41,20 +51,22 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> 
         kind: type of the work pool.
         image: container image with the project installed, for types that run in containers.
         destination: destination of the deployments; empty for the one in the file.
+        package: requirement by which runs in Prefect's infrastructure install the project: a git URL, or a name in an
+            index.
 
     Returns:
         The exit code of `prefect deploy`.
 
     Raises:
-        SettingsError: unknown type or destination, no `prefect.yaml`, no image, or a pool of another type.
+        SettingsError: unknown type or destination, no `prefect.yaml`, no image or package, a destination that is lost
+            with the run, or a pool of another type.
     """
     if destination:
         warehouse(destination)
     if kind not in JOB_VARIABLES:
         raise unknown("type of work pool", kind, JOB_VARIABLES)
-    if (kind != "process") != bool(image):
-        raise SettingsError(f"a work pool of type {kind} {'takes no' if image else 'needs an'} --image")
-    described = description(folder, pool, kind, image, destination)
+    check_kind(kind, image, package, destination)
+    described = description(folder, pool, kind, image, destination, package)
     with get_client(sync_client=True) as client:
         _make_pool(client, pool, kind)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -65,7 +77,36 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str) -> 
         return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603
 
 
-def description(folder: Path, pool: str, kind: str, image: str, destination: str = "") -> dict[str, Any]:
+def check_kind(kind: str, image: str, package: str, destination: str) -> None:
+    """Check what a type of work pool needs. Raises SettingsError."""
+    if (kind not in ("process", MANAGED)) != bool(image):
+        raise SettingsError(f"a work pool of type {kind} {'takes no' if image else 'needs an'} --image")
+    if (kind == MANAGED) != bool(package):
+        raise SettingsError(f"a work pool of type {kind} {'takes no' if package else 'needs a'} --package")
+    if package:
+        _check_package(package)
+    if kind in (MANAGED, *PUSH) and (destination in ("", "duckdb") or warehouse(destination).is_files):
+        raise SettingsError(
+            f"a file is lost with a run in a work pool of type {kind}: set --destination, to postgres say"
+        )
+
+
+def _check_package(package: str) -> None:
+    """Check that a package can be installed elsewhere, and that its URL has no credentials. Raises SettingsError."""
+    url = package.partition("@ ")[2] or package
+    try:
+        valid = url.startswith(GIT) if ":" in url or "/" in url else bool(Requirement(package))
+    except InvalidRequirement:
+        valid = False
+    if not valid:
+        raise SettingsError(f"--package {package!r} is neither a git URL ({GIT}host/path@tag) nor a name in an index")
+    if urlsplit(url.removeprefix("git+")).username:
+        raise SettingsError("--package contains credentials, which Prefect would display: use a public URL or an index")
+
+
+def description(
+    folder: Path, pool: str, kind: str, image: str, destination: str = "", package: str = ""
+) -> dict[str, Any]:
     """The contents of `prefect.yaml`, adapted to this pool and destination. Raises SettingsError if it is missing."""
     path = folder / FILE
     if not path.is_file():
@@ -77,6 +118,7 @@ def description(folder: Path, pool: str, kind: str, image: str, destination: str
     if destination not in ("", "duckdb"):
         described["deployments"] = [one for one in described["deployments"] if one["name"] != REPORT]
     variables = JOB_VARIABLES[kind] | ({"image": image} if image else {})
+    variables |= {"pip_packages": [package]} if package else {}
     for deployment in described["deployments"]:
         deployment["work_pool"] = deployment["work_pool"] | {"name": pool, "job_variables": variables}
         if destination and deployment["name"] != REPORT:
@@ -88,6 +130,9 @@ def _make_pool(client: SyncPrefectClient, name: str, kind: str) -> None:
     try:
         found = client.read_work_pool(name).type
     except ObjectNotFound:
+        if kind in PUSH:
+            create = f"prefect work-pool create {name} --type {kind} --provision-infra"
+            raise SettingsError(f"no work pool {name}: create it with your cloud's credentials ({create})") from None
         template = run_coro_as_sync(get_default_base_job_template_for_infrastructure_type(kind))
         client.create_work_pool(WorkPoolCreate(name=name, type=kind, base_job_template=template or {}))
         return

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dlt
@@ -27,6 +28,7 @@ from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.source import drip_source
 from flows.source.tables import LandedLists, SourceList, TableFormat
 
+CREATED_AT = "created_at"
 LOAD_RETRY_SECONDS = 5.0
 """Pause before the retry of a load."""
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Loaded(msgspec.Struct):
         events: what was loaded of webhook deliveries; None if there is no spool.
         view_problems: by view, why it could not be created or replaced.
         drift: the columns that appeared.
+        newest: by resource, when its newest record was created, of those that say so.
     """
 
     load_id: str
@@ -52,6 +55,7 @@ class Loaded(msgspec.Struct):
     events: EventsLoaded | None = None
     view_problems: dict[str, str] = {}
     drift: list[Drift] = []
+    newest: dict[str, datetime] = {}
 
 
 def load_with_retry(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
@@ -98,7 +102,8 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         events = load_events(pipeline, run.target, run.started)
         problems = make_marts(pipeline, run.target)
         make_comments(pipeline, run.target)
-        return Loaded(loads[-1], count_rows(pipeline, run), arrived, days, events, problems, drift)
+        counts, newest = count_rows(pipeline, run), newest_records(pipeline, run)
+        return Loaded(loads[-1], counts, arrived, days, events, problems, drift, newest)
 
 
 def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
@@ -129,3 +134,17 @@ def count_rows(pipeline: dlt.Pipeline, run: ConnectionRun) -> dict[str, dict[str
             rows = client.execute_sql(f"SELECT {owner}, count(*) FROM {table} GROUP BY 1") or []
             counts[resource] = {row[0]: row[1] for row in rows}
     return counts
+
+
+def newest_records(pipeline: dlt.Pipeline, run: ConnectionRun) -> dict[str, datetime]:
+    """When the newest record of each table was created, if its records say so. With time zone."""
+    columns = {name: pipeline.default_schema.get_table_columns(name) for name in run.resources}
+    resources = [name for name in run.resources if columns[name].get(CREATED_AT, {}).get("data_type") == "timestamp"]
+    newest: dict[str, datetime] = {}
+    with run.target.reader(pipeline) as client:
+        for resource in resources:
+            table = client.make_qualified_table_name(resource)
+            ((moment,),) = client.execute_sql(f"SELECT max({CREATED_AT}) FROM {table}") or [(None,)]
+            if isinstance(moment, datetime):
+                newest[resource] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return newest

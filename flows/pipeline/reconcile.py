@@ -40,7 +40,8 @@ def report(
 ) -> SyncReport:
     """Reconcile, compare with the last sync, append to `_syncs`, and delete the landed pages of complete lists."""
     result = reconcile(runs, landed, failures, loaded)
-    result.shared, result.events, result.view_problems = list(shared), loaded.events, loaded.view_problems
+    result.shared, result.events = list(shared), loaded.events
+    result.view_problems, result.newest = loaded.view_problems, loaded.newest
     pipeline = pipeline_of(runs.common)
     target = runs.common.target
     with target.held_open(pipeline):
@@ -185,6 +186,7 @@ def _empty_report(runs: SyncRun, **known: Any) -> SyncReport:
         finished=now(),
         location=run.target.location,
         dataset=run.target.dataset,
+        destination=run.target.name,
         account_names=runs.account_names,
         budgets=[Spent(connection, budget.requests, budget.remaining) for connection, budget in budgets],
         **known,

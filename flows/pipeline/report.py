@@ -42,6 +42,8 @@ class SyncReport:
         event_losses: by account, the webhook events that are missing according to the history, of the last days.
         view_problems: by view, why it could not be created or replaced.
         drift: what the API gives otherwise than before.
+        destination: name of the destination.
+        newest: by resource, when the newest record in the destination was created, of those that say so.
     """
 
     run: str
@@ -61,6 +63,8 @@ class SyncReport:
     event_losses: list[AccountLoss] = field(default_factory=list)
     view_problems: dict[str, str] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
+    destination: str = "duckdb"
+    newest: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:

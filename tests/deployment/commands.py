@@ -54,6 +54,6 @@ def drip_flows(*arguments: str, cwd: Path) -> str:
     return finish(start("drip-flows", *arguments, cwd=cwd))
 
 
-def filled_in(block: UUID) -> str:
-    """The example automations, with the id of a notification block."""
-    return AUTOMATIONS.read_text().replace(BLOCK_TO_FILL_IN, f"block: &block {block}")
+def filled_in(block: UUID, name: str = "automations.yaml") -> str:
+    """A file of example automations, with the id of a notification block."""
+    return (PROJECT / "docs" / name).read_text().replace(BLOCK_TO_FILL_IN, f"block: &block {block}")
