@@ -15,7 +15,8 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from flows.common.labels import account_label
-from flows.pipeline.report import ListReport, SyncReport
+from flows.pipeline.report import SyncReport
+from flows.pipeline.report_line import ListReport
 from flows.source.endpoints import ENDPOINTS
 
 MATERIALIZED_BY = "drip-flows"

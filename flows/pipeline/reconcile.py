@@ -20,10 +20,12 @@ from flows.pipeline.load import Loaded
 from flows.pipeline.report import Spent, SyncReport
 from flows.pipeline.report_line import ListReport
 from flows.pipeline.sync_log import TOTAL_ROWS, LastTime, append_to_sync_log, last_time, stable_key
+from flows.pipeline.sync_log_retention import thin_sync_log
 from flows.pipeline.webhook_check import WEBHOOKS, webhook_problems, webhook_query
 from flows.source.deliveries.registrations import registrations
 from flows.source.endpoints import ACCOUNTS, CONNECTION, ENDPOINTS
 from flows.source.schema import texts
+from flows.source.settings import common_settings
 
 
 def stopped_report(runs: SyncRun, reason: str) -> SyncReport:
@@ -49,6 +51,7 @@ def report(
             result.webhook_problems = _webhook_problems(pipeline, client, result)
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))
         result.drift = [*loaded.drift, *emptied(result.lists)]
+        thin_sync_log(pipeline, target.kind, result.finished, common_settings().sync_log_days)
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
         result.event_losses = by_account(audit_events(pipeline, runs.common))
         with target.reader(pipeline) as client:

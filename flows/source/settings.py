@@ -30,13 +30,13 @@ DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection does not inherit, so that it never uses the token of another one."""
 SHARED = ("fan_out", "coordinator", "landing", "file_lasts", "lock_wait", "memory_limit", "storage_version", "work_mem",
-          "history", "history_days", "optional_resources", "webhooks", "webhook_secrets", "webhook_days",
-           "event_days", "attribution_days", "comments", "mask", "mask_key")  # fmt: skip
+           "history", "history_days", "sync_log_days", "optional_resources", "webhooks", "webhook_secrets",
+           "webhook_days", "event_days", "attribution_days", "comments", "mask", "mask_key")  # fmt: skip
 """Settings of the sync, which cannot differ between connections."""
 ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
               "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
 NOT_NEGATIVE = ("max_retries", "backoff_factor", "task_retry_delay", "max_wait", "lock_wait", "overlap", "full_every",
-                "history_days", "email_metrics_refresh_days", "webhook_days", "event_days",
+                "history_days", "sync_log_days", "email_metrics_refresh_days", "webhook_days", "event_days",
                 "attribution_days")  # fmt: skip
 CONNECTION_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LISTS = ("connections", "history", "optional_resources")
@@ -134,6 +134,9 @@ class DripSettings(BaseConfiguration):
     """Days after a click in which the view `attributed_events` attributes a custom event to its email."""
     comments: bool = True
     """Whether a sync comments on the tables and columns in DuckDB and PostgreSQL."""
+
+    sync_log_days: float = 30.0
+    """Days that `_syncs` keeps all runs; then one a day for 400 days, then the newest of each list. 0 keeps all."""
 
     webhooks: str = "data/webhooks"
     """Folder of the webhook receiver: deliveries that wait to be loaded, and the secrets of the delivery URLs."""

@@ -38,7 +38,7 @@ def mask_spool(spool: Spool, mask: Mask) -> int:
     """Mask the deliveries that came before the mask was set. Returns their number."""
     last = total = 0
     while mask.actions and (found := spool.unmasked(last)):
-        masked = [one._replace(**masked_delivery(mask, *one[1:4])._asdict()) for one in found]
+        masked = [Delivery(one.id, *masked_delivery(mask, one.account, one.received, one.body)) for one in found]
         spool.replace(masked)
         last, total = found[-1].id, total + len(found)
     if total:

@@ -42,7 +42,9 @@ FIRST_ID = (
     " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'deliveries')"
 )
 LAST_ID = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'deliveries'"
-SELECT = "SELECT {} FROM deliveries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+FIELDS = "id, account, received, body, mask, event"
+SELECT = f"SELECT {FIELDS} FROM deliveries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+SELECT_UNMASKED = f"SELECT {FIELDS} FROM deliveries WHERE id > ? AND mask = '' ORDER BY id LIMIT ?"
 
 
 class Delivery(NamedTuple):
@@ -177,8 +179,7 @@ class Spool:
             size: bytes of their bodies, after which no more are read.
         """
         found: list[Delivery] = []
-        query = SELECT.format(", ".join(Delivery._fields))
-        with closing(self._connection.execute(query, (after, up_to, rows))) as cursor:
+        with closing(self._connection.execute(SELECT, (after, up_to, rows))) as cursor:
             while size > 0 and (row := cursor.fetchone()):
                 found.append(Delivery(*row))
                 size -= len(found[-1].body)
@@ -186,8 +187,7 @@ class Spool:
 
     def unmasked(self, after: int, rows: int = DELETED_AT_ONCE) -> list[Delivery]:
         """The next deliveries with ids above `after` whose bodies are as they came."""
-        query = f"SELECT {', '.join(Delivery._fields)} FROM deliveries WHERE id > ? AND mask = '' ORDER BY id LIMIT ?"
-        return [Delivery(*row) for row in self._connection.execute(query, (after, rows))]
+        return [Delivery(*row) for row in self._connection.execute(SELECT_UNMASKED, (after, rows))]
 
     def replace(self, deliveries: Iterable[Delivery]) -> None:
         """Replace the bodies of deliveries by masked ones; the bytes of the old ones are overwritten."""
