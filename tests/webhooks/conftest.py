@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from flows.common.http_server import listen_on
+from flows.source.decoding.masking import NO_MASK, Mask
 from flows.source.deliveries.spool import Delivery, opened
 from flows.webhooks.receiver import Receiver
 from flows.webhooks.secret_store import SecretStore, delivery_url
@@ -52,10 +53,10 @@ def spooled(folder: Path) -> list[Delivery]:
 
 
 @contextmanager
-def receiving(folder: Path) -> Iterator[Running]:
-    """Serve a receiver that keeps deliveries in a folder."""
+def receiving(folder: Path, mask: Mask = NO_MASK) -> Iterator[Running]:
+    """Serve a receiver that keeps deliveries in a folder, masked."""
     secrets = SecretStore(folder)
-    server = receiver_server(folder, secrets)
+    server = receiver_server(folder, secrets, mask)
     with listen_on("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
         thread.start()
