@@ -29,7 +29,6 @@ from flows.orchestration.settings import api_is_configured, apply_prefect_settin
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
 REBUILD_HELP = "Empty the dataset first, its history included: needed after another SOURCES__DRIP__MASK."
-CHANGES_HELP = "Read all lists, and show the rows that a sync would add, change and remove."
 POOL_HELP = "Its type: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
 PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
 DELIVER_HELP = "Deliver webhook events of the first account to this URL; repeat it for the next accounts."
@@ -93,30 +92,6 @@ def sync(
 
         shown = Shown(verbose, as_json, quiet)
         raise typer.Exit(run_sync(account, resource, destination, dataset, history, mode, shown, with_prefect, rebuild))
-
-
-@app.command()
-def plan(
-    account: Account = None,
-    resource: Resource = None,
-    destination: Destination = "duckdb",
-    dataset: Dataset = "drip",
-    mode: SyncMode = "full",
-    changes: Annotated[bool, typer.Option("--changes", help=CHANGES_HELP)] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a sync would do: the lists, their rows, the requests, and the time that the rate limit allows.
-
-    Nothing is written to the database. It takes one request per list at most, without --changes.
-
-    Exit codes: 0 it is shown; 1 some list cannot be read, and is named; 2 a sync could not start.
-    """
-    with plain_errors():
-        apply_prefect_settings()
-        hide_pandas()
-        from flows.cli.planning import show_plan
-
-        raise typer.Exit(show_plan(account, resource, destination, dataset, mode, changes, as_json))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that read what was synced: a query, the state of the data, a browser for the tables."""
+"""Commands that change nothing: a query, the state of the data, a browser for the tables, the plan of a sync."""
 
 import sys
 from typing import Annotated
@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from flows.cli.exits import fail, plain_errors
-from flows.cli.options import Account, AsJson, Dataset, Destination, Quiet
+from flows.cli.options import Account, AsJson, Dataset, Destination, Quiet, Resource, SyncMode
 from flows.cli.output import silence
+from flows.cli.startup import hide_pandas
 from flows.orchestration.settings import apply_prefect_settings
 
 REPORT = "data/report.html"
+CHANGES_HELP = "Read all lists, and show the rows that a sync would add, change and remove."
 reading = typer.Typer()
 
 
@@ -109,8 +111,34 @@ def dbt_sources(dataset: Dataset = "drip") -> None:
     """Print a sources.yml for dbt: every table and view of a dataset, and what each column means.
 
     For example: drip-flows dbt-sources > models/sources.yml
+
+    Exit codes: 0 it is printed; 2 the dataset has no valid name.
     """
     with plain_errors():
         from flows.reporting.dbt_sources import dbt_sources as as_yaml
 
         sys.stdout.write(as_yaml(dataset))
+
+
+@reading.command()
+def plan(
+    account: Account = None,
+    resource: Resource = None,
+    destination: Destination = "duckdb",
+    dataset: Dataset = "drip",
+    mode: SyncMode = "full",
+    changes: Annotated[bool, typer.Option("--changes", help=CHANGES_HELP)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a sync would do: the lists, their rows, the requests, and the time that the rate limit allows.
+
+    Nothing is written to the database. It takes one request per list at most, without --changes.
+
+    Exit codes: 0 it is shown; 1 some list cannot be read, and is named; 2 a sync could not start.
+    """
+    with plain_errors():
+        apply_prefect_settings()
+        hide_pandas()
+        from flows.cli.planning import show_plan
+
+        raise typer.Exit(show_plan(account, resource, destination, dataset, mode, changes, as_json))
