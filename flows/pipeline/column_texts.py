@@ -1,5 +1,6 @@
 """What the columns that this project adds mean, and the columns of its own tables, each in a sentence."""
 
+from flows.pipeline.event_audit import TABLE as EVENT_AUDIT
 from flows.pipeline.event_batch import SPOOLS
 from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import OPENED_AS, VALID_FROM, VALID_TO
@@ -36,6 +37,7 @@ OWN_TABLES = {
     SPOOLS: "One row per spool of webhook deliveries that was loaded.",
     SYNCS_TABLE: "One row per run and list.",
     QUARANTINE: "Records that fit no table, as received.",
+    EVENT_AUDIT: "One row per account and interval between two full syncs: changes in the history, and their events.",
     DAYS: "One row per account and day of email_metrics: when it was read, and the API's summary.",
     PLACEMENTS: "One row per account and email that the API was asked to place in a workflow.",
 }
@@ -79,6 +81,21 @@ OWN_COLUMNS = {
         "reason": "Why it fits no table.",
         "record": "The record as received.",
         "seen": "Start of the run that received it last.",
+    },
+    EVENT_AUDIT: {
+        "account_id": "Account that was audited.",
+        "interval_start": "Start of the sync before the changes.",
+        "interval_end": "Start of the sync that found the changes.",
+        "changes": "Changes of subscribers that the history shows, each of which should have an event.",
+        "missing_events": "Changes without an event.",
+        "events": "Events of such changes that came.",
+        "unconfirmed_events": "Events that the history contradicts, so that a later one is missing.",
+        "loss": "Share of the changes without an event, between 0 and 1.",
+        "loss_low": "Lower end of its 95 % interval.",
+        "loss_high": "Upper end of its 95 % interval.",
+        "first_missing_hour": "First hour of the interval in which events are missing.",
+        "missing_kinds": "Kinds of changes without an event, with their numbers.",
+        "settled": "Whether late events can no longer change the row.",
     },
     DAYS: {
         "account_id": "Account of the figures.",

@@ -10,7 +10,6 @@ import dlt
 import msgspec
 
 from flows.common.errors import DripError
-from flows.pipeline.comments import make_comments
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.declared_tables import create_declared
 from flows.pipeline.dlt_pipeline import pipeline_of
@@ -101,7 +100,6 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         arrived, days = count_arrived(pipeline, runs, landed), count_days(pipeline, runs, landed)
         events = load_events(pipeline, run.target, run.started)
         problems = make_marts(pipeline, run.target)
-        make_comments(pipeline, run.target)
         counts, newest = count_rows(pipeline, run), newest_records(pipeline, run)
         return Loaded(loads[-1], counts, arrived, days, events, problems, drift, newest)
 

@@ -9,6 +9,7 @@ import dlt
 from flows.common.clock import now
 from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
+from flows.pipeline.comments import make_comments
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
 from flows.pipeline.dlt_pipeline import pipeline_of
 from flows.pipeline.drift import emptied
@@ -54,6 +55,7 @@ def report(
         thin_sync_log(pipeline, target.kind, result.finished, common_settings().sync_log_days)
         append_to_sync_log(pipeline, target.kind, loaded.load_id, _rows(runs.common, result))
         result.event_losses = by_account(audit_events(pipeline, runs.common))
+        make_comments(pipeline, target)
         with target.reader(pipeline) as client:
             target.drop_staging(client)
     for run in runs.each:

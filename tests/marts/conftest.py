@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +25,7 @@ DAYS = sorted(random.Random(5).sample(range(20, 90), 2), reverse=True)
 
 
 @pytest.fixture(scope="session", params=["duckdb", "postgres"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The dataset; tests do not change it."""
     folder = tmp_path_factory.mktemp("marts")
     warehouse = Warehouse(folder / "warehouse.duckdb")
@@ -44,7 +43,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         }.items():
             patch.setenv(f"SOURCES__DRIP__{name}", str(value))
         fill(warehouse, folder / "spool", patch)
-        yield warehouse
+    return warehouse
 
 
 def fill(warehouse: Warehouse, spool: Path, patch: pytest.MonkeyPatch) -> None:
