@@ -1,0 +1,68 @@
+"""Charts of who still reads. Each takes a frame of `flows.metrics.engagement`."""
+
+import altair as alt
+import pandas as pd
+
+from flows.charts.accounts import with_accounts
+from flows.charts.drawing import account_bars, heat, plain_bars, sentence, shade
+from flows.charts.theme import LABEL_WIDTH, LINE_HEIGHT, MONTH_TOOLTIP
+from flows.metrics.engagement import BANDS
+
+NO_EVENTS = "No clicks here yet. They come by webhook only: docs/webhooks.md sets up the receiver."
+NO_ORDERS = "No custom event with a value followed a click within the window."
+BAND_TITLE = "Days since the last click"
+
+
+def recency(counts: pd.DataFrame) -> alt.Chart:
+    """People by the recency of their clicks. Args: `recency`."""
+    if counts.empty or set(counts["recency_band"]) == {"never"}:
+        return sentence(NO_EVENTS)
+    return account_bars(
+        with_accounts(counts, "people"),
+        alt.Title("When people clicked last", subtitle="People who can be reached, without clicks of scanners"),
+        height=LINE_HEIGHT,
+        x=alt.X("recency_band:N", title=BAND_TITLE, sort=list(BANDS), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("sum(people):Q", title="People"),
+        tooltip=["legend:N", "recency_band:N", alt.Tooltip("sum(people):Q", format=",", title="people")],
+    )
+
+
+def recency_by_cohort(shares: pd.DataFrame) -> alt.Chart:
+    """Recency of clicks by the month of arrival. Args: `recency_by_cohort`."""
+    if shares.empty or set(shares["recency_band"]) == {"never"}:
+        return sentence(NO_EVENTS)
+    return heat(
+        shares,
+        alt.Title("Who still clicks, by month of arrival"),
+        x=alt.X("yearmonth(month):O", title="Month of arrival (UTC)"),
+        y=alt.Y("recency_band:N", title=BAND_TITLE, sort=list(BANDS)),
+        color=shade("share", "Share of the month", 1, format=".0%"),
+        tooltip=[MONTH_TOOLTIP, "recency_band:N", "people:Q", alt.Tooltip("share:Q", format=".1%")],
+    )
+
+
+def links(clicked: pd.DataFrame) -> alt.Chart:
+    """The links that most people clicked. Args: `links`."""
+    if clicked.empty:
+        return sentence(NO_EVENTS)
+    return plain_bars(
+        clicked,
+        alt.Title("Links clicked by most people"),
+        x=alt.X("people:Q", title="People"),
+        y=alt.Y("url:N", title=None, sort=list(clicked["url"]), axis=alt.Axis(labelLimit=LABEL_WIDTH)),
+        tooltip=["url:N", "people:Q", "clicks:Q"],
+    )
+
+
+def earnings(emails: pd.DataFrame) -> alt.Chart:
+    """What emails earned by last touch. Args: `earnings`."""
+    if emails.empty:
+        return sentence(NO_ORDERS)
+    shown = emails.assign(email=emails["title"].fillna("unnamed") + " (" + emails["email_id"] + ")")
+    return plain_bars(
+        shown,
+        alt.Title("What emails earned", subtitle="Custom events with a value, by the last click before them"),
+        x=alt.X("revenue:Q", title="Value"),
+        y=alt.Y("email:N", title=None, sort=list(shown["email"]), axis=alt.Axis(labelLimit=LABEL_WIDTH)),
+        tooltip=["email:N", "orders:Q", alt.Tooltip("revenue:Q", format=",.2f")],
+    )
