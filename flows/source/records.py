@@ -53,6 +53,11 @@ def without_description(hint: Any) -> Any:
     return typing.get_args(hint)[0] if _is_described(hint) else hint
 
 
+def is_json(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a field of a record type is kept as JSON."""
+    return bool(without_description(field.type) == Json)
+
+
 def _hints(record: type[Record]) -> dict[str, Any]:
     """The annotations by field name: `Annotated[type, description]`, or a type without a description."""
     return typing.get_type_hints(record, include_extras=True)

@@ -67,8 +67,8 @@ def test_every_command(
             assert warehouse.value("SELECT count(*) FROM subscribers") == people
         if command.endswith("accounts"):
             assert all(account in output for account in world.account_ids)
-    asked = [[one.parameters.get(name) for name in ("accounts", "resources")] for one in flow_runs(client)]
-    for wanted in ([None, None], [["1000001"], None], [["1000001"], ["tags"]]):
+    asked = [[one.parameters.get(name) or [] for name in ("accounts", "resources")] for one in flow_runs(client)]
+    for wanted in ([[], []], [["1000001"], []], [["1000001"], ["tags"]]):
         assert wanted in asked
     for deployment in client.read_deployments():
         client.delete_deployment(deployment.id)

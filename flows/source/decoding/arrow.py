@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
-from flows.source.records import Int, Json, Text, field_types, fields_of, without_description
+from flows.source.records import Int, Json, Text, field_types, fields_of, is_json
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, link_column
 
 with suppress(ImportError):
@@ -86,7 +86,7 @@ def _by_field(endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> dict[str, l
     fields = fields_of(type(rows[0]))
     values = map(list, zip(*map(msgspec.structs.astuple, rows), strict=True))
     return {
-        field.encode_name: _json_values(rows, field.name, column) if without_description(field.type) == Json else column
+        field.encode_name: _json_values(rows, field.name, column) if is_json(field) else column
         for field, column in zip(fields, values, strict=True)
     }
 

@@ -16,7 +16,7 @@ import msgspec
 
 from flows.source.decoding.mask_rules import Action, FieldPath, Rules
 from flows.source.endpoints import Endpoint
-from flows.source.records import OTHER_FIELDS, Json, fields_of
+from flows.source.records import OTHER_FIELDS, fields_of, is_json
 
 REDACTED = "[redacted]"
 TOKEN_CHARS = 32
@@ -59,8 +59,8 @@ class Mask:
 
     def mask_rows(self, endpoint: Endpoint, rows: Sequence[msgspec.Struct]) -> None:
         """Mask the records of a page in place; all have the same type, the endpoint's or a widened one."""
-        for name, action, place, is_json in self._plan(endpoint, type(rows[0])) if rows else ():
-            if is_json:
+        for name, action, place, as_json in self._plan(endpoint, type(rows[0])) if rows else ():
+            if as_json:
                 self._mask_json_field(rows, name, action, place)
             elif action == "hmac":
                 token = self.token
@@ -167,8 +167,8 @@ class Mask:
             for field in fields_of(record):
                 folded = field.encode_name == OTHER_FIELDS
                 action, below = (None, root) if folded else root.field(field.encode_name)
-                if action or field.type == Json:
-                    known.append((field.name, action, below, field.type == Json))
+                if action or is_json(field):
+                    known.append((field.name, action, below, is_json(field)))
             self._plans[endpoint.resource, record] = known
         return known
 
