@@ -8,7 +8,7 @@ import pandas as pd
 from flows.charts.theme import NEUTRAL, PALETTE
 
 OTHERS = "all other accounts"
-LONGEST, ENDING = 34, 12
+LONGEST, ENDING = 30, 12
 """Characters of an account that are shown, and how many of them are its last, which are the id."""
 
 

@@ -1,5 +1,6 @@
 """What charts are made of: bars, lines, squares, legends, and the sentence in place of a chart."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +10,6 @@ import pandas as pd
 from flows.charts.accounts import OTHERS, account_colours, shortened
 from flows.charts.theme import (
     BAR_HEIGHT,
-    LEGEND_COLUMNS,
     LINE_HEIGHT,
     MOST_BARS,
     SCHEME,
@@ -23,6 +23,10 @@ alt.renderers.enable("mimetype")
 # Metrics are small, yet months times accounts may be more than the 5,000 rows that Altair takes by default.
 alt.data_transformers.disable_max_rows()
 
+LETTER, SYMBOL, GRADIENT = 7, 30, 160
+"""Pixels of a letter in a legend, of a symbol with its margins, and of a scale of colours."""
+SENTENCE = 90
+"""Characters of a line of text in place of a chart."""
 ACCOUNT = alt.Tooltip("legend:N", title="account")
 ALL_PEOPLE = alt.Tooltip("sum(people):Q", format=",", title="people")
 """What tooltips of `account_bars` show."""
@@ -55,12 +59,12 @@ def present(values: "pd.Series[Any]", order: Iterable[str]) -> list[str]:
 
 
 def legend(title: str | None, colours: Mapping[str, str]) -> dict[str, Any]:
-    """A scale and a legend above the plot, in columns that are wide enough for their labels."""
-    columns = min(LEGEND_COLUMNS if any(len(name) > 16 for name in colours) else 2 * LEGEND_COLUMNS, len(colours))
+    """A scale and a legend above the plot, in as many columns of labels as the plot has room for."""
+    columns = WIDTH // (LETTER * max(map(len, colours), default=0) + SYMBOL)
     return {
         "title": title,
         "scale": alt.Scale(domain=list(colours), range=list(colours.values())),
-        "legend": alt.Legend(orient="top", direction="horizontal", columns=columns, titleOrient="left"),
+        "legend": alt.Legend(orient="top", direction="horizontal", columns=max(columns, 1), titleOrient="left"),
     }
 
 
@@ -136,7 +140,7 @@ def account_lines(
             y=y,
             color=alt.Color("legend:N", **legend("Account", colours)),
             detail="account:N",
-            opacity=alt.condition(alt.datum.legend == OTHERS, alt.value(0.4), alt.value(1)),
+            opacity=alt.condition(alt.datum.legend == OTHERS, alt.value(0.6), alt.value(1)),
             tooltip=["account:N", *tooltip],
         )
         .properties(width=WIDTH, height=LINE_HEIGHT)
@@ -164,10 +168,9 @@ def heat(frame: pd.DataFrame, title: str | alt.Title, **encoding: Any) -> alt.Ch
 
 def shade(column: str, title: str, most: float | None = None, **legend_options: Any) -> alt.Color:
     """A colour by a number, from zero to `most`, or to the largest."""
+    gradient = alt.Legend(orient="top", titleOrient="left", gradientLength=GRADIENT, **legend_options)
     limits = {"domain": [0, most]} if most is not None else {"domainMin": 0}
-    return alt.Color(
-        f"{column}:Q", title=title, scale=alt.Scale(scheme=SCHEME, **limits), legend=alt.Legend(**legend_options)
-    )
+    return alt.Color(f"{column}:Q", title=title, scale=alt.Scale(scheme=SCHEME, **limits), legend=gradient)
 
 
 def named(names: "pd.Series[Any]", ids: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -177,11 +180,12 @@ def named(names: "pd.Series[Any]", ids: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def sentence(text: str) -> alt.Chart:
     """A chart that says why there is none."""
-    frame = pd.DataFrame({"text": [text]})
+    lines = textwrap.wrap(text, SENTENCE)
+    frame = pd.DataFrame({"text": ["\n".join(lines)]})
     chart: alt.Chart = (
         alt.Chart(frame)
-        .mark_text(color=TEXT, fontSize=13, align="left", x=0, limit=2 * WIDTH)
+        .mark_text(color=TEXT, fontSize=13, align="left", x=0, lineBreak="\n")
         .encode(text="text:N")
-        .properties(width=WIDTH, height=2 * BAR_HEIGHT)
+        .properties(width=WIDTH, height=(1 + len(lines)) * BAR_HEIGHT)
     )
     return chart

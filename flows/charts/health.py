@@ -59,14 +59,14 @@ def _age(hours: float) -> str | None:
     return f"{hours:.0f}h" if hours < 2 * DAY else f"{hours / DAY:.0f}d"
 
 
-def _summary(shown: pd.DataFrame, limit: float) -> str:
+def _summary(shown: pd.DataFrame, limit: float) -> list[str]:
     """How many lists are fresh, and which is the oldest."""
     good = int((shown["state"] == FRESH).sum())
     text = f"{good} of {len(shown)} lists arrived whole within the last {limit:g} hours"
     if shown["hours"].isna().all():
-        return text
+        return [text]
     oldest = shown.sort_values("hours", ascending=False).iloc[0]
-    return f"{text}; the oldest, {oldest['resource']} of {oldest['label']}, {oldest['age']} ago"
+    return [text, f"The oldest: {oldest['resource']} of {oldest['label']}, {oldest['age']} ago"]
 
 
 def table_growth(growth: pd.DataFrame) -> alt.Chart | alt.FacetChart:

@@ -10,8 +10,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-WIDTH, LINE_HEIGHT, BAR_HEIGHT, LABEL_WIDTH = 540, 300, 22, 220
-"""Pixels. A plot, the labels left of it and a legend right of it fit beside the file browser in a 1280 px window."""
+WIDTH, LINE_HEIGHT, BAR_HEIGHT, LABEL_WIDTH = 500, 300, 22, 220
+"""Pixels. A plot and the labels left of it fit beside the file browser in a window of 1280."""
 MOST_BARS = 15
 PALETTE = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#A569FF", "#A53C0F", "#A5C387", "#A500F0",
@@ -49,7 +49,7 @@ STATUSES = {
 TEXT = alt.ExprRef("luminance(background) < 0.4 ? 'white' : 'black'")
 """The colour of text in a plot, as the background needs it."""
 SCHEME = alt.SchemeParams(name="viridis", extent=[0.1, 0.95])
-LEGEND_LABEL, LEGEND_COLUMNS = 215, 3
+LEGEND_LABEL = 215
 
 FEW_DAYS = 3
 WHOLE_LABEL = "datum.value % 1 ? '' : format(datum.value, ',d')"

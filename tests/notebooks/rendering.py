@@ -10,7 +10,7 @@ import vl_convert
 
 PAGE = {None: "#FFFFFF", "dark": "#333333"}
 """The background by theme, in JupyterLab and in the report."""
-WIDEST = 900
+WIDEST = 800
 """Pixels that JupyterLab has for a chart, beside the file browser, in a window of 1280."""
 COLOUR_BLIND = {
     "none": np.eye(3),
