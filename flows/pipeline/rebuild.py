@@ -1,6 +1,7 @@
 """Emptying a dataset, so that it can be filled again: with another mask, for example."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dlt
 from dlt.destinations.exceptions import DatabaseException
@@ -8,10 +9,13 @@ from dlt.destinations.exceptions import DatabaseException
 from flows.common.errors import SettingsError, first_line
 from flows.common.events import tell
 from flows.destinations.compaction import rewrite_duckdb
+from flows.destinations.relations import relations
 from flows.destinations.schemas import quoted
 from flows.destinations.target import Target
 from flows.pipeline.context import SyncRun
 from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.marts.files import marts
+from flows.pipeline.marts.refresh import is_ours
 from flows.pipeline.views import VIEW_COLUMNS
 from flows.source.landing.storage import remove
 from flows.source.settings import common_settings
@@ -50,11 +54,17 @@ def empty_dataset(runs: SyncRun) -> None:
         tell(problem)
 
 
+def _views(client: Any, target: Target) -> list[str]:
+    """The views of the sync, and those marts that it created: PostgreSQL keeps a table that a view depends on."""
+    found = relations(client.execute_sql, target.name, target.dataset)
+    return [*VIEW_COLUMNS, *(name for name, mart in marts().items() if name in found and is_ours(mart, found[name]))]
+
+
 def _drop(pipeline: dlt.Pipeline, target: Target, tables: Sequence[str]) -> None:
     """Drop the views and tables, or none of them. Raises SettingsError."""
     try:
         with pipeline.sql_client() as client, client.begin_transaction():
-            for view in VIEW_COLUMNS:
+            for view in _views(client, target):
                 client.execute_sql(f"DROP VIEW IF EXISTS {quoted(target.dataset, view)}")
             for table in tables:
                 client.execute_sql(f"DROP TABLE IF EXISTS {quoted(target.dataset, table)}")

@@ -138,6 +138,7 @@ def test_no_clear_value_is_written(
     )
 
 
+@both_destinations
 def test_tables_join_and_count_as_before(
     sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,9 +163,9 @@ def test_tables_join_and_count_as_before(
     use_mask(monkeypatch, key="another key")
     assert "another mask or key" in sync(resources=resources).stopped
     with pytest.raises(SettingsError, match="another mask or key"):
-        forget(somebody["email"])
+        forget(somebody["email"], warehouse.destination)  # type: ignore[arg-type]
     use_mask(monkeypatch)
-    gone = forget(f" {somebody['email'].upper()}")
+    gone = forget(f" {somebody['email'].upper()}", warehouse.destination)  # type: ignore[arg-type]
     assert {one.account for one in gone.removed if one.table == "drip.subscribers"} == {FIRST, SECOND}
     assert warehouse.value(f"SELECT count(*) FROM subscribers WHERE email = '{MASK.token(somebody['email'])}'") == 0
 
