@@ -77,7 +77,7 @@ def test_what_happens_to_people_is_told(day: Any, warehouse: Warehouse, world: W
     ]
     assert sorted(warehouse.rows(EVENTS), key=str) == sorted(expected, key=str)
     (query,) = [one for one in re.findall(r"```sql\n(.*?)```", TABLES.read_text(), re.DOTALL) if "valid_from" in one]
-    assert len(warehouse.rows(query.replace("2026-06-01 08:00:00+00", str(began)))) == 12
+    assert len(warehouse.rows(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", str(began), query))) == 12
     assert warehouse.rows(query) == []
     assert_open_is_mirror(warehouse)
 
