@@ -164,7 +164,7 @@ def test_a_forgotten_person_is_removed_from_the_landing_zone(
 ) -> None:
     append(1, 2, 1)
     ship(remote, landing, 14)
-    assert forget_deliveries("p1@example.com", [(ACCOUNT, "p1")]) == (2, "")
+    assert forget_deliveries("p1@example.com", "0" * 32, [(ACCOUNT, "p1")]) == (2, "")
     assert load() == EventsLoaded(1, 1, 0)
     append(3)
     ship(remote, landing, 14)
