@@ -26,7 +26,7 @@ from flows.source.quarantine import TABLE as QUARANTINE
 
 logger = logging.getLogger(__name__)
 
-DRIFT_EVENT = "drip-flows.schema-drift"
+DRIFT_EVENT = "drip.schema.drift"
 SUMMARY_KEY, LISTS_KEY, LINK_KEY = "drip-sync", "drip-sync-lists", "drip-sync-link"
 PAGE = "/artifacts/artifact/"
 """Path of an artifact's page in Prefect's UI."""
@@ -49,7 +49,7 @@ def publish(report: SyncReport) -> None:
 def _emit(drift: Drift, dataset: str) -> None:
     """Emit a Prefect event for schema drift, which an automation can act on."""
     resource = {
-        "prefect.resource.id": f"drip-flows.table.{dataset}.{drift.table}",
+        "prefect.resource.id": f"drip.table.{dataset}.{drift.table}",
         "prefect.resource.name": drift.table,
     }
     emit_event(DRIFT_EVENT, resource, payload=msgspec.to_builtins(drift))

@@ -26,6 +26,9 @@ def events(prefix: str, wanted: int) -> list[dict[str, Any]]:
     return found
 
 
+DRIFTED = "drip.table.assets.subscribers"
+
+
 def test_assets_and_list_events(sync_flow: Any, world: World, warehouse: Warehouse) -> None:
     world.faults = [GONE]
     report = sync_flow(resources=["accounts", "users", "tags", "subscribers"], dataset="assets")
@@ -53,6 +56,12 @@ def test_assets_and_list_events(sync_flow: Any, world: World, warehouse: Warehou
     assert "HTTP 404" in failed["payload"]["note"]
     assert any(one["prefect.resource.id"].startswith("prefect.flow-run.") for one in failed["related"])
 
+    people = world.account(FIRST).records["subscribers"]
+    people.update(people.all()[0]["id"], favourite_colour="blue")
+    assert sync_flow(resources=["subscribers"], dataset="assets").exit_code == 0
+    (drift,) = [one for one in events("drip.schema.drift", 1) if one["resource"]["prefect.resource.id"] == DRIFTED]
+    assert (drift["payload"]["column"], drift["payload"]["kind"]) == ("favourite_colour", "new column")
+
 
 @pytest.mark.usefixtures("prefect_server")
 def test_prefect_accepts_the_example_automations(tmp_path: Any) -> None:
@@ -63,8 +72,8 @@ def test_prefect_accepts_the_example_automations(tmp_path: Any) -> None:
     filled = tmp_path / "automations.yaml"
     filled.write_text(filled_in(block.save("assets-ear", overwrite=True), "asset-automations.yaml"))
     output = prefect("automation", "create", "--from-file", str(filled), cwd=PROJECT)
-    assert "Created 2 automation(s)" in output
+    assert "Created 3 automation(s)" in output
     with get_client(sync_client=True) as client:
         for automation in client.read_automations():
-            if automation.name in ("drip - a list failed", "drip - subscribers are not up to date"):
+            if automation.name.startswith("drip - "):
                 client.delete_automation(automation.id)

@@ -163,7 +163,7 @@ def test_a_fresh_account_is_backfilled_in_the_fewest_requests(
 ) -> None:  # fmt: skip
     every = twelve_a_day(world, days)
     monkeypatch.setattr(world.account(ACCOUNT), "emails", lambda zone: every)
-    limit, note = 100, "nothing read yet"
+    limit, note = 200, "nothing read yet"
     per_run: list[int] = []
     while note:
         server.log.clear()
@@ -176,7 +176,7 @@ def test_a_fresh_account_is_backfilled_in_the_fewest_requests(
         assert sum(statuses(server).values()) == per_run[-1]
         pass_an_hour()
     assert sum(per_run) == days + 1, "one request a day, and one that places all emails"
-    assert per_run == [limit] * 4 + [1]
+    assert per_run == [limit] * 2 + [1]
     assert loaded(warehouse) == summaries(world, days)
     assert warehouse.value("SELECT count(*) FROM email_metrics WHERE node_id IS NULL") == 0
 
