@@ -30,7 +30,7 @@ from flows.sandbox import Server, World, serve
 from flows.source import DEFAULT_RESOURCES
 from flows.source.settings import load_settings
 from tests.command import drip_flows
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 from tests.mirror import LISTS, api_keys, rows_of, table_keys
 from tests.pipeline.conftest import refused
 
@@ -98,7 +98,6 @@ def asked(server: Server) -> set[str]:
     return {part for request in server.log for part in request.path.split("/") if part.isdigit()}
 
 
-@both_destinations
 def test_every_account_of_every_connection_arrives(
     sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
 ) -> None:

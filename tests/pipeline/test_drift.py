@@ -6,7 +6,6 @@ from typing import Any
 from flows.pipeline.drift import EMPTIED, NEW_COLUMN, NEW_MISFIT
 from flows.reporting.summary import facts
 from flows.sandbox import World
-from tests.conftest import both_destinations
 
 FIRST = "1000001"
 
@@ -17,7 +16,6 @@ def reply(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {"match": match, "action": {"kind": "raw", "body": json.dumps({"goals": records})}}
 
 
-@both_destinations
 def test_drift_is_told_once(sync: Any, world: World) -> None:
     assert sync(resources=["conversions"]).drift == []
     goal = {"id": "1", "name": "Bought"}

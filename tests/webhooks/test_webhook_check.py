@@ -7,7 +7,7 @@ from flows.reporting.freshness import Limits, check_freshness
 from flows.reporting.summary import facts
 from flows.sandbox import World
 from tests.command import drip_flows
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 from tests.webhooks.conftest import ACCOUNT
 
 CHANGES: dict[str, Any] = {
@@ -18,7 +18,6 @@ CHANGES: dict[str, Any] = {
 """By what the report says, a change in the API. They are made one after another."""
 
 
-@both_destinations
 def test_a_webhook_that_does_not_post_to_us(sync: Any, warehouse: Warehouse, world: World, spool_folder: Path) -> None:
     made = drip_flows("webhooks", "register", "--account", ACCOUNT, "--public-url", "https://x.example.com", "--yes")
     assert made.exit_code == 0, made.output
