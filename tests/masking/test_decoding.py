@@ -89,7 +89,7 @@ def test_quarantine(record: Any) -> None:
 
 
 def test_records_that_cannot_be_parsed_are_a_digest() -> None:
-    deep = "[" * 5_000 + "]" * 5_000
+    deep = "[" * 100_000 + "]" * 100_000
     body = f'{{"subscribers": [{{"id": "a", "email": "{ADDRESS}", "x": {deep}}}, {{"id": "b"}}]}}'.encode()
     found = Decoder(ENDPOINTS["subscribers"], mask=MASK).decode(body, "1")
     assert found.keys == ["b"]
