@@ -6,12 +6,12 @@ LOSSES = ("bounces", "complaints", "unsubscribes")
 
 
 def by_domain(deliverability: pd.DataFrame, least: int = 0, most: int = 15) -> pd.DataFrame:
-    """What became of the deliveries to each mailbox domain, the domain with the most deliveries first.
+    """The deliveries to each mailbox domain and how many were lost; the domain with the most deliveries first.
 
     Args:
         deliverability: the view of that name.
-        least: fewer deliveries say nothing of a domain.
-        most: rows at most.
+        least: minimum number of deliveries of a domain that is shown.
+        most: maximum number of rows.
 
     Returns:
         `mailbox_domain`, `deliveries`, `bounces`, `complaints`, `unsubscribes`, and a rate per delivery of each.
@@ -26,8 +26,8 @@ def by_email(emails: pd.DataFrame, least_sends: int = 0, most: int = 15) -> pd.D
 
     Args:
         emails: the view of that name.
-        least_sends: fewer sends say nothing of an email.
-        most: rows at most.
+        least_sends: minimum number of sends of an email that is shown.
+        most: maximum number of rows.
 
     Returns:
         `account_id`, `email_id`, `title`, `source`, `sends`, the losses, a rate per send of each, and `loss_rate`.

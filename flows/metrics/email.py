@@ -91,7 +91,7 @@ def subject_lines(broadcasts: pd.DataFrame, least_sends: int, most: int = 5) -> 
 
     Args:
         broadcasts: `broadcast_performance`.
-        least_sends: fewer sends say nothing of a subject.
+        least_sends: minimum number of sends of a subject that is shown.
         most: of the best, and of the worst.
 
     Returns:

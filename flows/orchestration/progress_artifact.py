@@ -11,6 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.common.events import Event, ListRead, ListsPlanned, PageLanded, Said, listening
 from flows.common.list_key import ListKey
+from flows.common.repeating import repeating
 from flows.orchestration.artifacts import FAILURES
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def progress_shown() -> Iterator[None]:
         yield
         return
     try:
-        with listening(progress.on), _updated(artifact, progress):
+        # in a thread, so that the block never waits for Prefect
+        with listening(progress.on), repeating(_Updates(artifact, progress), SECONDS, "progress"):
             yield
     except Exception:
         _update(artifact, progress.percent(), progress.sentence(INTERRUPTED))
@@ -80,25 +82,16 @@ def progress_shown() -> Iterator[None]:
     _update(artifact, 100.0, progress.sentence(FINISHED))
 
 
-@contextmanager
-def _updated(artifact: UUID, progress: Progress) -> Iterator[None]:
-    """Update the artifact from a separate thread, so that the block never waits for Prefect."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_update_until, args=(stop, artifact, progress), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+class _Updates:
+    """Updates the artifact, unless its sentence has not changed."""
 
+    def __init__(self, artifact: UUID, progress: Progress) -> None:
+        self._artifact, self._progress, self._shown = artifact, progress, ""
 
-def _update_until(stop: threading.Event, artifact: UUID, progress: Progress) -> None:
-    shown = ""
-    while not stop.wait(SECONDS):
-        if (sentence := progress.sentence()) != shown:
-            _update(artifact, progress.percent(), sentence)
-            shown = sentence
+    def __call__(self) -> None:
+        if (sentence := self._progress.sentence()) != self._shown:
+            _update(self._artifact, self._progress.percent(), sentence)
+            self._shown = sentence
 
 
 def _create(sentence: str) -> UUID | None:

@@ -30,7 +30,7 @@ KEPT = """
 
 
 def thin_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, now: datetime, days: float) -> None:
-    """Delete old rows of `_syncs`, with the first sync of a day.
+    """Delete old rows of `_syncs`, once a day.
 
     Args:
         pipeline: the pipeline of the run, before its own rows are appended.

@@ -1,12 +1,13 @@
 """Shipping the deliveries of a receiver to the landing zone, for a load on another machine."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from flows.common.errors import DripError, SettingsError, first_line
+from flows.common.repeating import repeating
 from flows.source.deliveries.shipping import Shipper
 from flows.source.deliveries.spool import FILE, Spool
 from flows.source.landing.storage import Folder
@@ -56,20 +57,12 @@ def shipping(folder: Path, landing: Folder | None, days: float, seconds: float =
     if landing is None:
         yield
         return
-    place, stop = landing, threading.Event()
-
-    def run() -> None:
-        while not stop.wait(seconds):
-            _try_to_ship(folder, place, days)
-
-    thread = threading.Thread(target=run, name="shipping", daemon=True)
-    thread.start()
+    attempt = partial(_try_to_ship, folder, landing, days)
     try:
-        yield
+        with repeating(attempt, seconds, "shipping"):
+            yield
     finally:
-        stop.set()
-        thread.join()
-        _try_to_ship(folder, place, days)
+        attempt()
 
 
 def _try_to_ship(folder: Path, landing: Folder, days: float) -> None:
