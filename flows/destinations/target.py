@@ -24,6 +24,7 @@ from flows.destinations.delta import delta_reader
 from flows.destinations.duckdb import ReplacingDuckDb
 from flows.destinations.duckdb_file import COLUMNS, create_file, drop_staging
 from flows.destinations.schemas import Columns, check_staging, columns_by_table, staging_name, try_schemas
+from flows.destinations.sql_clients import sql_client
 from flows.source.decoding.column_names import NAMING
 from flows.source.settings import DripSettings
 
@@ -98,16 +99,17 @@ class Target:
         if self.path:
             drop_staging(client.execute_sql, self.dataset)
 
-    def check_still_writable(self, wait: float) -> None:
-        """Check before the load that the target, checked and locked earlier, can still be written to.
+    @contextmanager
+    def held_open(self, wait: float) -> Iterator[None]:
+        """Keep a DuckDB file open between jobs and queries, for each close runs a checkpoint.
 
         Raises:
             SettingsError: another process has the DuckDB file open for `wait` seconds, or the lock was lost.
         """
         if self.name == "postgres":
             _postgres().check_lock_is_held(self.dataset)
-        elif self.path is not None and self.path.exists():
-            open_duckdb(self.path, wait).close()
+        with closing(open_duckdb(self.path, wait)) if self.path and self.path.exists() else nullcontext():
+            yield
 
     def contents(self, wait: float) -> tuple[Columns, set[str]]:
         """The columns of the dataset's tables and views, and the names of its views. Raises SettingsError."""
@@ -122,11 +124,7 @@ class Target:
 
     def reader(self, pipeline: dlt.Pipeline) -> Any:
         """A context manager whose value runs SELECTs like dlt's SQL client."""
-        return delta_reader(pipeline) if self.kind.is_files else pipeline.sql_client()
-
-    def held_open(self, pipeline: dlt.Pipeline) -> Any:
-        """A context manager that keeps a DuckDB file open between dlt's jobs; each close would run a checkpoint."""
-        return pipeline.sql_client() if self.path else nullcontext()
+        return delta_reader(pipeline) if self.kind.is_files else sql_client(pipeline)
 
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:

@@ -10,12 +10,13 @@ from flows.common.errors import SettingsError
 from flows.destinations.catalogue import FORGETTING, DestinationName, warehouse
 from flows.destinations.compaction import rewrite_duckdb, vacuum
 from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
 from flows.maintenance.forget_deliveries import forget_deliveries
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dataset_mask import check_mask_of
-from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import history_table
 from flows.source.decoding.masking import Mask
@@ -102,10 +103,9 @@ def _landing(target: Target) -> Landing:
 
 def _forget(run: ConnectionRun, address: str) -> Forgotten:
     wait, token = common_settings().lock_wait, common_settings().masking.token(address)
-    pipeline = pipeline_of(run)
-    pipeline.sync_destination()
-    check_mask_of(run, pipeline)
-    with pipeline.sql_client() as client:
+    with opened_pipeline(run) as pipeline, sql_client(pipeline) as client:
+        pipeline.sync_destination()
+        check_mask_of(run, pipeline)
         search = _PersonSearch(client, address, token, run.target.kind.dialect)
         with client.begin_transaction():
             people = search.people()

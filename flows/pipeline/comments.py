@@ -10,6 +10,7 @@ from flows.common.errors import first_line
 from flows.destinations.duckdb_file import literal
 from flows.destinations.relations import DIALECTS, Relation, relations
 from flows.destinations.schemas import quoted
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.documentation import column_text, documented
 from flows.pipeline.marts.files import marts
@@ -26,7 +27,7 @@ def make_comments(pipeline: dlt.Pipeline, target: Target) -> None:
     """
     if target.name not in DIALECTS or not common_settings().comments:
         return
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         statements = list(outdated(relations(client.execute_sql, target.name, target.dataset), target.dataset))
         if not statements:
             return

@@ -1,9 +1,14 @@
 """The dlt pipeline of a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import dlt
 from dlt.common.schema import Schema
 from dlt.common.storages.live_schema_storage import LiveSchemaStorage
 
+from flows.destinations.relations import DIALECTS
+from flows.destinations.sql_clients import hold_client
 from flows.pipeline.context import ConnectionRun
 from flows.source.settings import common_settings
 
@@ -27,14 +32,22 @@ class OwnSchemas(LiveSchemaStorage):
         return self.live_schemas.get(name) or super().__getitem__(name)
 
 
-def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
-    """The dlt pipeline of a run, with a separate working folder, so that it has no pending packages of other runs.
+@contextmanager
+def opened_pipeline(run: ConnectionRun) -> Iterator[dlt.Pipeline]:
+    """The pipeline of a run, with a connection that all `sql_client` of the block share.
 
     Raises:
         SettingsError: the destination cannot be written to: another process has it open, or the lock was lost.
     """
+    pipeline, target = pipeline_of(run), run.target
+    shared = hold_client(pipeline) if target.name in DIALECTS else nullcontext()
+    with target.held_open(common_settings().lock_wait), shared:
+        yield pipeline
+
+
+def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
+    """The dlt pipeline of a run, with a separate working folder, so that it has no pending packages of other runs."""
     settings = common_settings()
-    run.target.check_still_writable(settings.lock_wait)
     if run.id not in _pipelines:
         dlt.config[NO_COPY_LEFT] = True
         _pipelines[run.id] = dlt.pipeline(

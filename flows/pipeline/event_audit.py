@@ -12,6 +12,7 @@ import dlt
 
 from flows.common.clock import now
 from flows.destinations.catalogue import EVENTS
+from flows.destinations.sql_clients import sql_client
 from flows.pipeline.context import ConnectionRun
 from flows.pipeline.declared_tables import create_declared, declare_table
 from flows.pipeline.event_audit_sql import CREATED, INTERVALS, PEOPLE, TOLD, AuditSql
@@ -68,7 +69,7 @@ def audit_events(pipeline: dlt.Pipeline, run: ConnectionRun) -> list[AuditedInte
         declare_events(pipeline, run.target)
     declare_table(pipeline, TABLE, [{"name": name, **hints} for name, hints in COLUMNS.items()])
     create_declared(pipeline)
-    with pipeline.sql_client() as client, client.begin_transaction():
+    with sql_client(pipeline) as client, client.begin_transaction():
         gone = unregistered(spool_folder())
         first = {account: moment for account, moment in _first_events(client).items() if account not in gone}
         listening = first | registered

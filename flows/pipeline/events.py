@@ -17,6 +17,7 @@ from flows.common.clock import now
 from flows.common.errors import DripError, SettingsError
 from flows.destinations.catalogue import EVENTS
 from flows.destinations.schemas import quoted
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.declared_tables import create_declared, declare_table
 from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
@@ -76,7 +77,7 @@ def load_events(pipeline: dlt.Pipeline, target: Target, started: datetime | None
     target.kind.refuse(EVENTS, ELSEWHERE)
     declare_events(pipeline, target)
     settings, moment = common_settings(), started or now()
-    with target.held_open(pipeline), pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         for source in sources:
             batch = EventBatch(client, target.kind.dialect, source.spool_id, moment)
             with source.opened(batch) as (spool, missing):
@@ -126,7 +127,7 @@ def replay_events(pipeline: dlt.Pipeline, target: Target) -> EventsLoaded | None
         return None
     target.kind.refuse(EVENTS, ELSEWHERE)
     declare_events(pipeline, target)
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         events, spools = map(client.make_qualified_table_name, (TABLE, SPOOLS))
         ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {events}") or [(0,)]
         if rows:
@@ -170,7 +171,7 @@ def _quarantine_columns() -> Iterator[Any]:
 
 def _check_name(pipeline: dlt.Pipeline, target: Target) -> None:
     """Refuse to write to somebody else's table of the same name. Raises SettingsError."""
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         found = client.execute_sql(COLUMNS_OF, target.dataset, TABLE) or []
     if found and not {*KEYS, "deliveries"} <= {name for (name,) in found}:
         raise SettingsError(
@@ -181,5 +182,5 @@ def _check_name(pipeline: dlt.Pipeline, target: Target) -> None:
 
 def _make_unique(pipeline: dlt.Pipeline, target: Target) -> None:
     """Have PostgreSQL find events by their id; DuckDB reads the column instead."""
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         client.execute_sql(UNIQUE.format(table=quoted(target.dataset, TABLE)))

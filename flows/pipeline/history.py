@@ -12,6 +12,7 @@ from typing import Any
 
 import dlt
 
+from flows.destinations.sql_clients import sql_client
 from flows.pipeline.context import ConnectionRun
 from flows.pipeline.declared_tables import declare_table
 from flows.pipeline.sync_log import accounts_with_history
@@ -54,7 +55,7 @@ def keep_history(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
     for resource in run.history:
         columns: dict[str, Any] = dict(pipeline.default_schema.get_table_columns(resource))
         known = accounts_with_history(pipeline, resource)
-        with pipeline.sql_client() as client:
+        with sql_client(pipeline) as client:
             table, mirror = map(client.make_qualified_table_name, (history_table(resource), resource))
             step = Step(ENDPOINTS[resource], mirror, table, columns, run.started, known, run.target.kind.dialect)
             with client.begin_transaction():

@@ -12,7 +12,7 @@ import msgspec
 from flows.common.errors import DripError
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.declared_tables import create_declared
-from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.dlt_pipeline import opened_pipeline
 from flows.pipeline.drift import Drift, columns_now, new_columns
 from flows.pipeline.events import EventsLoaded, load_events
 from flows.pipeline.extract import Extracted
@@ -87,9 +87,8 @@ def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
-    pipeline = pipeline_of(run)
-    before = columns_now(pipeline)
-    with run.target.held_open(pipeline):
+    with opened_pipeline(run) as pipeline:
+        before = columns_now(pipeline)
         loads = pipeline.run(source_of(runs, landed), loader_file_format="parquet").loads_ids
         drift = new_columns(before, columns_now(pipeline))
         declare_history(pipeline, run)

@@ -11,9 +11,10 @@ from flows.common.events import tell
 from flows.destinations.compaction import rewrite_duckdb
 from flows.destinations.relations import relations
 from flows.destinations.schemas import quoted
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.context import SyncRun
-from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.marts.files import marts
 from flows.pipeline.marts.refresh import is_ours
 from flows.pipeline.views import VIEW_COLUMNS
@@ -40,11 +41,12 @@ def empty_dataset(runs: SyncRun) -> None:
     rewritten, so that it does not contain the deleted rows.
     """
     run, target = runs.common, runs.common.target
-    pipeline = pipeline_of(run)
-    pipeline.sync_destination()
-    tables = [*pipeline.schemas[SCHEMA].tables] if SCHEMA in pipeline.schemas else []
+    with opened_pipeline(run) as pipeline:
+        pipeline.sync_destination()
+        tables = [*pipeline.schemas[SCHEMA].tables] if SCHEMA in pipeline.schemas else []
+        if tables:
+            _drop(pipeline, target, tables)
     if tables:
-        _drop(pipeline, target, tables)
         tell(f"emptied {target.location}, dataset {target.dataset}: {len(tables)} tables")
     release_pipeline(run)
     remove(run.pipeline_folder)
@@ -63,7 +65,7 @@ def _views(client: Any, target: Target) -> list[str]:
 def _drop(pipeline: dlt.Pipeline, target: Target, tables: Sequence[str]) -> None:
     """Drop the views and tables, or none of them. Raises SettingsError."""
     try:
-        with pipeline.sql_client() as client, client.begin_transaction():
+        with sql_client(pipeline) as client, client.begin_transaction():
             for view in _views(client, target):
                 client.execute_sql(f"DROP VIEW IF EXISTS {quoted(target.dataset, view)}")
             for table in tables:

@@ -11,7 +11,7 @@ from flows.common.list_key import ListKey
 from flows.common.scrubbing import scrub
 from flows.pipeline.comments import make_comments
 from flows.pipeline.context import ConnectionRun, SyncRun, connection_of
-from flows.pipeline.dlt_pipeline import pipeline_of
+from flows.pipeline.dlt_pipeline import opened_pipeline
 from flows.pipeline.drift import emptied
 from flows.pipeline.event_audit import audit_events
 from flows.pipeline.event_loss import by_account
@@ -45,9 +45,8 @@ def report(
     result = reconcile(runs, landed, failures, loaded)
     result.shared, result.events = list(shared), loaded.events
     result.view_problems, result.newest = loaded.view_problems, loaded.newest
-    pipeline = pipeline_of(runs.common)
     target = runs.common.target
-    with target.held_open(pipeline):
+    with opened_pipeline(runs.common) as pipeline:
         with target.reader(pipeline) as client:
             result.webhook_problems = _webhook_problems(pipeline, client, result)
             compare(result, last_time(pipeline, client, target.kind.dialect, len(result.lists)))

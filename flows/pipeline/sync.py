@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import zip_longest
 
+import dlt
+
 from flows.common.clock import now
 from flows.common.error_message import nothing_started
 from flows.common.errors import DripError
@@ -17,7 +19,7 @@ from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
 from flows.pipeline.dataset_mask import check_mask_of
-from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
 from flows.pipeline.partial_lists import begin_partial_lists
@@ -132,22 +134,28 @@ def _reported(
 
 def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> SyncReport:
     with nothing_started():
-        pipeline = pipeline_of(runs.common)
-        pipeline.sync_destination()
-        check_mask_of(runs.common, pipeline)
-        for run in runs.each:
-            run.landing.use_mask(run.mask)
+        with opened_pipeline(runs.common) as pipeline:
+            runs = _planned(runs, pipeline, mode)
         known = discovery.land(runs)
-        runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
-        begin_partial_lists(runs, pipeline)
-        if words := expectation(runs, plan(runs), pipeline):
-            tell(words)
     with runner.fan_out(runs) as submit:
         landed, failures = gather(_submitted(runs, submit))
     landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])
     tell("loading")
     loaded = runner.load(runs, landed)
     return runner.report(runs, landed, [*discovery.failures, *failures], loaded, seen_by_several(runs, discovery))
+
+
+def _planned(runs: SyncRun, pipeline: dlt.Pipeline, mode: Mode) -> SyncRun:
+    """Decide by what the destination has how each list is read, and say how long that will take."""
+    pipeline.sync_destination()
+    check_mask_of(runs.common, pipeline)
+    for run in runs.each:
+        run.landing.use_mask(run.mask)
+    runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
+    begin_partial_lists(runs, pipeline)
+    if words := expectation(runs, plan(runs), pipeline):
+        tell(words)
+    return runs
 
 
 def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:

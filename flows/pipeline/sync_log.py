@@ -16,6 +16,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from flows.common.list_key import ListKey
 from flows.destinations.catalogue import HISTORY, OURS, DestinationKind
 from flows.destinations.sql import written_for
+from flows.destinations.sql_clients import sql_client
 from flows.pipeline.declared_tables import declare_table
 from flows.source.endpoints import CONNECTION
 
@@ -167,7 +168,7 @@ def append_to_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, load_id: s
         pipeline.run(syncs, loader_file_format="parquet")
         return
     names = [*COLUMNS, *DLT_COLUMNS]
-    with pipeline.sql_client() as client, client.begin_transaction():
+    with sql_client(pipeline) as client, client.begin_transaction():
         table = client.make_qualified_table_name(SYNCS_TABLE)
         for part in chunks(rows, ROWS_AT_ONCE):
             places = ", ".join([f"({', '.join(['%s'] * len(names))})"] * len(part))
@@ -198,7 +199,7 @@ def accounts_with_history(pipeline: dlt.Pipeline, resource: str) -> list[str]:
     """Accounts whose list was proven complete by an earlier full sync that kept its history."""
     if not _has(pipeline, "history"):
         return []
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         table = client.make_qualified_table_name(SYNCS_TABLE)
         seen = f"SELECT DISTINCT account FROM {table} WHERE resource = '{resource}' AND mode = '{FULL}'"
         rows = client.execute_sql(f"{seen} AND complete AND history AND account IS NOT NULL") or []

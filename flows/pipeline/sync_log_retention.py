@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 
 from flows.destinations.catalogue import HISTORY, DestinationKind
+from flows.destinations.sql_clients import sql_client
 from flows.pipeline.sync_log import SYNCS_TABLE
 
 DAILY_DAYS = 400
@@ -40,7 +41,7 @@ def thin_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, now: datetime, 
     """
     if not days or HISTORY in kind.without:
         return
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         table = client.make_qualified_table_name(SYNCS_TABLE)
         newest: Any = (client.execute_sql(f"SELECT max(finished) FROM {table}") or [(None,)])[0][0]
         if newest is None or newest.date() == now.date():

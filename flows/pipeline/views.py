@@ -7,6 +7,7 @@ import dlt
 
 from flows.destinations.catalogue import VIEWS
 from flows.destinations.schemas import TRIAL, quoted
+from flows.destinations.sql_clients import sql_client
 from flows.pipeline.changes import COLUMNS as SUBSCRIBER_CHANGES_COLUMNS
 from flows.pipeline.changes import VIEW as SUBSCRIBER_CHANGES
 from flows.pipeline.changes import changes_query
@@ -69,7 +70,7 @@ def make_views(pipeline: dlt.Pipeline, run: ConnectionRun) -> None:
     """
     if VIEWS in run.target.kind.without:
         return
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         for view, query in view_queries(run, client.make_qualified_table_name).items():
             if not (run.target.name == "postgres" and is_current(client.execute_sql, run.target.dataset, view, query)):
                 client.execute_sql(f"CREATE OR REPLACE VIEW {client.make_qualified_table_name(view)} AS {query}")

@@ -10,7 +10,7 @@ from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dataset_mask import check_mask_of
-from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.event_sources import event_sources, spool_folder
 from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
 from flows.pipeline.load_errors import load_failed
@@ -64,13 +64,13 @@ def _run(
 
 def _loaded(run: ConnectionRun, load: Callable[[dlt.Pipeline, Target], EventsLoaded | None]) -> EventsLoaded:
     try:
-        pipeline = pipeline_of(run)
-        pipeline.sync_destination()
-        check_mask_of(run, pipeline)
-        loaded = load(pipeline, run.target) or EventsLoaded()
-        for name, reason in make_marts(pipeline, run.target).items():
-            logger.warning("the view %s is not up to date: %s", name, reason)
-        return loaded
+        with opened_pipeline(run) as pipeline:
+            pipeline.sync_destination()
+            check_mask_of(run, pipeline)
+            loaded = load(pipeline, run.target) or EventsLoaded()
+            for name, reason in make_marts(pipeline, run.target).items():
+                logger.warning("the view %s is not up to date: %s", name, reason)
+            return loaded
     except DripError:
         raise
     except Exception as error:

@@ -1,7 +1,7 @@
 """The audit of events against the history: nothing is found where nothing was lost, and losses are estimated."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from flows.common.clock import clock_set_to
 from flows.destinations.target import resolve_target
 from flows.pipeline import event_audit
 from flows.pipeline.context import ConnectionRun
-from flows.pipeline.dlt_pipeline import pipeline_of, release_pipeline
+from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.event_loss import by_account, loss
 from flows.reporting.freshness import Limits, check_freshness
 from flows.reporting.summary import facts
@@ -48,10 +48,8 @@ def tables(warehouse: Warehouse, plain_sync: Any, spool_folder: Path, tmp_path: 
     keep_registration(spool_folder, ACCOUNT, Registration("1", "x", "x", BEGIN - timedelta(days=1)))
     target = resolve_target(warehouse.destination, "drip")  # type: ignore[arg-type]
     run = ConnectionRun(target, ("subscribers",), Landing(folder_at(str(tmp_path / "landing")), part_for("test")))
-    pipeline = pipeline_of(run)
-    pipeline.sync_destination()
-    with ExitStack() as stack:
-        stack.enter_context(target.held_open(pipeline))
+    with opened_pipeline(run) as pipeline:
+        pipeline.sync_destination()
         yield pipeline, run
     release_pipeline(run)
 

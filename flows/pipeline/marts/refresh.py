@@ -13,6 +13,7 @@ from flows.destinations.duckdb_file import literal
 from flows.destinations.relations import DIALECTS, Relation, relations
 from flows.destinations.schemas import quoted
 from flows.destinations.sql import written_for
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.marts.files import Mart, marts, subscriber_columns
 from flows.pipeline.marts.sources import NO_ROWS, no_rows, source, sql_type
@@ -57,7 +58,7 @@ def make_marts(pipeline: dlt.Pipeline, target: Target) -> dict[str, str]:
     """
     if target.name not in DIALECTS:
         return {}
-    with pipeline.sql_client() as client:
+    with sql_client(pipeline) as client:
         found = relations(client.execute_sql, target.name, target.dataset)
         queries = mart_queries(target.name, target.dataset, found)
         problems = dict(_refused(queries, found))
