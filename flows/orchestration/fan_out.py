@@ -21,6 +21,8 @@ from flows.source.settings import common_settings, variable
 THREADS, DASK, DEPLOYMENT = "threads", "dask", "deployment"
 SCHEDULER = ("tcp://", "tls://", "ws://", "wss://")
 THREADS_PER_PROCESS = 4
+WORKER_TTL = "60s"
+"""Time without a heartbeat after which Dask replaces a worker process; its own default is five minutes."""
 ACCOUNTS_AT_ONCE = 64
 """Maximum number of account flow runs waited for at once; the work pool's limit determines how many run."""
 
@@ -89,12 +91,13 @@ def _dask(runs: SyncRun, how: str) -> Iterator[Submit]:
 @contextmanager
 def _dask_runner(how: str) -> Iterator[Any]:
     try:
+        import dask
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError:
         raise SettingsError("reading with Dask needs the extra: pip install 'drip-flows[dask]'") from None
     local = {"n_workers": os.cpu_count(), "threads_per_worker": THREADS_PER_PROCESS, "dashboard_address": None}
     make = partial(DaskTaskRunner, cluster_kwargs=local) if how == DASK else partial(DaskTaskRunner, address=how)
-    with make() as runner:
+    with dask.config.set({"distributed.scheduler.worker-ttl": WORKER_TTL}), make() as runner:
         try:
             _ = runner.client
         except OSError as error:

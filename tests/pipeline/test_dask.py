@@ -39,8 +39,9 @@ def sync(sync_flow: Any) -> Any:
 
 @contextmanager
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A Dask cluster of two processes with the current settings, which syncs use."""
+    """A Dask cluster of two processes with the current settings, which syncs use. It soon replaces frozen processes."""
     with (
+        dask.config.set({"distributed.scheduler.worker-ttl": "10s"}),
         LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None) as local,
         Client(local) as client,
     ):
@@ -109,7 +110,9 @@ def test_a_list_that_fails_elsewhere_is_named_and_the_next_sync_is_exact(
         assert {(line.account, line.resource) for line in report.failures} == {(a, "tags") for a in world.account_ids}
         assert all("HTTP 403" in line.note for line in report.failures), report.failures
         world.faults = None
-        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        killed, frozen = client.run(os.getpid).values()
+        os.kill(killed, signal.SIGKILL)
+        os.kill(frozen, signal.SIGSTOP)
         assert sync().exit_code == 0
     assert_mirrors(warehouse, world)
 
