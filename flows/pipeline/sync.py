@@ -35,6 +35,7 @@ from flows.source.client import DripClient
 from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.source.settings import common_settings
+from flows.source.settings_cache import settings_kept
 from flows.source.tables import known_columns
 
 
@@ -96,6 +97,7 @@ def sync(
     with ExitStack() as stack:
         with nothing_started():
             stack.enter_context(in_project())
+            stack.enter_context(settings_kept())
             runs = runner.prepare(resources, destination, dataset, history)
             if rebuild:
                 check_rebuild(runs)

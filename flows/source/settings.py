@@ -24,6 +24,7 @@ from flows.source.environment_checks import check_header
 from flows.source.mask_setting import check_mask, mask_of
 from flows.source.setting_checks import check_optional, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
+from flows.source.settings_cache import kept
 from flows.source.settings_files import settings_folders, unreadable
 
 DEFAULT_HISTORY = ("subscribers",)
@@ -196,7 +197,7 @@ def common_settings() -> DripSettings:
     Raises:
         SettingsError: a setting is invalid or unknown; the message names it and contains no secrets.
     """
-    settings = _resolved()
+    settings = _resolved("")
     refuse_unknown(DripSettings.get_resolvable_fields(), settings.connections)
     return settings
 
@@ -245,7 +246,8 @@ def check_history(resources: Iterable[str], origin: str) -> None:
             raise unknown(f"resource in {origin}", name, HISTORIC)
 
 
-def _resolved(connection: str = "") -> DripSettings:
+@kept
+def _resolved(connection: str) -> DripSettings:
     section = ".".join([*SECTION, *([connection] if connection else [])])
     try:
         own = _own(connection) if connection else {}
