@@ -33,7 +33,7 @@ from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
-from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, drip_flows, filled_in, finish, prefect, start
+from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, drip_flows, filled_in, prefect, start
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
 from tests.postgres import PASSWORD
@@ -216,26 +216,6 @@ def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
     stored = str(client.read_flow_run(run.id)) + str(logs) + output
     for secret in (world.api_key, PASSWORD):
         assert secret not in stored
-
-
-@pytest.mark.usefixtures("nothing_scheduled")
-def test_a_run_that_is_killed_has_crashed(
-    client: SyncPrefectClient,
-    deployment: DeploymentResponse,
-    server: Server,
-    warehouse: Warehouse,
-    world: World,
-    tmp_path: Path,
-) -> None:
-    world.faults = SLOW_TAGS
-    run = client.create_flow_run_from_deployment(deployment.id)
-    worker = worker_at_work(server, tmp_path)
-    for process in psutil.Process(worker.pid).children(recursive=True):
-        process.kill()
-    finish(worker, RUN_SECONDS)
-    state = client.read_flow_run(run.id).state
-    assert state is not None
-    assert state.is_crashed(), state
 
 
 @contextmanager

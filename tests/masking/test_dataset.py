@@ -138,7 +138,6 @@ def test_no_clear_value_is_written(
     )
 
 
-@both_destinations
 def test_tables_join_and_count_as_before(
     sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for the notebooks: a kernel that runs cells and stays open, and a database with several days of syncs."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -51,15 +52,37 @@ class Kernel:
         return specs
 
 
+BEGIN = """
+import os, sys
+%reset -f
+import os, sys
+os.environ.clear()
+os.environ.update({environment})
+for name in [name for name in sys.modules if name.split(".")[0] == "flows"]:
+    del sys.modules[name]
+"""
+"""Has a kernel begin anew with other settings, except for the libraries, which take seconds to import."""
+
+
+@pytest.fixture(scope="session")
+def running_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
+    """A kernel for all tests."""
+    place = {"metadata": {"path": str(NOTEBOOKS)}}
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources=place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        with client.setup_kernel():
+            yield client
+
+
 @pytest.fixture
-def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
-    """A kernel with the test's settings, since it copies the environment when it starts."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    client = NotebookClient(
-        nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
-    )
-    with client.setup_kernel():
-        yield Kernel(client)
+def kernel(running_kernel: NotebookClient) -> Kernel:
+    """The kernel, begun anew with the test's settings."""
+    running_kernel.nb = nbformat.v4.new_notebook()
+    kernel = Kernel(running_kernel)
+    outputs = kernel.run(BEGIN.format(environment=dict(os.environ)))
+    assert not outputs, outputs
+    return kernel
 
 
 @pytest.fixture(autouse=True)

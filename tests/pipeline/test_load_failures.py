@@ -123,7 +123,7 @@ def test_what_landed_for_another_purpose_is_not_used(
     assert_mirrors(warehouse, world)
 
 
-MOMENTS = [("duckdb", 0.1), ("duckdb", 0.7), ("postgres", 0.5)]
+MOMENTS = [("duckdb", 0.7), ("postgres", 0.5)]
 """Destinations, and seconds after the start of the load, which takes about one."""
 
 

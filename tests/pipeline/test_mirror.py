@@ -60,7 +60,6 @@ def test_deleted_changed_and_added_rows(sync: Any, warehouse: Warehouse, world: 
     assert warehouse.value(f"SELECT count(*) FROM webhooks WHERE account_id = '{SECOND}'") == 0
 
 
-@both_destinations
 def test_one_account_leaves_the_others_alone(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync()
     before = {name: rows_of(warehouse, name, SECOND) for name in LISTS}

@@ -30,7 +30,6 @@ def ids(world: World, kind: str) -> set[str]:
     return {one["id"] for account in world.account_ids for one in world.account(account).records[kind].all()}
 
 
-@both_destinations
 def test_details_that_have_not_changed_cost_no_body(
     sync: Any, server: Server, warehouse: Warehouse, world: World
 ) -> None:
@@ -83,7 +82,6 @@ def test_metrics_join_the_steps_that_they_are_of(
     assert warehouse.value(joined) == in_workflows > 0
 
 
-@both_destinations
 def test_audiences_are_asked_for_where_a_broadcast_is_new_or_changed(
     sync: Any, server: Server, warehouse: Warehouse, world: World
 ) -> None:

@@ -21,7 +21,7 @@ from flows.pipeline.sync_log import LATEST, per_list
 from flows.reporting.summary import facts
 from flows.sandbox import World
 from flows.source.endpoints import ACCOUNTS
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 from tests.pipeline.conftest import GONE
 from tests.prefect_runs import artifacts, newest_run
 
@@ -44,7 +44,6 @@ def changed(report: SyncReport) -> str:
     return facts(report)["Changed"]
 
 
-@both_destinations
 def test_an_incremental_sync(
     sync: Any, warehouse: Warehouse, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

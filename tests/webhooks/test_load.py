@@ -117,7 +117,6 @@ QUARANTINED = {
 }
 
 
-@both_destinations
 def test_what_is_no_event_goes_to_quarantine_and_stays(
     warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], plain_sync: Any
 ) -> None:
@@ -192,7 +191,6 @@ def test_several_batches(
     ]
 
 
-@both_destinations
 def test_a_replay_into_an_empty_table(warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded]) -> None:
     deliver(*numbered(4), *numbered(2))
     load()
