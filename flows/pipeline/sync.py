@@ -97,8 +97,8 @@ def sync(
     with ExitStack() as stack:
         with nothing_started():
             stack.enter_context(in_project())
-            stack.enter_context(settings_kept())
             runs = runner.prepare(resources, destination, dataset, history)
+            stack.enter_context(settings_kept())
             if rebuild:
                 check_rebuild(runs)
         result = _reported(runs, accounts, mode, max_hours, runner, rebuild)

@@ -1,30 +1,24 @@
 """Settings that are resolved once per sync. dlt asks every provider for each field, which takes 2 ms and more."""
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 Settings = TypeVar("Settings")
-_values: dict[tuple[Callable[[str], object], str], object] = {}
-_lock = threading.Lock()
-_blocks = 0
+_values: ContextVar[dict[Any, Any] | None] = ContextVar("_values", default=None)
+"""By function and connection, the settings that were resolved in this context; None outside `settings_kept`."""
 
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Resolve the settings of each connection at most once while the block, or another one in the process, runs."""
-    global _blocks
-    with _lock:
-        _blocks += 1
+    """Resolve the settings of each connection at most once in the block, whose secrets must be available already."""
+    before = _values.set({})
     try:
         yield
     finally:
-        with _lock:
-            _blocks -= 1
-            if not _blocks:
-                _values.clear()
+        _values.reset(before)
 
 
 def kept(resolve: Callable[[str], Settings]) -> Callable[[str], Settings]:
@@ -32,11 +26,11 @@ def kept(resolve: Callable[[str], Settings]) -> Callable[[str], Settings]:
 
     @functools.wraps(resolve)
     def resolved(connection: str) -> Settings:
-        if not _blocks:
+        values = _values.get()
+        if values is None:
             return resolve(connection)
-        key = (resolve, connection)
-        if key not in _values:
-            _values[key] = resolve(connection)
-        return _values[key]  # type: ignore[return-value]
+        if (resolve, connection) not in values:
+            values[resolve, connection] = resolve(connection)
+        return values[resolve, connection]  # type: ignore[no-any-return]
 
     return resolved
