@@ -1,5 +1,6 @@
 """Checks of the environment before the first request: certificates, home directory, header values."""
 
+import functools
 import os
 import ssl
 from pathlib import Path
@@ -36,13 +37,19 @@ def _check_certificates(variable: str) -> None:
     if place.is_dir():
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
+        _read_certificates(place, place.stat().st_mtime_ns)
     except OSError as error:  # includes ssl.SSLError
         is_ssl = isinstance(error, ssl.SSLError)
         reason = "it contains no certificates" if is_ssl else f"{error.strerror}"
         raise SettingsError(
             f"cannot use the certificates in {place.absolute()} ({reason}): change {variable}"
         ) from None
+
+
+@functools.cache
+def _read_certificates(place: Path, modified: int) -> None:
+    """Read a file of certificates, which takes 20 ms, once until it is modified. Raises OSError."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
 
 
 def check_home() -> None:
