@@ -15,7 +15,7 @@ from flows.destinations.catalogue import EVENTS
 from flows.destinations.sql_clients import sql_client
 from flows.pipeline.context import ConnectionRun
 from flows.pipeline.declared_tables import create_declared, declare_table
-from flows.pipeline.event_audit_sql import CREATED, INTERVALS, PEOPLE, TOLD, AuditSql
+from flows.pipeline.event_audit_sql import CREATED, INTERVALS, PEOPLE, RECEIVED, AuditSql
 from flows.pipeline.event_batch import TABLE as EVENTS_TABLE
 from flows.pipeline.event_loss import AuditedInterval, first_missing_hour
 from flows.pipeline.event_sources import spool_folder
@@ -108,7 +108,7 @@ class _Audit:
         found = self._intervals()
         self._count(found)
         self._name_hours(found)
-        for table in (PEOPLE, TOLD, INTERVALS):
+        for table in (PEOPLE, RECEIVED, INTERVALS):
             self._client.execute_sql(f"DROP TABLE {table}")
         self._replace(found.values())
         return [*found.values()]

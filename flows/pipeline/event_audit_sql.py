@@ -8,7 +8,7 @@ The API shows a person at some moment while the list is read, between the start 
 - A change may have happened from the start of the first sync to the end of the second one, and its event is accepted
   from all of that time, by `occurred_at` or by `received_at`.
 - An event is only expected to show in the history if it occurred between the end of the first sync and the start of
-  the second one, and no later event on the same matter undoes it.
+  the second one, and no later event on the same attribute undoes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from flows.pipeline.sync_log import FULL
 
 SKEW = timedelta(minutes=1)
 """Tolerance for differences between the clocks of Drip, of this machine, and whole seconds in `occurred_at`."""
-INTERVALS, PEOPLE, TOLD = "audited_intervals", "audited_people", "audited_events"
+INTERVALS, PEOPLE, RECEIVED = "audited_intervals", "audited_people", "audited_events"
 """Temporary tables of the transaction."""
 CREATED, DELETED, UNSUBSCRIBED = "created", "deleted", "unsubscribed"
 ADDRESS, TAG_APPLIED, TAG_REMOVED = "address changed", "tag applied", "tag removed"
@@ -34,8 +34,8 @@ KINDS = {
 }
 
 EVENTS = {
-    "created": ("'life'", "'here'"),
-    "deleted": ("'life'", "'gone'"),
+    "created": ("'presence'", "'here'"),
+    "deleted": ("'presence'", "'gone'"),
     "unsubscribed_all": ("'status'", "'unsubscribed'"),
     "reactivated": ("'status'", "'other'"),
     "subscribed_to_email_marketing": ("'status'", "'other'"),
@@ -45,7 +45,7 @@ EVENTS = {
     "removed_tag": ("'tag:' || (properties ->> 'tag')", "'off'"),
     "updated_email_address": ("'email'", "lower(properties ->> 'value')"),
 }
-"""By event, in SQL: the matter that it tells of a person, and the state of this matter afterwards."""
+"""By event, in SQL: the attribute that it tells of a person, and the state of this attribute afterwards."""
 
 FIND_INTERVALS = """
     CREATE TEMPORARY TABLE {intervals} AS
@@ -60,16 +60,16 @@ FIND_INTERVALS = """
     WHERE since >= listening_since AND until >= {oldest} AND since >= {kept_since}
 """
 
-FIND_TOLD = """
-    CREATE TEMPORARY TABLE {told} AS
+FIND_RECEIVED = """
+    CREATE TEMPORARY TABLE {received} AS
     SELECT * FROM (
         SELECT account_id, subscriber_id, coalesce(occurred_at, received_at) AS moment, received_at,
-            CASE event {matters} END AS matter, CASE event {states} END AS state
+            CASE event {attributes} END AS attribute, CASE event {states} END AS state
         FROM {events}
         WHERE event IN ({names}) AND received_at >= {first} - INTERVAL '{skew} seconds'
-    ) AS said
-    WHERE matter IS NOT NULL AND state IS NOT NULL AND subscriber_id IS NOT NULL
-        AND EXISTS (SELECT 1 FROM {intervals} AS turn WHERE turn.account_id = said.account_id)
+    ) AS dated
+    WHERE attribute IS NOT NULL AND state IS NOT NULL AND subscriber_id IS NOT NULL
+        AND EXISTS (SELECT 1 FROM {intervals} AS turn WHERE turn.account_id = dated.account_id)
 """
 
 FIND_PEOPLE = """
@@ -81,7 +81,7 @@ FIND_PEOPLE = """
         WHERE valid_from >= {first} OR valid_to >= {first}
         UNION
         SELECT turn.account_id, until, subscriber_id
-        FROM {told} AS told JOIN {intervals} AS turn ON turn.account_id = told.account_id
+        FROM {received} AS received JOIN {intervals} AS turn ON turn.account_id = received.account_id
             AND moment >= since AND moment <= until
     ),
     first_seen AS (
@@ -114,10 +114,10 @@ CHANGES = """
         FROM (SELECT * FROM tags_then EXCEPT SELECT * FROM tags_now) AS removed
     ),
     changes AS (
-        SELECT account_id, subscriber_id, valid_from, 'life' AS matter, 'here' AS state, '{CREATED}' AS kind
+        SELECT account_id, subscriber_id, valid_from, 'presence' AS attribute, 'here' AS state, '{CREATED}' AS kind
         FROM compared WHERE is_here AND is_new AND coalesce(created_at, since) >= since - INTERVAL '{skew} seconds'
         UNION ALL
-        SELECT account_id, subscriber_id, valid_from, 'life', 'gone', '{DELETED}'
+        SELECT account_id, subscriber_id, valid_from, 'presence', 'gone', '{DELETED}'
         FROM compared WHERE was_here AND NOT is_here
         UNION ALL
         SELECT account_id, subscriber_id, valid_from, 'status', 'unsubscribed', '{UNSUBSCRIBED}' FROM compared
@@ -133,18 +133,18 @@ CHANGES = """
     answered AS (
         SELECT changes.account_id, changes.subscriber_id, changes.valid_from, kind,
             min(person.created_at) AS created_at,
-            max(moment) FILTER (WHERE told.state = changes.state) AS confirmed_at,
+            max(moment) FILTER (WHERE received.state = changes.state) AS confirmed_at,
             max(moment) FILTER (
-                WHERE told.state <> changes.state AND moment < changes.valid_from - INTERVAL '{skew} seconds'
+                WHERE received.state <> changes.state AND moment < changes.valid_from - INTERVAL '{skew} seconds'
             ) AS denied_at
         FROM changes
         JOIN compared AS person ON person.account_id = changes.account_id
             AND person.subscriber_id = changes.subscriber_id AND person.valid_from = changes.valid_from
-        LEFT JOIN {told} AS told ON told.account_id = changes.account_id
-            AND told.subscriber_id = changes.subscriber_id AND told.matter = changes.matter
+        LEFT JOIN {received} AS received ON received.account_id = changes.account_id
+            AND received.subscriber_id = changes.subscriber_id AND received.attribute = changes.attribute
             AND (moment BETWEEN since - INTERVAL '{skew} seconds' AND until_end + INTERVAL '{skew} seconds'
                 OR received_at BETWEEN since - INTERVAL '{skew} seconds' AND until_end + INTERVAL '{skew} seconds')
-        GROUP BY changes.account_id, changes.subscriber_id, changes.valid_from, changes.matter, kind
+        GROUP BY changes.account_id, changes.subscriber_id, changes.valid_from, changes.attribute, kind
     )
     SELECT account_id, valid_from, kind, count(*) AS changes,
         count(*) FILTER (WHERE confirmed_at IS NULL OR denied_at > confirmed_at) AS missing,
@@ -157,18 +157,19 @@ UNCONFIRMED = """
     WITH compared AS (SELECT * FROM {people}),
     tags_now AS ({tags_now}),
     newest AS (
-        SELECT told.account_id, subscriber_id, until, matter, max(moment) AS moment
-        FROM {told} AS told JOIN {intervals} AS turn ON turn.account_id = told.account_id
+        SELECT received.account_id, subscriber_id, until, attribute, max(moment) AS moment
+        FROM {received} AS received JOIN {intervals} AS turn ON turn.account_id = received.account_id
             AND moment > since_end + INTERVAL '{skew} seconds' AND moment <= until_end + INTERVAL '{skew} seconds'
-        GROUP BY told.account_id, subscriber_id, until, matter
+        GROUP BY received.account_id, subscriber_id, until, attribute
     ),
     final AS (
-        SELECT newest.account_id, newest.subscriber_id, newest.until AS valid_from, newest.matter, min(state) AS state
-        FROM newest JOIN {told} AS told ON told.account_id = newest.account_id
-            AND told.subscriber_id = newest.subscriber_id AND told.matter = newest.matter
-            AND told.moment = newest.moment
+        SELECT newest.account_id, newest.subscriber_id, newest.until AS valid_from, newest.attribute,
+            min(state) AS state
+        FROM newest JOIN {received} AS received ON received.account_id = newest.account_id
+            AND received.subscriber_id = newest.subscriber_id AND received.attribute = newest.attribute
+            AND received.moment = newest.moment
         WHERE newest.moment < newest.until - INTERVAL '{skew} seconds'
-        GROUP BY newest.account_id, newest.subscriber_id, newest.until, newest.matter
+        GROUP BY newest.account_id, newest.subscriber_id, newest.until, newest.attribute
         HAVING min(state) = max(state)
     )
     SELECT account_id, valid_from, count(*) AS unconfirmed
@@ -177,21 +178,21 @@ UNCONFIRMED = """
         JOIN compared USING (account_id, subscriber_id, valid_from)
         LEFT JOIN tags_now ON tags_now.account_id = final.account_id
             AND tags_now.subscriber_id = final.subscriber_id AND tags_now.valid_from = final.valid_from
-            AND final.matter = 'tag:' || tags_now.tag
+            AND final.attribute = 'tag:' || tags_now.tag
         WHERE CASE
-            WHEN matter = 'life' THEN (state = 'here') <> is_here
+            WHEN attribute = 'presence' THEN (state = 'here') <> is_here
             WHEN NOT is_here THEN FALSE
-            WHEN matter = 'status' THEN state = 'unsubscribed' AND status = 'active'
-            WHEN matter = 'email' THEN state IS DISTINCT FROM email
+            WHEN attribute = 'status' THEN state = 'unsubscribed' AND status = 'active'
+            WHEN attribute = 'email' THEN state IS DISTINCT FROM email
             ELSE (state = 'on') <> (tags_now.tag IS NOT NULL) END
     ) AS contradicted
     GROUP BY account_id, valid_from
 """
-"""A row per interval: matters whose newest event the history contradicts, so that a later event must be missing."""
+"""A row per interval: attributes whose newest event the history contradicts, so that a later event must be missing."""
 
 COUNTED = """
-    SELECT turn.account_id, until, count(*) FROM {told} AS told JOIN {intervals} AS turn
-        ON turn.account_id = told.account_id AND moment >= since AND moment < until
+    SELECT turn.account_id, until, count(*) FROM {received} AS received JOIN {intervals} AS turn
+        ON turn.account_id = received.account_id AND moment >= since AND moment < until
     GROUP BY turn.account_id, until
 """
 """A row per interval: the events of the kinds that the audit compares."""
@@ -225,18 +226,18 @@ class AuditSql:
             "skew": f"{SKEW.total_seconds():.0f}",
             "intervals": INTERVALS,
             "people": PEOPLE,
-            "told": TOLD,
+            "received": RECEIVED,
         }
 
     def prepare(self, listening: Mapping[str, datetime]) -> Sequence[str]:
         """The statements that create the temporary tables; `listening` says since when each account has a webhook."""
         accounts = ", ".join(f"({text(name)}, {moment(since)})" for name, since in listening.items())
         pick = {name: " ".join(f"WHEN 'subscriber.{event}' THEN {sql[place]}" for event, sql in EVENTS.items())
-                for place, name in enumerate(("matters", "states"))}  # fmt: skip
+                for place, name in enumerate(("attributes", "states"))}  # fmt: skip
         events = ", ".join(f"'subscriber.{event}'" for event in EVENTS)
         return [
             FIND_INTERVALS.format(**self._names, full=FULL, accounts=accounts),
-            FIND_TOLD.format(**self._names, **pick, names=events),
+            FIND_RECEIVED.format(**self._names, **pick, names=events),
             FIND_PEOPLE.format(**self._names),
         ]
 

@@ -23,7 +23,7 @@ WITH valued AS (
                 WHEN (properties ->> 'amount') ~ '{number}' THEN properties ->> 'amount'
             END AS DOUBLE PRECISION
         ) + 0.5) AS value_in_cents
-    FROM {subscriber_events} AS told
+    FROM {subscriber_events} AS received
     WHERE event = 'subscriber.performed_custom_event'
 ),
 buyers AS (SELECT DISTINCT account_id, subscriber_id FROM valued WHERE value_in_cents IS NOT NULL),

@@ -13,7 +13,7 @@
 -- user_agent (text): User agent of whoever clicked.
 -- ip_address (text): IP address of whoever clicked.
 -- is_scanner (bool): Whether a link scanner clicked, rather than the person.
-WITH told AS (
+WITH received AS (
     SELECT account_id, event_id, subscriber_id, email, coalesce(occurred_at, received_at) AS clicked_at,
         {email_fields} AS fields
     FROM {subscriber_events} AS event
@@ -22,11 +22,12 @@ WITH told AS (
 clicks AS (
     SELECT account_id, event_id, subscriber_id, email, clicked_at, coalesce(fields[1], fields[2]) AS delivery_id,
         fields[2] AS email_id, fields[4] AS url, fields[5] AS user_agent, fields[6] AS ip_address
-    FROM told
+    FROM received
 ),
 compared AS (
     SELECT clicks.*,
-        clicked_at - lag(clicked_at) OVER delivery AS since_last, lead(clicked_at) OVER delivery - clicked_at AS until_next,
+        clicked_at - lag(clicked_at) OVER delivery AS since_last,
+        lead(clicked_at) OVER delivery - clicked_at AS until_next,
         clicked_at - lag(clicked_at, 2) OVER delivery AS since_last_but_one,
         lead(clicked_at, 2) OVER delivery - clicked_at AS until_next_but_one,
         lag(url) OVER delivery AS last_url, lead(url) OVER delivery AS next_url,

@@ -21,7 +21,7 @@
 -- unsubscribes (bigint): People who unsubscribed after it.
 -- orders (bigint): Orders that came of it; from webhooks, custom events with a value by last touch.
 -- revenue_in_cents (bigint): Their value in cents.
-WITH told AS (
+WITH tracked AS (
     SELECT account_id, email_id, max(email_subject) AS email_subject, min(first_event_at) AS first_event_at,
         nullif(count(sent_at), 0) AS sends, count(first_open_at) AS opens, count(first_click_at) AS clicks,
         count(*) FILTER (WHERE scanner_clicks > 0) AS scanner_clicks, count(bounced_at) AS bounces,
@@ -52,17 +52,19 @@ steps AS (
     GROUP BY account_id, automation_email_id
 ),
 known AS (
-    SELECT account_id, email_id, told.email_id IS NOT NULL AS is_told, told.email_subject, told.first_event_at,
+    SELECT account_id, email_id, tracked.email_id IS NOT NULL AS is_tracked, tracked.email_subject,
+        tracked.first_event_at,
         figures.broadcast_id, figures.workflow_id, figures.node_id, figures.title,
-        coalesce(told.sends, figures.sends) AS sends,
-        CASE WHEN told.email_id IS NULL THEN figures.opens ELSE told.opens END AS opens,
-        CASE WHEN told.email_id IS NULL THEN figures.clicks ELSE told.clicks END AS clicks,
-        CASE WHEN told.email_id IS NULL THEN figures.scanner_clicks ELSE told.scanner_clicks END AS scanner_clicks,
-        CASE WHEN told.email_id IS NULL THEN figures.bounces ELSE told.bounces END AS bounces,
-        CASE WHEN told.email_id IS NULL THEN figures.complaints ELSE told.complaints END AS complaints,
-        CASE WHEN told.email_id IS NULL THEN figures.unsubscribes ELSE told.unsubscribes END AS unsubscribes,
+        coalesce(tracked.sends, figures.sends) AS sends,
+        CASE WHEN tracked.email_id IS NULL THEN figures.opens ELSE tracked.opens END AS opens,
+        CASE WHEN tracked.email_id IS NULL THEN figures.clicks ELSE tracked.clicks END AS clicks,
+        CASE WHEN tracked.email_id IS NULL THEN figures.scanner_clicks ELSE tracked.scanner_clicks END
+            AS scanner_clicks,
+        CASE WHEN tracked.email_id IS NULL THEN figures.bounces ELSE tracked.bounces END AS bounces,
+        CASE WHEN tracked.email_id IS NULL THEN figures.complaints ELSE tracked.complaints END AS complaints,
+        CASE WHEN tracked.email_id IS NULL THEN figures.unsubscribes ELSE tracked.unsubscribes END AS unsubscribes,
         figures.orders, figures.revenue_in_cents
-    FROM told FULL JOIN figures USING (account_id, email_id)
+    FROM tracked FULL JOIN figures USING (account_id, email_id)
 )
 SELECT known.account_id, known.email_id,
     CASE
@@ -74,10 +76,10 @@ SELECT known.account_id, known.email_id,
     coalesce(known.workflow_id, steps.workflow_id) AS workflow_id, coalesce(known.node_id, steps.node_id) AS node_id,
     coalesce(broadcast.subject, known.email_subject, known.title) AS title,
     coalesce(broadcast.send_at, known.first_event_at) AS send_at,
-    CASE WHEN is_told THEN 'webhooks' ELSE 'email_metrics' END AS source,
+    CASE WHEN is_tracked THEN 'webhooks' ELSE 'email_metrics' END AS source,
     sends, opens, clicks, scanner_clicks, bounces, complaints, unsubscribes,
-    CASE WHEN is_told THEN coalesce(earned.orders, 0) ELSE known.orders END AS orders,
-    CASE WHEN is_told THEN coalesce(earned.revenue_in_cents, 0) ELSE known.revenue_in_cents END AS revenue_in_cents
+    CASE WHEN is_tracked THEN coalesce(earned.orders, 0) ELSE known.orders END AS orders,
+    CASE WHEN is_tracked THEN coalesce(earned.revenue_in_cents, 0) ELSE known.revenue_in_cents END AS revenue_in_cents
 FROM known
 LEFT JOIN {broadcasts} AS broadcast
     ON broadcast.account_id = known.account_id AND broadcast.id = coalesce(known.broadcast_id, known.email_id)

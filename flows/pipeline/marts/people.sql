@@ -18,7 +18,7 @@ WITH deeds AS (
     SELECT account_id, subscriber_id,
         max(coalesce(occurred_at, received_at)) FILTER (WHERE event = 'subscriber.opened_email') AS last_open_at,
         max(coalesce(occurred_at, received_at)) FILTER (WHERE event = 'subscriber.complained') AS complained_at
-    FROM {subscriber_events} AS told
+    FROM {subscriber_events} AS received
     WHERE event IN ('subscriber.opened_email', 'subscriber.complained')
     GROUP BY account_id, subscriber_id
 ),
@@ -30,7 +30,7 @@ clicked AS (
 ),
 newest AS (
     SELECT account_id, least(max(coalesce(occurred_at, received_at)), max(received_at)) AS newest_at
-    FROM {subscriber_events} AS told
+    FROM {subscriber_events} AS received
     GROUP BY account_id
 ),
 dated AS (

@@ -29,7 +29,7 @@ WITH opened AS (
         'subscriber.received_email', 'subscriber.opened_email', 'subscriber.bounced', 'subscriber.complained'
     )
 ),
-told AS (
+received AS (
     SELECT account_id, subscriber_id, coalesce(fields[1], fields[2]) AS delivery_id, fields[2] AS email_id,
         fields[3] AS email_subject, email, event, happened_at
     FROM opened
@@ -49,7 +49,7 @@ sent AS (
         count(*) FILTER (WHERE event = 'scanner') AS scanner_clicks,
         min(happened_at) FILTER (WHERE event = 'subscriber.bounced') AS bounced_at,
         min(happened_at) FILTER (WHERE event = 'subscriber.complained') AS complained_at
-    FROM told
+    FROM received
     WHERE delivery_id IS NOT NULL
     GROUP BY account_id, subscriber_id, delivery_id
 ),
