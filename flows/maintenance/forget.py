@@ -17,20 +17,23 @@ from flows.maintenance.forget_deliveries import forget_deliveries
 from flows.pipeline.context import ConnectionRun, private_files
 from flows.pipeline.dataset_mask import check_mask_of
 from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
+from flows.pipeline.event_batch import OUTDATED as OUTDATED_RECIPIENTS
 from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import history_table
+from flows.pipeline.marts.queries import STORED as RECIPIENTS
 from flows.source.decoding.masking import Mask
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.landing.storage import Folder, folder_at, local_copies, remove
 from flows.source.landing.zone import PART, Landing, part_for
 from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.records import Subscriber
+from flows.source.schema import sql_list
 from flows.source.settings import common_settings
 
 PEOPLE = [name for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.record, Subscriber)]
-PERSONAL = [*PEOPLE, *map(history_table, PEOPLE), EVENTS]
+PERSONAL = [*PEOPLE, *map(history_table, PEOPLE), EVENTS, RECIPIENTS]
 """Tables whose rows are people, or their events; some may not exist."""
-ID = {EVENTS: "subscriber_id"}
+ID = dict.fromkeys((EVENTS, RECIPIENTS, OUTDATED_RECIPIENTS), "subscriber_id")
 """The column with the id of the person, where it is not `id`."""
 LANDING, SPOOL = "landing zone", "webhook spool"
 BY_HAND = f"delete the person in Drip, then sync; delete their rows in {QUARANTINE} by hand"
@@ -153,13 +156,16 @@ class _PersonSearch:
 
     def remove(self, table: tuple[str, str], people: Sequence[tuple[str, str]]) -> Iterator[Removed]:
         """Delete the person's rows from a table."""
-        if table[1] in PERSONAL and people:
+        if table[1] in (*PERSONAL, OUTDATED_RECIPIENTS) and people:
             pairs = " OR ".join([f"({ACCOUNT_ID} = %s AND {id_column(table)} = %s)"] * len(people))
             yield from self._remove(table, ACCOUNT_ID, pairs, [value for pair in people for value in pair])
-        if table[1] == EVENTS:  # an event may have an address and no id
+        if table[1] in (EVENTS, RECIPIENTS):  # an event may have an address and no id
             yield from self._remove(table, ACCOUNT_ID, self._matches("email"), [self.alone])
         if table[1] == QUARANTINE:
             yield from self._remove(table, "account", self._matches("record"), [self.anywhere])
+            for account, person in people:  # a record of unknown fields has the id and no address
+                fields = f"account = %s AND resource IN ({sql_list(PEOPLE)}) AND strpos(record, %s) > 0"
+                yield from self._remove(table, "account", fields, [account, f'"id":"{person}"'])
 
     def mentions(self, table: tuple[str, str]) -> Iterator[Removed]:
         """The number of rows of a table that contain the address in any column."""

@@ -1,7 +1,7 @@
 """What the columns that this project adds mean, and the columns of its own tables, each in a sentence."""
 
 from flows.pipeline.event_audit import TABLE as EVENT_AUDIT
-from flows.pipeline.event_batch import SPOOLS
+from flows.pipeline.event_batch import OUTDATED, SPOOLS
 from flows.pipeline.event_batch import TABLE as EVENTS
 from flows.pipeline.history import OPENED_AS, VALID_FROM, VALID_TO
 from flows.pipeline.sync_log import SYNCS_TABLE, TOTAL_ROWS
@@ -35,6 +35,7 @@ UNKNOWN_TEXT = "Field that is not in the API reference, as JSON."
 OWN_TABLES = {
     EVENTS: "One row per event that webhooks delivered.",
     SPOOLS: "One row per spool of webhook deliveries that was loaded.",
+    OUTDATED: "One row per person whose rows in _recipients have to be computed again.",
     SYNCS_TABLE: "One row per run and list.",
     QUARANTINE: "Records that fit no table, as received.",
     EVENT_AUDIT: "One row per account and interval between two full syncs: changes in the history, and their events.",
@@ -56,6 +57,7 @@ OWN_COLUMNS = {
         "other_fields": "What else the delivery held, as an object; NULL if nothing.",
         "deliveries": "How often the event was delivered.",
     },
+    OUTDATED: {"account_id": "Account of the person.", "subscriber_id": "Person whose events have changed."},
     SPOOLS: {"spool": "Id of the spool.", "last": "Number of the last delivery of it that is loaded."},
     SYNCS_TABLE: {
         "run": "Id of the run.",

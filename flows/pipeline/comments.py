@@ -14,6 +14,7 @@ from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.documentation import column_text, documented
 from flows.pipeline.marts.files import marts
+from flows.pipeline.marts.queries import STORED
 from flows.pipeline.marts.refresh import is_ours
 from flows.source.settings import common_settings
 
@@ -44,7 +45,7 @@ def outdated(found: Mapping[str, Relation], dataset: str) -> Iterator[str]:
         if name not in documented() or relation.owner or (name in marts() and not is_ours(marts()[name], relation)):
             continue
         text = documented()[name].description
-        if name not in marts() and relation.comment != text:  # the comment of a mart has its fingerprint
+        if name not in {*marts(), STORED} and relation.comment != text:  # the comment of a mart has its fingerprint
             yield f"COMMENT ON {'VIEW' if relation.is_view else 'TABLE'} {quoted(dataset, name)} IS {literal(text)}"
         for column, there in relation.columns.items():
             if (wanted := column_text(name, column)) and wanted != there.comment:

@@ -15,6 +15,8 @@ from flows.pipeline.column_texts import (
 )
 from flows.pipeline.history import OPENED_AS, SUFFIX, VALID_FROM, VALID_TO, history_table
 from flows.pipeline.marts.files import marts
+from flows.pipeline.marts.queries import RECIPIENTS, STORED
+from flows.pipeline.marts.recipients import DESCRIPTION
 from flows.source.email_metrics.state_tables import DAY_COLUMNS, DAYS
 from flows.source.endpoints import ENDPOINTS, HISTORIC, Endpoint
 from flows.source.records import field_descriptions
@@ -51,6 +53,7 @@ def documented() -> dict[str, TableText]:
     for name, mart in marts().items():
         columns = {column: one.description for column, one in mart.columns.items()}
         tables[name] = TableText(mart.description, columns, is_view=True)
+    tables[STORED] = TableText(DESCRIPTION, tables[RECIPIENTS].columns)
     return tables
 
 

@@ -17,6 +17,8 @@ from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.quarantine import record_hash, without_nul
 
 TABLE, SPOOLS = "subscriber_events", "_event_spools"
+OUTDATED = "_outdated_recipients"
+"""The people whose events have changed since the rows of the view `recipients` were computed."""
 ARRIVED, REFUSED = "arrived_events", "arrived_quarantine"
 """Temporary tables of the transaction."""
 ARROW: dict[str, Any] = {
@@ -45,8 +47,8 @@ class EventBatch:
 
     def __init__(self, client: Any, dialect: str, spool: str, now: datetime) -> None:
         self.client, self.dialect, self.spool, self.now = client, dialect, spool, now
-        self._events, self._spools, self._quarantine = map(
-            client.make_qualified_table_name, (TABLE, SPOOLS, QUARANTINE)
+        self._events, self._spools, self._quarantine, self._outdated = map(
+            client.make_qualified_table_name, (TABLE, SPOOLS, QUARANTINE, OUTDATED)
         )
 
     def last(self) -> int:
@@ -73,7 +75,10 @@ class EventBatch:
     def forget(self, days: float) -> None:
         """Remove the events that happened more than so many days ago."""
         oldest = self.now - timedelta(days=days)
-        self.client.execute_sql(f"DELETE FROM {self._events} WHERE coalesce(occurred_at, received_at) < %s", oldest)
+        old = f"FROM {self._events} WHERE coalesce(occurred_at, received_at) < %s"
+        with self.client.begin_transaction():
+            self._note_people(old, oldest)
+            self.client.execute_sql(f"DELETE {old}", oldest)
 
     def _advance(self, after: int, last: int) -> None:
         """Note how far the spool is loaded; whoever is about to do the same waits for the end of the transaction."""
@@ -104,8 +109,14 @@ class EventBatch:
             f"INSERT INTO {self._events} ({names}) SELECT {names} FROM {ARRIVED} AS came "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self._events} AS event WHERE {same})"
         )
+        self._note_people(f"FROM {ARRIVED}")
         self.client.execute_sql(f"DROP TABLE {ARRIVED}")
         return len(rows) - int(known)
+
+    def _note_people(self, events: str, *values: Any) -> None:
+        """Note the people whose events are changed by this transaction."""
+        people = f"SELECT DISTINCT account_id, subscriber_id {events}"
+        self.client.execute_sql(f"INSERT INTO {self._outdated} (account_id, subscriber_id) {people}", *values)
 
     def _put_in_quarantine(self, events: Events) -> None:
         rows = {}

@@ -20,8 +20,10 @@ from flows.destinations.schemas import quoted
 from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.declared_tables import create_declared, declare_table
-from flows.pipeline.event_batch import SPOOLS, TABLE, EventBatch, columns_of
+from flows.pipeline.event_batch import OUTDATED, SPOOLS, TABLE, EventBatch, columns_of
 from flows.pipeline.event_sources import event_sources
+from flows.pipeline.marts.queries import STORED
+from flows.pipeline.marts.recipients import declare_recipients
 from flows.source.deliveries.events import COLUMNS, KEYS, events_of
 from flows.source.deliveries.masking import mask_spool
 from flows.source.deliveries.spool import Spool
@@ -128,14 +130,14 @@ def replay_events(pipeline: dlt.Pipeline, target: Target) -> EventsLoaded | None
     target.kind.refuse(EVENTS, ELSEWHERE)
     declare_events(pipeline, target)
     with sql_client(pipeline) as client:
-        events, spools = map(client.make_qualified_table_name, (TABLE, SPOOLS))
-        ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {events}") or [(0,)]
+        ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {client.make_qualified_table_name(TABLE)}") or [(0,)]
         if rows:
             raise SettingsError(
                 f"{target.dataset}.{TABLE} in {target.location} has {rows:,} rows, whose deliveries would be "
                 "counted twice: empty it first, or choose another --dataset"
             )
-        client.execute_sql(f"DELETE FROM {spools}")
+        for table in (SPOOLS, STORED, OUTDATED):
+            client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(table)}")
     return load_events(pipeline, target)
 
 
@@ -156,6 +158,7 @@ def declare_events(pipeline: dlt.Pipeline, target: Target, columns: list[str] | 
     event_columns = [new_column(name, COLUMNS[name], nullable=name not in KEYS) for name in names]  # type: ignore[arg-type]
     declare_table(pipeline, TABLE, event_columns, "parquet", table_hints(common_settings().masking.fingerprint))
     declare_table(pipeline, SPOOLS, SPOOL_COLUMNS)
+    declare_recipients(pipeline)
     if QUARANTINE not in tables:
         declare_table(pipeline, QUARANTINE, list(_quarantine_columns()))
     create_declared(pipeline)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from flows.destinations.relations import Relation, relations
 from flows.destinations.schemas import quoted
 from flows.sandbox import World, serve
 from flows.sandbox.generator.events import happened
@@ -109,6 +110,17 @@ def put(folder: Path, account: str, bodies: list[dict[str, Any]]) -> None:
     ]
     with closing(Spool(folder)) as spool:
         spool.append(rows)
+
+
+def there(warehouse: Warehouse) -> dict[str, Relation]:
+    """The relations of a dataset."""
+
+    def execute(statement: str, *values: str) -> Any:
+        for value in values:
+            statement = statement.replace("%s", f"'{value}'", 1)
+        return warehouse.rows(statement)
+
+    return relations(execute, warehouse.destination, warehouse.dataset)
 
 
 def records(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:

@@ -1,16 +1,15 @@
 """Every column of every table has a description, which the database has as a comment and dbt as a source."""
 
-from typing import Any
-
 import pytest
 import yaml
 
-from flows.destinations.relations import Relation, relations
+from flows.destinations.relations import Relation
 from flows.pipeline.comments import outdated
 from flows.pipeline.documentation import column_text, documented
 from flows.source.endpoints import ENDPOINTS
 from tests.command import drip_flows
 from tests.conftest import Warehouse
+from tests.marts.conftest import there
 
 
 @pytest.mark.parametrize("table", sorted(documented()))
@@ -20,17 +19,6 @@ def test_a_table_is_described(table: str) -> None:
     assert text.columns
     for column, meaning in text.columns.items():
         assert meaning.endswith("."), f"{table}.{column} has no description"
-
-
-def there(warehouse: Warehouse) -> dict[str, Relation]:
-    """The relations of a dataset."""
-
-    def execute(statement: str, *values: str) -> Any:
-        for value in values:
-            statement = statement.replace("%s", f"'{value}'", 1)
-        return warehouse.rows(statement)
-
-    return relations(execute, warehouse.destination, warehouse.dataset)
 
 
 def test_the_database_has_it_as_a_comment(filled: Warehouse) -> None:

@@ -13,6 +13,7 @@ from flows.destinations.relations import relations
 from flows.maintenance.forget import forget
 from flows.pipeline.marts import refresh
 from flows.pipeline.marts.files import marts
+from flows.pipeline.marts.queries import mart_queries
 from flows.sandbox import World
 from flows.sandbox.generator.timeline import AS_OF
 from flows.source.deliveries.events import events_of as rows_of_deliveries
@@ -172,4 +173,4 @@ def query_of(con: duckdb.DuckDBPyConnection, name: str) -> str:
     def execute(statement: str, *values: str) -> Any:
         return con.execute(statement.replace("%s", "?"), values).fetchall()
 
-    return refresh.mart_queries("duckdb", "drip", relations(execute, "duckdb", "drip"))[name]
+    return mart_queries("duckdb", "drip", relations(execute, "duckdb", "drip"))[name]

@@ -45,7 +45,9 @@ def _columns_of(schema: pa.Schema, resource: str) -> dict[str, str]:
     return {field.name: data_type(ENDPOINTS[resource], field) for field in fields}
 
 
-def source(table: str, dataset: str, there: Mapping[str, str], dialect: str, needed: Container[str]) -> str:
+def source(
+    table: str, dataset: str, there: Mapping[str, str], dialect: str, needed: Container[str], where: str = ""
+) -> str:
     """A subquery with the expected columns of a table.
 
     Args:
@@ -54,12 +56,13 @@ def source(table: str, dataset: str, there: Mapping[str, str], dialect: str, nee
         there: the columns that it has with their types in the database; empty if there is no such table.
         dialect: duckdb or postgres.
         needed: the names of the columns to select, among others.
+        where: a condition on the rows.
     """
     columns = {name: kind for name, kind in source_columns()[table].items() if name in needed}
     if not there:
         return f"({no_rows(columns, dialect)})"
     parts = ", ".join(_column(name, kind, there.get(name), dialect) for name, kind in columns.items())
-    return f"(SELECT {parts} FROM {quoted(dataset, table)})"
+    return f"(SELECT {parts} FROM {quoted(dataset, table)}{where and f' WHERE {where}'})"
 
 
 def no_rows(columns: Mapping[str, str], dialect: str) -> str:
