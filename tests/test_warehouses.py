@@ -26,7 +26,7 @@ from flows.orchestration.deploy import description
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.dlt_pipeline import PIPELINE
 from flows.pipeline.extract import Extracted
-from flows.pipeline.load import source_of
+from flows.pipeline.load import landed_lists, source_of
 from flows.pipeline.preparation import prepare
 from flows.pipeline.sync_log import LATEST, LISTS, RUNS
 from flows.pipeline.sync_mode import SEEN
@@ -153,7 +153,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     ]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")
-    pipeline.extract(source_of(SyncRun((run,)), landed), loader_file_format="parquet")
+    pipeline.extract(source_of(SyncRun((run,)), landed_lists(SyncRun((run,)), landed)), loader_file_format="parquet")
     pipeline.normalize()
     client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
     tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}

@@ -43,6 +43,8 @@ def show_failures(report: SyncReport, command: str) -> None:
         say(marked(title(line, report.account_names), f": {line.note}"))
     if report.failures:
         say(again(report, command))
+    for one in report.refused:
+        say(one.text)
 
 
 def show_report_json(report: SyncReport) -> None:

@@ -1,4 +1,4 @@
-"""Schema drift: a column that appears, a type that no longer fits, a list that turns empty.
+"""Schema drift: a column that appears, a type that no longer fits, a list that turns empty, a field that is refused.
 
 New columns and values are loaded as before. Each drift is named in the report and emitted as a Prefect event.
 """
@@ -10,10 +10,13 @@ import msgspec
 
 from flows.pipeline.report_line import ListReport
 from flows.source.endpoints import ENDPOINTS
+from flows.source.frozen import refused_counts
+from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.schema import MISFIT_SUFFIX, arrow_schema
-from flows.source.tables import SCHEMA
+from flows.source.tables import SCHEMA, LandedLists
 
 NEW_COLUMN, NEW_MISFIT, EMPTIED = "new column", "type that no longer fits", "list that turned empty"
+REFUSED = "unknown field in a frozen schema"
 Columns = Mapping[str, frozenset[str]]
 """Column names by table."""
 
@@ -22,7 +25,7 @@ class Drift(msgspec.Struct):
     """Something that the API gives otherwise than before.
 
     Attributes:
-        kind: NEW_COLUMN, NEW_MISFIT or EMPTIED.
+        kind: NEW_COLUMN, NEW_MISFIT, EMPTIED or REFUSED.
         table: the table.
         column: the column whose field is new or has values of another type; empty for a list.
         account: the account of a list; empty for a column.
@@ -71,3 +74,13 @@ def emptied(lists: Sequence[ListReport]) -> Iterator[Drift]:
             owner = f" of account {line.account}" if line.account else ""
             text = f"{line.resource}{owner} is empty now; it had {line.before:,} rows after the last sync"
             yield Drift(EMPTIED, line.resource, text, account=line.account or "")
+
+
+def refused(lists: LandedLists) -> Iterator[Drift]:
+    """The unknown fields that a frozen schema has no column for, by list."""
+    for one in lists.lists if lists.frozen else ():
+        resource, account = one.landed.endpoint.resource, one.landed.account_id or ""
+        owner = f" of account {account}" if account else ""
+        for field, rows in refused_counts(one.landed, lists.known_columns(resource)).items():
+            text = f"{resource}{owner}: {rows:,} rows have the unknown field {field}, which is in {QUARANTINE}"
+            yield Drift(REFUSED, resource, text, field, account)

@@ -13,7 +13,7 @@ from flows.common.errors import DripError
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.declared_tables import create_declared
 from flows.pipeline.dlt_pipeline import opened_pipeline
-from flows.pipeline.drift import Drift, columns_now, new_columns
+from flows.pipeline.drift import Drift, columns_now, new_columns, refused
 from flows.pipeline.events import EventsLoaded, load_events
 from flows.pipeline.extract import Extracted
 from flows.pipeline.history import declare_history, keep_history
@@ -24,6 +24,8 @@ from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
 from flows.pipeline.views import make_views
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
+from flows.source.frozen import FREEZE
+from flows.source.settings import common_settings
 from flows.source.source import drip_source
 from flows.source.tables import LandedLists, SourceList, TableFormat
 
@@ -88,9 +90,9 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
     with opened_pipeline(run) as pipeline:
-        before = columns_now(pipeline)
-        loads = pipeline.run(source_of(runs, landed), loader_file_format="parquet").loads_ids
-        drift = new_columns(before, columns_now(pipeline))
+        before, lists = columns_now(pipeline), landed_lists(runs, landed)
+        loads = pipeline.run(source_of(runs, lists), loader_file_format="parquet").loads_ids
+        drift = [*new_columns(before, columns_now(pipeline)), *refused(lists)]
         declare_history(pipeline, run)
         declare_sync_log(pipeline, run.target.kind)
         create_declared(pipeline)
@@ -103,17 +105,23 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         return Loaded(loads[-1], counts, arrived, days, events, problems, drift, newest)
 
 
-def source_of(runs: SyncRun, landed: Sequence[Extracted]) -> Any:
-    """The dlt source over the landed lists of all connections."""
+def landed_lists(runs: SyncRun, landed: Sequence[Extracted]) -> LandedLists:
+    """The landed lists of all connections."""
     run, kind = runs.common, runs.common.target.kind
-    lists = LandedLists(
+    return LandedLists(
         [_source_list(runs.of(extracted.key.connection), extracted) for extracted in landed],
         run.columns,
         TableFormat(kind.json, kind.is_files, kind.table_format),
         run.started,
         len(runs.each),
         run.mask,
+        common_settings().schema == FREEZE,
     )
+
+
+def source_of(runs: SyncRun, lists: LandedLists) -> Any:
+    """The dlt source over landed lists."""
+    run = runs.common
     return drip_source(resources=run.resources, connection=run.connection, lists=lists)
 
 

@@ -5,11 +5,12 @@ from datetime import datetime
 
 import msgspec
 
-from flows.pipeline.drift import Drift
+from flows.pipeline.drift import REFUSED, Drift
 from flows.pipeline.event_loss import AccountLoss
 from flows.pipeline.events import EventsLoaded
 from flows.pipeline.report_line import ListReport
 from flows.pipeline.sync_log import FULL
+from flows.source.quarantine import TABLE as QUARANTINE
 
 
 class Spent(msgspec.Struct):
@@ -88,10 +89,18 @@ class SyncReport:
 
     @property
     def exit_code(self) -> int:
-        """0: all lists arrived; 1: some are incomplete; 2: nothing could start, or the token was rejected."""
+        """0: all lists arrived; 1: some are incomplete, or have unknown fields that a frozen schema refuses.
+
+        2: nothing could start, or the token was rejected.
+        """
         if self.stopped:
             return 2
-        return 1 if self.failures else 0
+        return 1 if self.failures or self.refused else 0
+
+    @property
+    def refused(self) -> list[Drift]:
+        """The unknown fields that were not loaded, since the schema is frozen."""
+        return [one for one in self.drift if one.kind == REFUSED]
 
     def summary(self) -> str:
         """The run in one line."""
@@ -104,7 +113,9 @@ class SyncReport:
             f"dataset {self.dataset}{self._part()}; {self.requests} requests, {self.seconds:.1f} s"
         )
         bad = len(self.failures)
-        return f"{text}; {bad} of {lists} lists are incomplete" if bad else text
+        text = f"{text}; {bad} of {lists} lists are incomplete" if bad else text
+        fields = ", ".join(sorted({f"{one.table}.{one.column}" for one in self.refused}))
+        return f"{text}; unknown fields in {QUARANTINE}: {fields}" if fields else text
 
     def _part(self) -> str:
         """The number of rows read, if some lists were read in part; otherwise empty."""

@@ -9,6 +9,8 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from flows.source.decoding.decoder import Quarantined
+from flows.source.frozen import refused_records
 from flows.source.schema import mirrored, sql_list, stored
 from flows.source.tables import Lists, SourceList
 
@@ -64,7 +66,7 @@ def _records(source_lists: Sequence[SourceList], lists: Lists) -> list[dict[str,
     placeholder = {} if lists.format.in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
     rows: dict[tuple[str, str, str], dict[str, Any]] = {**placeholder}
     for source_list in source_lists:
-        for bad in source_list.landed.quarantine() if source_list.outcome.quarantined else ():
+        for bad in _quarantined(source_list, lists):
             digest = record_hash(bad.record)
             key = (source_list.landed.account_id or "", source_list.landed.endpoint.resource, digest)
             rows[key] = dict(zip(KEYS, key, strict=True)) | {
@@ -73,6 +75,14 @@ def _records(source_lists: Sequence[SourceList], lists: Lists) -> list[dict[str,
                 "seen": lists.started,
             }
     return list(rows.values())
+
+
+def _quarantined(source_list: SourceList, lists: Lists) -> Iterator[Quarantined]:
+    """The records of a list that fit no table; if the schema is frozen, also the unknown fields of rows."""
+    if source_list.outcome.quarantined:
+        yield from source_list.landed.quarantine()
+    if lists.frozen:
+        yield from refused_records(source_list.landed, lists.known_columns(source_list.landed.endpoint.resource))
 
 
 def record_hash(record: str) -> str:

@@ -8,6 +8,8 @@ from flows.common.scrubbing import remember
 from flows.source.endpoints import ENDPOINTS
 from flows.source.environment_checks import check_header
 
+SCHEMA_MODES = ("evolve", "freeze")
+
 
 def checked_url(url: str) -> str:
     """`url` without a slash at its end. Raises SettingsError where it is none, or holds what it should not."""
@@ -28,6 +30,12 @@ def check_optional(resources: Iterable[str], origin: str) -> None:
     for name in resources:
         if name not in ENDPOINTS:
             raise unknown(f"resource in {origin}", name, [one for one in ENDPOINTS if ENDPOINTS[one].optional])
+
+
+def check_schema(mode: str) -> None:
+    """Check how the schema may change. Raises SettingsError."""
+    if mode not in SCHEMA_MODES:
+        raise unknown("mode in SOURCES__DRIP__SCHEMA", mode, SCHEMA_MODES)
 
 
 def checked_credential(setting: str, value: str | None) -> str | None:

@@ -22,7 +22,7 @@ from flows.source.decoding.masking import Mask
 from flows.source.endpoints import HISTORIC
 from flows.source.environment_checks import check_header
 from flows.source.mask_setting import check_mask, mask_of
-from flows.source.setting_checks import check_optional, checked_credential, checked_url
+from flows.source.setting_checks import check_optional, check_schema, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_cache import kept
 from flows.source.settings_files import settings_folders, unreadable
@@ -32,7 +32,7 @@ CREDENTIALS = ("api_key", "access_token", "password")
 """Settings that a named connection does not inherit, so that it never uses the token of another one."""
 SHARED = ("fan_out", "coordinator", "landing", "file_lasts", "lock_wait", "memory_limit", "storage_version", "work_mem",
            "history", "history_days", "sync_log_days", "optional_resources", "webhooks", "webhook_secrets",
-           "webhook_days", "event_days", "attribution_days", "comments", "mask", "mask_key")  # fmt: skip
+           "webhook_days", "event_days", "attribution_days", "comments", "schema", "mask", "mask_key")  # fmt: skip
 """Settings of the sync, which cannot differ between connections."""
 ABOVE_ZERO = ("parallel", "rate_limit", "rate_window", "max_scans", "timeout", "reply_timeout", "max_reply_mb",
               "email_metrics_days", "email_metrics_rate_limit", "email_metrics_rate_window")  # fmt: skip
@@ -135,7 +135,8 @@ class DripSettings(BaseConfiguration):
     """Days after a click in which the view `attributed_events` attributes a custom event to its email."""
     comments: bool = True
     """Whether a sync comments on the tables and columns in DuckDB and PostgreSQL."""
-
+    schema: str = "evolve"
+    """What to do with unknown fields: `evolve` adds a column, `freeze` puts them in `_quarantine` and exits with 1."""
     sync_log_days: float = 30.0
     """Days that `_syncs` keeps all runs; then one a day for 400 days, then the newest of each list. 0 keeps all."""
 
@@ -161,6 +162,7 @@ class DripSettings(BaseConfiguration):
         self.base_url = checked_url(self.base_url)
         check_history(self.history, "SOURCES__DRIP__HISTORY")
         check_optional(self.optional_resources, variable("optional_resources"))
+        check_schema(self.schema)
         remember(self.mask_key)
         check_mask(self.mask)
         for name in ABOVE_ZERO:

@@ -17,6 +17,7 @@ from flows.source.decoding.decoder import Decoder
 from flows.source.email_metrics.state_tables import state_resources
 from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpoint
 from flows.source.errors import Stopped
+from flows.source.frozen import FREEZE
 from flows.source.known_rows import begin, is_read_in_part, known_rows
 from flows.source.landing.kinds import landed_list_in
 from flows.source.landing.landed_list import LandedList
@@ -106,6 +107,7 @@ class LiveLists:
     def __init__(self, client: DripClient, wanted: Sequence[str] | None) -> None:
         self.client, self.wanted = client, wanted
         self.started, self.mask = datetime.now(UTC), client.settings.masking.fingerprint
+        self.frozen = client.settings.schema == FREEZE
         self._folder = tempfile.TemporaryDirectory(prefix="drip-")
         self._decoders: dict[str, Decoder] = {}
         self._read: dict[str, list[SourceList]] = {}

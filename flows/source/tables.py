@@ -1,6 +1,6 @@
 """The dlt resources of the source: rows, keys and hints of each table."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from dlt.extract import DltResource
 
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNTS, ROW_HASH, Endpoint
+from flows.source.frozen import is_unknown, marked_rows
 from flows.source.landing.landed_list import BATCH_ROWS, LandedList
 from flows.source.landing.storage import parquet
 from flows.source.mask_check import table_hints
@@ -85,6 +86,10 @@ class Lists(Protocol):
     def mask(self) -> str:
         """Fingerprint of the mask that the lists were read with; empty for none."""
 
+    @property
+    def frozen(self) -> bool:
+        """Whether unknown fields get no column."""
+
     def of(self, resource: str) -> Sequence[SourceList]:
         """The landed lists of a resource."""
 
@@ -102,6 +107,7 @@ class LandedLists:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     tokens: int = 1
     mask: str = ""
+    frozen: bool = False
 
     def of(self, resource: str) -> Sequence[SourceList]:
         """The lists of a resource."""
@@ -143,7 +149,8 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     """
     source_lists, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
-    schema = table_schema(endpoint, (one.landed for one in source_lists), names)
+    known = lists.known_columns(endpoint.resource) if lists.frozen else None
+    schema = table_schema(endpoint, (one.landed for one in source_lists), names, known)
     schema = _as_stored(endpoint, schema, lists.known_columns(endpoint.resource).values())
     whole = [one.landed for one in source_lists if one.whole and not one.landed.is_part]
     complete = [landed.account_id for landed in whole if landed.account_id]
@@ -153,18 +160,28 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
         columns=column_hints(endpoint, [*extra_columns(endpoint, schema), *_kept_as_json(schema)], format.json),
         write_disposition=mirror(endpoint, complete, format.in_files, parts),
     )
-    rows = _rows(endpoint, source_lists, schema, names, format.in_files)
+    rows = _rows(endpoint, source_lists, schema, names, format.in_files, known)
     yield dlt.mark.with_hints(next(rows), hints)
     yield from rows
 
 
-def table_schema(endpoint: Endpoint, lists: Iterable[LandedList], names: ColumnNames) -> pa.Schema:
-    """The declared columns, and all extra columns of any page."""
+def table_schema(
+    endpoint: Endpoint, lists: Iterable[LandedList], names: ColumnNames, known: Collection[str] | None = None
+) -> pa.Schema:
+    """The declared columns, and all extra columns of any page.
+
+    Args:
+        endpoint: the endpoint of the table.
+        lists: its landed lists.
+        names: chooses the column names of unknown fields.
+        known: the unknown fields that have a column, if the schema is frozen.
+    """
     extras: dict[str, pa.Field[Any]] = {}
     for landed in lists:
         for path in landed.files():
             for extra in extra_columns(endpoint, parquet(path).schema_arrow):
-                extras[_column(extra, names)] = extra.with_name(_column(extra, names))
+                if known is None or not is_unknown(extra, known):
+                    extras[_column(extra, names)] = extra.with_name(_column(extra, names))
     return pa.schema([*arrow_schema(endpoint), *(extras[name] for name in sorted(extras))])
 
 
@@ -198,6 +215,7 @@ def _rows(
     schema: pa.Schema,
     names: ColumnNames,
     in_files: bool,
+    known: Collection[str] | None,
 ) -> Iterator[pa.Table]:
     """The rows of all lists in batches, with the table's columns, after a placeholder if the load filters it out."""
     yield schema.empty_table() if in_files else placeholder(endpoint.primary_key, schema)
@@ -205,7 +223,9 @@ def _rows(
     taken: set[str] = set()
     for source_list in lists:
         for table in source_list.landed.tables():
-            batch.append(_conformed(_own(source_list, endpoint, table, taken), schema, names))
+            rows = _own(source_list, endpoint, table, taken)
+            rows = rows if known is None else marked_rows(endpoint, rows, known)
+            batch.append(_conformed(rows, schema, names))
             if sum(part.num_rows for part in batch) >= BATCH_ROWS:
                 yield pa.concat_tables(batch)
                 batch = []

@@ -12,6 +12,7 @@ from flows.pipeline.planning.read_only import ReadOnlyDataset
 from flows.pipeline.sync import plan as lists_to_read
 from flows.pipeline.threads import in_threads
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, CONNECTION, ENDPOINTS, ROW_HASH
+from flows.source.frozen import HASH_SUFFIX
 from flows.source.known_rows import begin, is_read_in_part, known_rows
 
 Rows = dict[tuple[Any, ...], str]
@@ -51,7 +52,7 @@ def _fill(line: ListPlan, runs: SyncRun, extracted: Extracted, kept: ReadOnlyDat
     """Compare a list. Rows are only removed if it was proven complete."""
     new, old = _landed(runs, extracted), _loaded(extracted.key, kept)
     line.added = len(new.keys() - old.keys())
-    line.changed = sum(old[key] != hash for key, hash in new.items() if key in old)
+    line.changed = sum(old[key].removesuffix(HASH_SUFFIX) != hash for key, hash in new.items() if key in old)
     removes = extracted.whole and not runs.landed_list(extracted.key).is_part
     line.removed = len(old.keys() - new.keys()) if removes else 0
     line.note = "" if extracted.outcome.complete else extracted.outcome.note
