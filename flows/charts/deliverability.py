@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from flows.charts.drawing import heat, sentence, shade
+from flows.charts.drawing import heat, named, sentence, shade
 from flows.charts.theme import LABEL_WIDTH
 from flows.metrics.deliverability import LOSSES
 
@@ -22,7 +22,7 @@ def by_email(rates: pd.DataFrame) -> alt.Chart:
     """The same per send, of the emails that lost most people. Args: `by_email`."""
     if rates.empty:
         return sentence(NO_EMAILS)
-    shown = rates.assign(email=rates["title"].fillna("unnamed") + " (" + rates["email_id"] + ")")
+    shown = rates.assign(email=named(rates["title"], rates["email_id"]))
     return _losses(shown, "email", "sends", "Emails that lost most people")
 
 

@@ -31,7 +31,7 @@ ACCOUNT = alt.Tooltip("legend:N", title="account")
 ALL_PEOPLE = alt.Tooltip("sum(people):Q", format=",", title="people")
 """What tooltips of `account_bars` show."""
 HISTORY_OFF = (
-    "This history is not kept in this database, so there is nothing to draw. "
+    "This history is not kept in this database, so there is nothing to show. "
     "SOURCES__DRIP__HISTORY names what is kept: subscribers for movements, campaigns for series."
 )
 
@@ -184,8 +184,8 @@ def sentence(text: str) -> alt.Chart:
     frame = pd.DataFrame({"text": ["\n".join(lines)]})
     chart: alt.Chart = (
         alt.Chart(frame)
-        .mark_text(color=TEXT, fontSize=13, align="left", x=0, lineBreak="\n")
+        .mark_text(color=TEXT, fontSize=13, lineHeight=18, align="left", baseline="top", x=0, y=0, lineBreak="\n")
         .encode(text="text:N")
-        .properties(width=WIDTH, height=(1 + len(lines)) * BAR_HEIGHT)
+        .properties(width=WIDTH, height=len(lines) * BAR_HEIGHT)
     )
     return chart

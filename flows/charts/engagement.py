@@ -4,8 +4,8 @@ import altair as alt
 import pandas as pd
 
 from flows.charts.accounts import with_accounts
-from flows.charts.drawing import account_bars, heat, plain_bars, sentence, shade
-from flows.charts.theme import LABEL_WIDTH, LINE_HEIGHT, MONTH_TOOLTIP
+from flows.charts.drawing import account_bars, heat, named, plain_bars, sentence, shade
+from flows.charts.theme import BLUE, LABEL_WIDTH, LINE_HEIGHT, MONTH_TOOLTIP, WHOLE
 from flows.metrics.engagement import BANDS
 
 NO_EVENTS = "No clicks here yet. They come by webhook only: docs/webhooks.md sets up the receiver."
@@ -22,7 +22,7 @@ def recency(counts: pd.DataFrame) -> alt.Chart:
         alt.Title("When people clicked last", subtitle="People who can be reached, without clicks of scanners"),
         height=LINE_HEIGHT,
         x=alt.X("recency_band:N", title=BAND_TITLE, sort=list(BANDS), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("sum(people):Q", title="People"),
+        y=alt.Y("sum(people):Q", title="People", axis=WHOLE),
         tooltip=["legend:N", "recency_band:N", alt.Tooltip("sum(people):Q", format=",", title="people")],
     )
 
@@ -48,7 +48,8 @@ def links(clicked: pd.DataFrame) -> alt.Chart:
     return plain_bars(
         clicked,
         alt.Title("Links clicked by most people"),
-        x=alt.X("people:Q", title="People"),
+        color=alt.value(BLUE),
+        x=alt.X("people:Q", title="People", axis=WHOLE),
         y=alt.Y("url:N", title=None, sort=list(clicked["url"]), axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         tooltip=["url:N", "people:Q", "clicks:Q"],
     )
@@ -58,11 +59,12 @@ def earnings(emails: pd.DataFrame) -> alt.Chart:
     """What emails earned by last touch. Args: `earnings`."""
     if emails.empty:
         return sentence(NO_ORDERS)
-    shown = emails.assign(email=emails["title"].fillna("unnamed") + " (" + emails["email_id"] + ")")
+    shown = emails.assign(email=named(emails["title"], emails["email_id"]))
     return plain_bars(
         shown,
         alt.Title("What emails earned", subtitle="Custom events with a value, by the last click before them"),
-        x=alt.X("revenue:Q", title="Value"),
+        color=alt.value(BLUE),
+        x=alt.X("revenue:Q", title="Value (currency units)"),
         y=alt.Y("email:N", title=None, sort=list(shown["email"]), axis=alt.Axis(labelLimit=LABEL_WIDTH)),
         tooltip=["email:N", "orders:Q", alt.Tooltip("revenue:Q", format=",.2f")],
     )

@@ -26,18 +26,17 @@ def table(frame: pd.DataFrame, most: int = MOST_ROWS) -> Styler:
     shown = frame.head(most).reset_index(drop=True)
     forms: dict[Any, Any] = {column: _form(shown[column], str(column)) for column in shown.columns}
     numeric: Any = [column for column in shown.columns if pd.api.types.is_numeric_dtype(shown[column])]
+    styles: Any = {column: [{"selector": "td, th", "props": NUMBER}] for column in numeric}
     styled = (
         shown.style.format(forms, na_rep="")
         .hide(axis="index")
         .relabel_index([_heading(shown[column], str(column)) for column in shown.columns], axis="columns")
         .set_table_styles([{"selector": "td, th", "props": f"{WRAPPED}; vertical-align: top"}])
-        .set_properties(subset=numeric, **_properties(NUMBER))
+        .set_table_styles(styles, overwrite=False)
     )
+    if frame.empty:
+        return styled.set_caption("No rows")
     return styled.set_caption(f"The first {most:,} of {len(frame):,} rows") if len(frame) > most else styled
-
-
-def _properties(style: str) -> dict[str, str]:
-    return dict(one.split(": ") for one in style.split("; "))
 
 
 def _heading(values: "pd.Series[Any]", column: str) -> str:

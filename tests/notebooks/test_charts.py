@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from flows import charts, metrics
+from flows.charts import deliverability as deliverability_charts
 from flows.charts import email as email_charts
+from flows.charts import engagement as engagement_charts
 from flows.charts.accounts import OTHERS
 from flows.charts.theme import NEUTRAL, PALETTE, STATUSES
 from tests.conftest import PROJECT
@@ -293,4 +295,21 @@ def test_tables_are_narrow_and_say_what_is_in_cents() -> None:
     assert "<b>" not in shown
     assert "white-space: normal" in shown
     assert "NA" not in shown
+    numbers = re.search(r"td\.col1 \{\s*text-align: right", shown)
+    assert numbers, "numbers are not aligned to the right"
+    assert not re.search(r"td\.col2 \{\s*text-align: right", shown), "text is"
+    assert ">No rows<" in charts.table(frame.head(0)).to_html()
     assert "The first 2 of 3 rows" in charts.table(pd.concat([frame] * 3), most=2).to_html()
+
+
+def test_an_email_keeps_the_end_of_its_id() -> None:
+    """Axes cut labels at their end, where the id is."""
+    emails = pd.DataFrame({"email_id": ["1842144753966", "1842144753967"], "title": [3 * LONG] * 2}, dtype="string")
+    rates = dict.fromkeys(("bounces_rate", "complaints_rate", "unsubscribes_rate"), 0.1)
+    lost = deliverability_charts.by_email(emails.assign(sends=10, **rates))
+    earned = engagement_charts.earnings(emails.assign(orders=1, revenue=2.0))
+    for chart in (lost, earned):
+        picture = svg_of(chart)
+        assert "144753966)<" in picture
+        assert "144753967)<" in picture
+        assert width_of(chart) <= WIDEST
