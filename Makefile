@@ -65,6 +65,10 @@ test: .venv/everything.stamp ## everything the tests need, then the tests
 rehearse: .venv/everything.stamp ## kill, starve and disturb real syncs of the sandbox, and print what they withstood (half an hour)
 	@$(BIN)/python -m benchmarks.robustness
 
+.PHONY: soak
+soak: .venv/everything.stamp ## look for deviations with random stories of syncs: SEED=0 SEEDS=1 STEPS=50 (200 seeds take hours)
+	@$(BIN)/python -m benchmarks.soak run --seed $(or $(SEED),0) --seeds $(or $(SEEDS),1) --steps $(or $(STEPS),50)
+
 .PHONY: bench
 bench: .venv/everything.stamp ## how fast the sync is beside the limit and other tools, how it grows, what it costs to start (an hour)
 	@$(BIN)/python -m benchmarks.peers

@@ -261,7 +261,7 @@ def envelope(endpoint: Endpoint, world: World, call: Call) -> Json:
     links = {f"{endpoint.selector}.account": f"{API}/accounts/{{{endpoint.selector}.account}}"}
     linked = {"links": links} if endpoint.path.startswith("/{account}") else {}
     if endpoint.most is not None:
-        return {**linked, **_paged(endpoint, rows, _number(call, "page", 1), _size(endpoint.most, call))}
+        return {**linked, **_paged(endpoint, rows, _number(call, "page", 1), _size(endpoint.most, world, call))}
     if call.hidden_pages:
         start = (_number(call, "page", 1) - 1) * HIDDEN_PAGE
         return {**linked, endpoint.selector: rows.slice(start, start + HIDDEN_PAGE)}
@@ -276,8 +276,8 @@ def _paged(endpoint: Endpoint, rows: Rows, page: int, size: int) -> Json:
     return {"meta": meta, endpoint.selector: records}
 
 
-def _size(most: int, call: Call) -> int:
-    return min(_number(call, "per_page", DEFAULT_PAGE), most)
+def _size(most: int, world: World, call: Call) -> int:
+    return min(_number(call, "per_page", DEFAULT_PAGE), most, world.largest_page or most)
 
 
 def _number(call: Call, name: str, default: int) -> int:

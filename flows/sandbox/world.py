@@ -1,7 +1,7 @@
 """The sandbox's accounts: a pure function of (seed, sizes, as_of), plus changes made by tests."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from pathlib import Path
@@ -151,6 +151,7 @@ class World:
 
     `sizes` maps account ids (digits) to their number of subscribers on the default day. `rate_limit` requests are
     served in any `rate_window` seconds. `faults` is a plan (see `flows.sandbox.faults`), or a file with one.
+    `clock` gives seconds that only increase. With `largest_page`, pages have at most so many records.
     Changes made through `records`, `accounts` and `user` are kept when the world moves to another moment.
     """
 
@@ -163,11 +164,14 @@ class World:
         rate_window: float = 3_600.0,
         faults: FaultPlan | Sequence[RuleLike] | Path | None = None,
         as_of: datetime = AS_OF,
+        clock: Callable[[], float] = time.monotonic,
+        largest_page: int | None = None,
     ) -> None:
         self.lock = RLock()
+        self.clock, self.largest_page = clock, largest_page
         self.seed = seed
         self.api_key = api_key
-        self.budget = Budget(rate_limit, rate_window)
+        self.budget = Budget(rate_limit, rate_window, clock)
         self.metrics = MetricsRules()
         self.faults = faults
         self.move_to(as_of)
@@ -205,11 +209,11 @@ class World:
         """Move all accounts to this moment, forward or back. A moment without a time zone is UTC."""
         with self.lock:
             self.as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
-            self._moved = time.monotonic()
+            self._moved = self.clock()
 
     def now(self) -> datetime:
         """The world's clock, sent in the `Date` header: `as_of` plus the time since the world was moved there."""
-        return self.as_of + timedelta(seconds=time.monotonic() - self._moved)
+        return self.as_of + timedelta(seconds=self.clock() - self._moved)
 
 
 def _counts(size: int) -> dict[str, int]:

@@ -36,9 +36,10 @@ class RateLimit:
         window: length of the window in seconds.
         longest_wait: maximum wait in seconds; a longer one raises BudgetSpent.
         say: called with a message when a wait begins.
-        stop: ends a wait early when set.
+        stop: ends a wait early when set; its `wait` is how the limit waits.
 
     Attributes:
+        clock: seconds that only increase; a simulation hands in its own, along with `stop`.
         lease: leases requests, in blocks, from a limit shared with other processes; None if it is not shared.
         waiting: called with the same message, and with "" when the wait ends.
         reason: why `stop` is set.
@@ -47,6 +48,7 @@ class RateLimit:
     def __init__(self, limit: int, window: float, longest_wait: float, say: Say, stop: threading.Event) -> None:
         self.limit, self.window, self.longest_wait = limit, window, longest_wait
         self.say, self.stop = say, stop
+        self.clock: Callable[[], float] = time.monotonic
         self.lease: Lease | None = None
         self.waiting: Say = lambda sentence: None
         self.reason = "stopped"
@@ -97,12 +99,12 @@ class RateLimit:
         with self._lock:
             if self._under_way:
                 self._under_way.popleft()
-                self._answered.append(time.monotonic())
+                self._answered.append(self.clock())
 
     def count(self) -> None:
         """Count a retry, which does not wait. The request before it was answered or failed."""
         with self._lock:
-            self._answered.append(time.monotonic())
+            self._answered.append(self.clock())
             self._count()
 
     def take_back(self) -> None:
@@ -127,14 +129,14 @@ class RateLimit:
     def left(self) -> int:
         """Estimated number of requests that may be sent now without waiting."""
         with self._lock:
-            self._forget_old(time.monotonic())
+            self._forget_old(self.clock())
             ours = self.limit - self._in_window()
             return max(0, ours if self.remaining is None else min(ours, self.remaining))
 
     def try_take(self) -> float:
         """Count a request if it may be sent now. Returns 0, or the seconds after which to try again."""
         with self._lock:
-            now = time.monotonic()
+            now = self.clock()
             self._forget_old(now)
             wait = max(self._reopens - now, 0.0)
             if self._in_window() >= self.limit:
@@ -170,7 +172,7 @@ class RateLimit:
         self._leased -= 1
 
     def _close(self, at_least: float) -> None:
-        now = time.monotonic()
+        now = self.clock()
         oldest = self._answered[0] if self._answered else now
         self._reopens = max(self._reopens, now + max(oldest + self.window + SAFETY - now, at_least))
 
@@ -193,7 +195,7 @@ class RateLimit:
     def announce(self, seconds: float) -> None:
         """Report a wait once, although all threads wait."""
         with self._lock:
-            until = time.monotonic() + seconds
+            until = self.clock() + seconds
             news = until - self._said > 1.0
             self._said = max(self._said, until)
             self._is_waiting = True

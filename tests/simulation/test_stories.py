@@ -1,0 +1,52 @@
+"""Short stories of syncs have no deviation, planted bugs are found, and a failing story becomes short."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.bugs import BUGS
+from tests.simulation.search import shrink
+from tests.simulation.simulation import Failure, play
+from tests.simulation.steps import Step, story
+
+ACCOUNT = "1000001"
+
+
+@pytest.mark.parametrize(("seed", "destination", "length"), [(2, "duckdb", 12), (5, "postgres", 9)])
+def test_a_story_has_no_deviation(
+    seed: int, destination: str, length: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("postgres_server") if destination == "postgres" else ""
+    assert play(seed, story(seed, length), tmp_path, server) is None
+
+
+def test_a_planted_bug_is_found(tmp_path: Path) -> None:
+    steps = [
+        Step("sync of an account", ACCOUNT, 0, 1),
+        Step("person", ACCOUNT, 3, 4),  # somebody leaves
+        Step("sync of an account", ACCOUNT, 0, 1),
+    ]
+    with BUGS["history not closed"]():
+        failure = play(2, steps, tmp_path)
+    assert failure
+    assert failure.step == 2
+    assert "history of" in failure.reason
+
+
+def test_the_same_seed_gives_the_same_story() -> None:
+    assert story(3, 50) == story(3, 50) != story(4, 50)
+    assert {step.kind for seed in range(40) for step in story(seed, 50, killed_processes=True)} >= {
+        "killed process", "upgrade", "two syncs at once", "moving list",
+    }  # fmt: skip
+
+
+def test_a_failing_story_shrinks_to_the_steps_that_matter() -> None:
+    steps = story(1, 60)
+    needed = {steps[7], steps[23], steps[41]}
+
+    def again(some: Sequence[Step]) -> Failure | None:
+        last = max((number for number, step in enumerate(some) if step in needed), default=0)
+        return Failure(last, "", 0.0) if needed <= {*some} else None
+
+    assert shrink(steps, Failure(50, "", 0.0), again) == [7, 23, 41]
