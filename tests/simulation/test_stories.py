@@ -13,7 +13,7 @@ from tests.simulation.steps import Step, story
 ACCOUNT = "1000001"
 
 
-@pytest.mark.parametrize(("seed", "destination", "length"), [(2, "duckdb", 12), (5, "postgres", 9)])
+@pytest.mark.parametrize(("seed", "destination", "length"), [(2, "duckdb", 8), (5, "postgres", 6)])
 def test_a_story_has_no_deviation(
     seed: int, destination: str, length: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
