@@ -36,6 +36,8 @@ PERSONAL = [*PEOPLE, *map(history_table, PEOPLE), EVENTS, RECIPIENTS]
 ID = dict.fromkeys((EVENTS, RECIPIENTS, OUTDATED_RECIPIENTS), "subscriber_id")
 """The column with the id of the person, where it is not `id`."""
 LANDING, SPOOL = "landing zone", "webhook spool"
+SEARCHED = (".parquet", ".json")
+"""Suffixes of the files of the landing zone."""
 BY_HAND = f"delete the person in Drip, then sync; delete their rows in {QUARANTINE} by hand"
 TABLES = """
     SELECT table_schema, table_name FROM information_schema.tables
@@ -217,12 +219,19 @@ def _remove_landed(landing: Landing, texts: Sequence[str]) -> list[Removed]:
 
 def _holds(folder: Folder, texts: Sequence[str]) -> bool:
     pattern = re.compile("|".join(map(addresses.anywhere, texts)))
-    for path in folder.rglob("*"):
-        if path.suffix == ".parquet" and _parquet_holds(path, pattern.pattern):
-            return True
-        if path.suffix == ".json" and pattern.search(path.read_text(errors="replace")):
-            return True
-    return False
+    return any(path.suffix in SEARCHED and _file_holds(path, pattern) for path in folder.rglob("*"))
+
+
+def _file_holds(path: Folder, pattern: re.Pattern[str]) -> bool:
+    """Whether a file contains the pattern. A sync of another dataset may delete its files meanwhile."""
+    try:
+        if path.suffix == ".parquet":
+            return _parquet_holds(path, pattern.pattern)
+        return bool(pattern.search(path.read_text(errors="replace")))
+    except (OSError, duckdb.IOException):
+        if path.exists():
+            raise
+        return False
 
 
 def _parquet_holds(path: Folder, pattern: str) -> bool:

@@ -95,6 +95,13 @@ def test_nobody_knows_them_any_more(known: str, warehouse: Warehouse, world: Wor
     assert warehouse.value("SELECT count(*) FROM subscribers") == 59 + 1  # still in Drip in one account
 
 
+def test_a_file_that_a_sync_of_another_dataset_deletes_meanwhile(known: str, tmp_path: Path) -> None:
+    folder = next((tmp_path / "landing").glob(f"*/subscribers/{FIRST}"))
+    for name in ("a99-p000001.parquet", "gone.json"):
+        (folder / name).symlink_to(tmp_path / "deleted")
+    assert {one.table for one in forget(NEW).removed} >= {"drip.subscribers", LANDING}
+
+
 def test_the_command_says_what_it_removed_and_where_else_they_are(
     known: str, warehouse: Warehouse, world: World, tmp_path: Path
 ) -> None:
