@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from flows.cli.commands import checked_destination
 from flows.cli.output import console, plain_table, remark, show_json
+from flows.common.console import plain_console
 from flows.common.errors import SettingsError
 from flows.dataset import query
 from flows.pipeline.report import counted
@@ -76,7 +77,9 @@ def _show_table(frame: pd.DataFrame, limit: int) -> None:
         table.add_column(names[place], justify="right" if numeric[place] else "left", no_wrap=True)
     for row in zip(*cells[:fit], strict=True):
         table.add_row(*row)
-    console.print(table, crop=False, width=None if console.is_terminal else max(whole + GAP, console.width))
+    # Rich limits the width of a table to that of its console, and would cut the columns of a file or a pipe.
+    target = console if console.is_terminal else plain_console(highlight=False, width=max(whole + GAP, console.width))
+    target.print(table, crop=False)
     _tell_what_is_left_out(len(frame), len(shown), names[fit:])
 
 
