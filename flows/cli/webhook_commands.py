@@ -96,5 +96,5 @@ def checked_public_url(url: str) -> str:
     except ValueError:
         good = False
     if not good or "?" in url or "#" in url or "@" in url:
-        raise SettingsError(f"--public-url {url!r} is no URL that a path can be added to, https://hooks.example.com")
+        raise SettingsError(f"--public-url {url!r} is not a URL such as https://hooks.example.com, without a query")
     return url.rstrip("/")

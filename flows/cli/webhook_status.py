@@ -4,6 +4,7 @@ from rich.table import Table
 
 from flows.cli.webhook_commands import console, secret_store
 from flows.common.console import marked
+from flows.common.program import program
 from flows.common.project import project_path
 from flows.pipeline.report import counted
 from flows.source.settings import common_settings
@@ -20,7 +21,7 @@ def show_status() -> int:
     table = Table("account", "webhook", "enabled", "events", "last delivery", title="Webhooks", title_justify="left")
     for one in status.accounts:
         table.add_row(*_cells(one))
-    console.print(table if status.accounts else "No account has a secret yet: drip-flows webhooks register")
+    console.print(table if status.accounts else f"No account has a secret yet: {program()} webhooks register")
     for one in status.accounts:
         if one.problem:
             console.print(marked(one.account, f": {one.problem}"), soft_wrap=True)
@@ -51,6 +52,6 @@ def _lines(status: Status) -> list[str]:
     else:
         spool = [f"The spool holds {counted(status.totals.rows, 'delivery', 'deliveries')}."]
         if not status.waiting and status.totals.rows:
-            spool.append("None is loaded anywhere: drip-flows webhooks load")
+            spool.append(f"None is loaded anywhere: {program()} webhooks load")
     waiting = [f"{number:,} wait to be loaded into {place}." for place, number in status.waiting.items()]
     return [*spool, *waiting, f"{status.free / GIGABYTE:.1f} GB are free on its disk."]

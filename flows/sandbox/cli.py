@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from rich.table import Table
@@ -62,10 +63,17 @@ def run(
             plain_console().print(_welcome(world, server), _example(world, server), sep="\n", soft_wrap=True)
             with delivering(world, deliver_to, deliver_days):
                 threading.Event().wait()
-    except (OSError, ValueError, msgspec.DecodeError) as problem:
-        sys.stderr.write(f"The sandbox cannot start: {problem}\n")
-        raise SystemExit(MISUSE) from None
+    except OSError as problem:
+        place = f"cannot listen on {host}:{port}: {problem.strerror or problem}; choose another --port or --host"
+        _end(f"{problem.strerror}: {problem.filename}" if problem.filename else place)
+    except (ValueError, msgspec.DecodeError) as problem:
+        _end(str(problem))
     plain_console().print(_farewell(server.log), soft_wrap=True)
+
+
+def _end(problem: str) -> NoReturn:
+    sys.stderr.write(f"The sandbox cannot start: {problem}\n")
+    raise SystemExit(MISUSE) from None
 
 
 @contextmanager
