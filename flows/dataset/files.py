@@ -10,7 +10,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from flows.common.console import plain_console
 from flows.common.errors import SettingsError
 from flows.common.program import make, program
-from flows.common.project import project_path, project_root
+from flows.common.project import PROJECT_SETTING, ROOT, project_path, project_root
 from flows.destinations.target import DEFAULT_DUCKDB, open_duckdb, resolve_target
 from flows.source.dlt_run_context import in_project
 from flows.source.settings import DripSettings
@@ -64,7 +64,15 @@ def existing(path: Path, or_demo: bool = True) -> Path:
 def how_to_fill() -> str:
     """What makes a database, as commands that work from the working directory."""
     demo = make("demo", project_root(), f"{program()} demo")
-    return f"`{program()} sync` fills it from your accounts, `{demo}` makes one with invented people"
+    text = f"`{program()} sync` fills it from your accounts, `{demo}` makes one with invented people"
+    return (
+        f"{text}; or run this in {ROOT}, which has one, or set {PROJECT_SETTING} to it" if _data_elsewhere() else text
+    )
+
+
+def _data_elsewhere() -> bool:
+    """Whether the checkout that this command is from has data, and another folder is the project here."""
+    return project_root() != ROOT and any((ROOT / name).is_file() for name in (DEFAULT_DUCKDB, DEMO_DUCKDB))
 
 
 def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:

@@ -17,6 +17,7 @@ from dlt.common.configuration.specs.base_configuration import NotResolved, extra
 from dlt.common.typing import TSecretStrValue
 
 from flows.common.errors import SettingsError, first_line, unknown
+from flows.common.program import program
 from flows.common.scrubbing import remember
 from flows.source.decoding.masking import Mask
 from flows.source.endpoints import HISTORIC
@@ -285,7 +286,8 @@ def _no_token(settings: DripSettings) -> str:
     text += f" (searched in {searched})"
     if settings.connection:
         return f"no API key for connection {settings.connection}: {text}"
-    return f"no API key: {text}" + (", or name a connection" if settings.connections else "")
+    without = ", or name a connection" if settings.connections else f"; without an account, try `{program()} sandbox`"
+    return f"no API key: {text}{without}"
 
 
 def _check_names(connections: Sequence[str]) -> None:

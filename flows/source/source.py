@@ -12,6 +12,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 
 from flows.common.errors import SettingsError, unknown
+from flows.common.program import program
 from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.email_metrics.state_tables import state_resources
@@ -28,6 +29,9 @@ from flows.source.quarantine import quarantine_resource
 from flows.source.schema import texts
 from flows.source.settings import load_settings
 from flows.source.tables import SCHEMA, Lists, SourceList, TableFormat, known_columns, table_resource, table_rows
+
+MOST_NAMED = 5
+"""Maximum number of accounts named in a message."""
 
 # dlt warns for every page that JSON columns are strings in Arrow, which is intended.
 EXPECTED_WARNING = "several column hints were different"
@@ -87,10 +91,14 @@ def chosen_accounts(visible: Sequence[str], wanted: Sequence[str] | None) -> lis
     """The wanted accounts; all visible ones by default. Raises SettingsError if one is not visible."""
     for account_id in wanted or ():
         if account_id not in visible:
-            raise SettingsError(
-                f"account {account_id!r} is not visible with your keys; visible are {', '.join(visible) or 'none'}"
-            )
+            raise SettingsError(f"account {account_id!r} is not visible with your keys; {_some_of(visible)}")
     return [account_id for account_id in visible if not wanted or account_id in wanted]
+
+
+def _some_of(visible: Sequence[str]) -> str:
+    shown = ", ".join(visible[:MOST_NAMED]) or "none"
+    more = f" and {len(visible) - MOST_NAMED:,} more" if len(visible) > MOST_NAMED else ""
+    return f"visible are {shown}{more}; `{program()} accounts` lists them with their names"
 
 
 class LiveLists:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import Result
 from filelock import FileLock
 
+from flows.dataset import files
 from flows.sandbox import Server, World
 from tests.command import assert_plain_error, drip_flows
 from tests.conftest import Warehouse
@@ -32,7 +33,7 @@ def assert_plain(result: Result, *words: str) -> None:
 
 
 def test_no_key(cli: Run) -> None:
-    assert_plain(cli("sync", SOURCES__DRIP__API_KEY=None), "SOURCES__DRIP__API_KEY")
+    assert_plain(cli("sync", SOURCES__DRIP__API_KEY=None), "SOURCES__DRIP__API_KEY", "drip-flows sandbox")
 
 
 def test_a_wrong_key(cli: Run) -> None:
@@ -87,12 +88,21 @@ def test_an_unknown_resource(cli: Run) -> None:
 
 def test_an_account_that_the_key_does_not_see(cli: Run) -> None:
     result = cli("sync", "--account", "555")
-    assert_plain(result, "555", "1000001", "1000002")
+    assert_plain(result, "555", "1000001", "1000002", "drip-flows accounts")
     assert "starting Prefect" not in result.stdout
 
 
 def test_an_account_that_is_no_id(cli: Run) -> None:
     assert_plain(cli("sync", "--account", "../x"), "--account", "digits")
+
+
+def test_a_folder_beside_the_project(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS", raising=False)
+    monkeypatch.setattr(files, "ROOT", tmp_path / "checkout")
+    assert "or run this in" not in cli("status", "--offline").stderr
+    (tmp_path / "checkout" / "data").mkdir(parents=True)
+    (tmp_path / "checkout" / files.DEFAULT_DUCKDB).touch()
+    assert_plain(cli("status", "--offline"), f"or run this in {tmp_path / 'checkout'}", "DLT_PROJECT_DIR")
 
 
 def test_a_database_that_cannot_be_written(cli: Run, tmp_path: Path) -> None:
