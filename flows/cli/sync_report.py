@@ -93,7 +93,7 @@ def _show_changes(report: SyncReport) -> None:
     """Of several accounts, the lists with more or fewer rows than the last time; and what is odd about any list."""
     several = len({line.account for line in report.lists if line.account}) > 1
     for line in report.lists:
-        words = [f"{signed(change(line))} rows"] * bool(several and change(line))
+        words = [f"{signed(change(line))} row{'s' * (abs(change(line) or 0) != 1)}"] * bool(several and change(line))
         words += [_remark(line)] * bool(line.repeated or line.quarantined or (line.why and not several))
         if words:
             say(f"{title(line, report.account_names)}: {', '.join(words)}")

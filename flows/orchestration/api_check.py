@@ -1,6 +1,7 @@
 """Check that Prefect is usable before a flow is run. Prefect itself would retry for minutes and print tracebacks."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +14,19 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFEC
 from flows.common.error_message import innermost
 from flows.common.errors import SettingsError
 
+NO_API = (
+    "PREFECT_API_URL is not set: using Prefect's database in {home}, which takes half a minute. To use a server, run "
+    "`prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api` first"
+)
 ANSWER_SECONDS = 5.0
 """Time allowed for Prefect's API to answer. It takes milliseconds, or about a second on a slow network."""
 
 
-def check_prefect() -> None:
+def check_prefect(say: Callable[[str], None] | None = None) -> None:
     """Check that Prefect's API answers or, if none is configured, that Prefect's home folder is writable.
+
+    Args:
+        say: is told if no API is configured, and what happens then.
 
     Raises:
         SettingsError: the check failed; names the setting to change.
@@ -27,6 +35,8 @@ def check_prefect() -> None:
         _check_answers(url)
     else:
         _check_writable(PREFECT_HOME.value())
+        if say:
+            say(NO_API.format(home=PREFECT_HOME.value()))
 
 
 def _check_answers(url: str) -> None:

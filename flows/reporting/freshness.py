@@ -30,7 +30,7 @@ from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
 
 HOURS, SHRINK, EVENT_LOSS = 3.0, 0.2, 0.01
-HOUR_SECONDS = 3_600
+HOUR_SECONDS, MINUTES = 3_600, 60
 SUBSCRIBERS = "subscribers"
 """The list whose history shows which webhook events are missing."""
 EVERY = "every"
@@ -81,10 +81,14 @@ class FreshnessReport:
     def summary(self) -> str:
         """The result on one line, naming the first problems."""
         if not self.problems:
-            return f"{len(self.lists)} lists are fresh; the oldest arrived {self.oldest or 0:.1f} h ago"
+            return f"{len(self.lists)} lists are fresh; the oldest arrived {_hours(self.oldest or 0)} ago"
         more = len(self.problems) - MOST_NAMED
         named = [str(problem) for problem in self.problems[:MOST_NAMED]]
         return "; ".join([*named, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 2 else f"{hours * MINUTES:.0f} min"
 
 
 def check_freshness(

@@ -79,7 +79,7 @@ def test_changes_are_those_of_the_next_sync(
     said: list[Event] = []
     with listening(said.append):
         assert sync(resources=resources).exit_code == 0
-    assert f"about {plan.requests - 1} more requests by the last sync" in str(said)
+    assert f"needs about {plan.requests - 1} more requests, going by the last sync" in str(said)
     now = dict(warehouse.rows("SELECT id, _row_hash FROM subscribers"))
     assert (len(now.keys() - hashes.keys()), len(hashes.keys() - now.keys())) == (2, 3)
     assert sum(now[key] != hash for key, hash in hashes.items() if key in now) == 1

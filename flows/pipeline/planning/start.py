@@ -39,7 +39,9 @@ def _of_connection(runs: SyncRun, keys: Sequence[ListKey], rows: Mapping[ListKey
     waits = waits_for(needed, left, client.settings.rate_limit)
     name = f"{keys[0].connection}: " if keys[0].connection else ""
     wait = f", so the sync will wait {waits} time{'s' * (waits != 1)}" if waits else ""
-    return f"{name}about {needed:,} more requests by the last sync, {left:,} are left{wait}"
+    return (
+        f"{name}needs about {needed:,} more requests, going by the last sync; {left:,} are left of the rate limit{wait}"
+    )
 
 
 def _requests(runs: SyncRun, key: ListKey, rows: Mapping[ListKey, int]) -> int:
