@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli import exits
+from flows.cli.command_order import InOrderOfUse
 from flows.cli.encoding import accept_any_text
 from flows.cli.exits import Failed, fail, leave, plain_errors
 from flows.cli.options import (
@@ -19,7 +20,7 @@ from flows.cli.options import (
     SyncMode,
     show_version,
 )
-from flows.cli.output import activity, silence
+from flows.cli.output import activity, remark, silence
 from flows.cli.reading import reading
 from flows.cli.startup import begin_process, hide_pandas
 from flows.cli.webhooks import webhooks
@@ -36,8 +37,10 @@ SANDBOX_DAY = "2026-06-01"
 
 app = typer.Typer(
     name="drip-flows",
+    cls=InOrderOfUse,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich keeps the line breaks of docstrings, and adds the type of each flag
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(reading)
@@ -48,10 +51,10 @@ app.add_typer(webhooks, name="webhooks")
 def options_of_all_commands(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version, and end.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Every Drip account you run, complete and right, in your database."""
+    """Sync all your Drip accounts into your database."""
     exits.verbose = verbose
 
 
@@ -73,7 +76,7 @@ def sync(
     as_json: AsJson = False,
     prefect: Annotated[bool | None, typer.Option("--prefect/--no-prefect", help=PREFECT_HELP)] = None,
 ) -> None:
-    """Mirror the accounts that your API key sees into your database.
+    """Sync your accounts into your database.
 
     Needs SOURCES__DRIP__API_KEY, in the environment or in .dlt/secrets.toml. Progress is shown on stderr, the report
     on stdout.
@@ -100,11 +103,12 @@ def forget(
     destination: Destination = "duckdb",
     dataset: Dataset = "drip",
 ) -> None:
-    """Remove a person from every table, the history and what landed, in every account.
+    """Delete a person from all data, in every account.
 
-    Delete them in Drip first: the next sync brings back whoever is still there.
+    This deletes them from the tables, the history, the quarantine, the landing zone and the webhook spool. Delete them
+    in Drip first: the next sync restores whoever is still there.
 
-    Exit codes: 0 done, also where nobody has the address; 2 nothing could start.
+    Exit codes: 0 done, also if nobody has the address; 2 nothing could start.
     """
     with plain_errors():
         apply_prefect_settings()
@@ -115,9 +119,9 @@ def forget(
 
 @app.command()
 def accounts(as_json: AsJson = False) -> None:
-    """Show the accounts that your API key sees, or those of all connections.
+    """List the accounts that your API keys can see.
 
-    Exit codes: 0 all is shown; 1 some connection could not be asked, and is named; 2 none could.
+    Exit codes: 0 all are listed; 1 a connection does not respond, and is named; 2 none responds.
     """
     with plain_errors():
         apply_prefect_settings()
@@ -141,9 +145,11 @@ def freshness(
     dataset: Dataset = "drip",
     as_json: AsJson = False,
 ) -> None:
-    """Check that your data is fresh and no table has shrunk, without asking the API.
+    """Check that the data is fresh, without the API.
 
-    Exit codes: 0 all is well; 1 something is not, and is named; 2 nothing can be checked.
+    Reports lists that are old or have lost rows, and accounts whose webhook events are missing.
+
+    Exit codes: 0 no problem was found; 1 the problems are listed; 2 nothing can be checked.
     """
     with plain_errors():
         apply_prefect_settings()
@@ -159,7 +165,9 @@ def copy_to_postgres(
     dataset: Annotated[str, typer.Option(help="The schema that the tables are in, in both.")] = "drip",
     replace: Annotated[bool, typer.Option(help="Replace the tables of the dataset if it is there already.")] = False,
 ) -> None:
-    """Copy all that your DuckDB file holds into your PostgreSQL, and compare every value.
+    """Copy your DuckDB file into PostgreSQL, and compare.
+
+    Every value is compared.
 
     Exit codes: 0 both hold the same; 1 they do not; 2 nothing could start.
     """
@@ -174,9 +182,11 @@ def copy_to_postgres(
 def secret(
     setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
 ) -> None:
-    """Keep a secret setting in a Prefect Secret block, from a prompt; workers read it when a run starts.
+    """Save a secret setting in a Prefect Secret block.
 
-    Exit codes: 0 it is kept; 2 it is not.
+    Prompts for the value. Workers read it when a run starts.
+
+    Exit codes: 0 it is saved; 2 it is not.
     """
     with plain_errors():
         apply_prefect_settings()
@@ -184,14 +194,14 @@ def secret(
         from flows.orchestration.secret_blocks import block_of, save
 
         block = block_of(setting)
-        check_prefect()
+        check_prefect(remark)
         save(setting, typer.prompt(setting, hide_input=True))
-        typer.echo(f"{setting} is kept in the Secret block {block}")
+        typer.echo(f"{setting} is saved in the Secret block {block}")
 
 
 @app.command()
 def deploy(
-    pool: Annotated[str, typer.Option(help="The work pool; made if it is not there.")] = "drip",
+    pool: Annotated[str, typer.Option(help="The work pool; created if it does not exist.")] = "drip",
     kind: Annotated[str, typer.Option("--type", help=POOL_HELP)] = "process",
     package: Annotated[str, typer.Option(help=PACKAGE_HELP)] = "",
     image: Annotated[
@@ -199,7 +209,9 @@ def deploy(
     ] = "",
     destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
 ) -> None:
-    """Deploy all that prefect.yaml describes to your Prefect, from the folder of the project.
+    """Deploy the flows of prefect.yaml to Prefect.
+
+    Run it in the folder of the project.
 
     Exit codes: 0 all is deployed; 1 Prefect refused something; 2 nothing could start.
     """
@@ -208,7 +220,7 @@ def deploy(
         from flows.orchestration.api_check import check_prefect
         from flows.orchestration.deploy import deploy as deploy_all
 
-        check_prefect()
+        check_prefect(remark)
         raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination, package))
 
 
@@ -218,7 +230,8 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 7,
     subscribers: Annotated[
-        list[int] | None, typer.Option(help="Size of an account, up to 1000000; repeat it for more accounts.")
+        list[int] | None,
+        typer.Option(metavar="N", help="Size of an account, up to 1000000; repeat it for more accounts."),
     ] = None,
     as_of: Annotated[str, typer.Option(help="The day shown: 2026-03-01, or days since the first one.")] = SANDBOX_DAY,
     faults: Annotated[Path | None, typer.Option(help="A plan of what breaks, as JSON.", exists=True)] = None,
@@ -226,16 +239,16 @@ def sandbox(
     rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log no requests.")] = False,
-    deliver: Annotated[list[str] | None, typer.Option(help=DELIVER_HELP)] = None,
+    deliver: Annotated[list[str] | None, typer.Option(metavar="URL", help=DELIVER_HELP)] = None,
     deliver_days: Annotated[float, typer.Option(help="Days before --as-of whose events are delivered first.")] = 1.0,
     metrics_rate_limit: Annotated[int, typer.Option(help="Requests for email metrics granted per account.")] = 20,
     metrics_rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     metrics_cap: Annotated[int | None, typer.Option(help="Most emails in an answer. Default: all.")] = None,
 ) -> None:
-    """Serve a stand-in for the Drip API, with invented people, until Ctrl-C.
+    """Serve a stand-in for Drip's API, with invented people.
 
-    Each request is logged in a line on stderr, with its status, the fault that the plan injected, and whether it is a
-    retry.
+    It runs until Ctrl-C, and prints the settings of a sync that reads it. Each request is logged in a line on stderr,
+    with its status, the fault that the plan injected, and whether it is a retry.
 
     Exit codes: 0 it was stopped; 2 it could not start.
     """
@@ -257,10 +270,10 @@ def sandbox(
 def demo(
     database: Annotated[Path, typer.Option(help=DATABASE_HELP)] = Path("data/demo.duckdb"),
 ) -> None:
-    """Start the sandbox, sync several of its days into a DuckDB file, and say what to do next.
+    """Sync seven days of the sandbox into a DuckDB file.
 
-    Each sync is stamped with the sandbox's day, and a webhook receiver takes the events of one account. Where the file
-    is there already, the day after its last sync is synced.
+    Each sync has the date of the sandbox's day, and a webhook receiver takes the events of one account. If the file
+    exists, the day after its last sync is synced.
 
     Exit codes: as those of sync.
     """

@@ -32,10 +32,13 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Account = Annotated[list[str] | None, typer.Option(help="Id of an account; may be repeated. Default: all.")]
+Account = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="Id of an account; may be repeated. Default: all.")
+]
 Resource = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="NAME",
         help="A resource; may be repeated. Default: all but the optional ones; see docs/tables.md.",
         autocompletion=_resources,
     ),
@@ -43,14 +46,16 @@ Resource = Annotated[
 Destination = Annotated[
     str,
     typer.Option(
-        help="duckdb, postgres or another of docs/destinations.md, configured as dlt documents it.",
+        metavar="NAME",
+        help="duckdb, postgres, or another one of docs/destinations.md.",
         autocompletion=_destinations,
     ),
 ]
-Dataset = Annotated[str, typer.Option(help="The schema that the tables are in.")]
+Dataset = Annotated[str, typer.Option(metavar="NAME", help="The schema that the tables are in.")]
 SyncMode = Annotated[
     str,
     typer.Option(
+        metavar="MODE",
         help="full; incremental: only new subscribers; auto: incremental until a full one is due.",
         autocompletion=_modes,
     ),

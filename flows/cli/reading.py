@@ -21,7 +21,9 @@ def query(
     sql: Annotated[str, typer.Argument(help="A SELECT, or - to read it from stdin.")],
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", "-p", help="NAME=VALUE, a text that stands for $NAME in the SQL; may be repeated."),
+        typer.Option(
+            "--param", "-p", metavar="NAME=VALUE", help="A text that stands for $NAME in the SQL; may be repeated."
+        ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as a JSON array of objects.")] = False,
@@ -29,11 +31,11 @@ def query(
     destination: Destination = "duckdb",
     dataset: Dataset = "drip",
 ) -> None:
-    """Run a SELECT on the synced tables, whose names need no schema before them.
+    """Run a SELECT on the synced tables.
 
-    For example: drip-flows query "SELECT status, count(*) FROM subscribers GROUP BY ALL"
+    Table names need no schema: drip-flows query "SELECT status, count(*) FROM subscribers GROUP BY ALL"
 
-    Where nothing was synced yet, the demo's database is read.
+    If nothing was synced yet, the demo's database is read.
 
     Exit codes: 0 there is a result; 2 the database refused the query, or there is no data.
     """
@@ -55,9 +57,10 @@ def status(
     offline: Annotated[bool, typer.Option(help="Do not ask the API what is left of the rate limit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the last sync of each list, how old the data is, the size of the history, and the rate limit.
+    """Show how old the data is, and the rate limit.
 
-    Asks the API once per key for what is left of the rate limit, where a key is set.
+    Shows the last complete sync of each list, the size of the history, and the last webhook event. Makes a request per
+    key, if there is one, for what is left of the rate limit.
 
     Exit codes: 0 it is shown; 2 there is no data.
     """
@@ -72,7 +75,7 @@ def status(
 def open_database(
     dataset: Dataset = "drip",
 ) -> None:
-    """Browse the DuckDB file: in DuckDB's own UI, or in Datasette, whichever is installed.
+    """Browse the DuckDB file in DuckDB's UI or Datasette.
 
     DuckDB's UI reads the file itself, so a sync waits until you close it. Datasette reads a copy.
 
@@ -92,9 +95,9 @@ def report(
     until: Annotated[str | None, typer.Option(help="Last day (UTC) that is shown.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a page to share: the charts of the notebooks, without code, and without data of single people.
+    """Write the notebooks' charts as one HTML page.
 
-    It is one HTML file that needs no network.
+    The page is for sharing: it has no code, no data of single people, and needs no network.
 
     Exit codes: 0 it is written; 2 there is no data, or something failed.
     """
@@ -108,9 +111,9 @@ def report(
 
 @reading.command()
 def dbt_sources(dataset: Dataset = "drip") -> None:
-    """Print a sources.yml for dbt: every table and view of a dataset, and what each column means.
+    """Print a sources.yml for dbt.
 
-    For example: drip-flows dbt-sources > models/sources.yml
+    It describes every table, view and column of a dataset. For example: drip-flows dbt-sources > models/sources.yml
 
     Exit codes: 0 it is printed; 2 the dataset has no valid name.
     """
@@ -130,9 +133,10 @@ def plan(
     changes: Annotated[bool, typer.Option("--changes", help=CHANGES_HELP)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a sync would do: the lists, their rows, the requests, and the time that the rate limit allows.
+    """Show what a sync would read, and its requests.
 
-    Nothing is written to the database. It takes one request per list at most, without --changes.
+    Shows the rows and requests of each resource, and how long they take within the rate limit. Nothing is written to
+    the database. Without --changes, it takes at most one request per list.
 
     Exit codes: 0 it is shown; 1 some list cannot be read, and is named; 2 a sync could not start.
     """

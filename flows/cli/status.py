@@ -24,7 +24,7 @@ from flows.source.settings import DripSettings, every_settings
 
 ASK_SECONDS = 10.0
 """That the API may take to say what is left of the rate limit."""
-TITLE = "Lists, by when they last arrived whole"
+TITLE = "Last complete sync of each list"
 BEHIND = timedelta(days=1)
 """After the newest list, from which on a list is named."""
 HOUR, DAY, MB = 3_600, 86_400, 1_000_000
@@ -68,7 +68,7 @@ def _left(settings: DripSettings) -> str:
 
 
 def _by_resource(found: Status) -> Any:
-    table = plain_table("resource", right=("lists", "whole", "oldest", "rows"), title=TITLE)
+    table = plain_table("resource", right=("lists", "complete", "oldest", "rows"), title=TITLE)
     for resource in ENDPOINTS:
         lists = [one for one in found.lists if one.resource == resource]
         if lists:
@@ -89,7 +89,9 @@ def _every_list(found: Status) -> Any:
 
 def _facts(found: Status, place: Path | None, limits: Sequence[tuple[str, str]]) -> dict[str, str]:
     last = found.last
-    facts = {"Last sync": f"{age(last.finished, found.now)} ago, {last.whole} of {counted(last.lists, 'list')} whole"}
+    facts = {
+        "Last sync": f"{age(last.finished, found.now)} ago, {last.whole} of {counted(last.lists, 'list')} complete"
+    }
     for one in found.history:
         since = f" since {one.since:%Y-%m-%d}" if one.since else ""
         facts[one.table] = f"{counted(one.versions, 'version')}{since}, {one.current:,} of them current"
@@ -123,7 +125,7 @@ def _owner(one: ListTimes, found: Status) -> str:
 
 
 def _behind(one: ListTimes, found: Status) -> str:
-    return f"arrived whole {age(one.whole, found.now)} ago" if one.whole else "has not arrived whole lately"
+    return f"last complete {age(one.whole, found.now)} ago" if one.whole else "never complete in the log of syncs"
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:

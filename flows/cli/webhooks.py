@@ -14,7 +14,7 @@ YES_HELP = "Write without asking."
 SHIP_HELP = "Ship deliveries to the landing zone every half minute, for a load on another machine."
 PUBLIC_URL_HELP = "Where Drip reaches the receiver, such as https://hooks.example.com."
 
-webhooks = typer.Typer(no_args_is_help=True, help="Receive what Drip's webhooks tell: opens, clicks, bounces, events.")
+webhooks = typer.Typer(no_args_is_help=True, help="Receive webhook events: opens, clicks, bounces.")
 
 
 @webhooks.command()
@@ -23,7 +23,12 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8788,
     ship: Annotated[bool, typer.Option("--ship", help=SHIP_HELP)] = False,
 ) -> None:
-    """Accept deliveries and keep them on disk, until Ctrl-C or SIGTERM. It opens no database and calls no API."""
+    """Receive deliveries and keep them on disk, until Ctrl-C.
+
+    It opens no database and calls no API.
+
+    Exit codes: 0 it was stopped; 2 it could not start.
+    """
     with plain_errors():
         from flows.cli.webhook_commands import run_serve
 
@@ -34,7 +39,12 @@ def serve(
 def ship(
     again: Annotated[bool, typer.Option("--again", help="Ship all that the spool holds once more.")] = False,
 ) -> None:
-    """Ship deliveries to the landing zone, for a load on another machine. `serve --ship` does so every half minute."""
+    """Ship deliveries to the landing zone, for another machine.
+
+    The other machine loads them. `serve --ship` does so every half minute.
+
+    Exit codes: 0 they are shipped; 2 they are not.
+    """
     with plain_errors():
         from flows.cli.webhook_commands import run_ship
 
@@ -46,9 +56,11 @@ def url(
     account: Annotated[str, typer.Option(help=ACCOUNT_HELP)],
     public_url: Annotated[str, typer.Option(help=PUBLIC_URL_HELP)],
 ) -> None:
-    """Print the delivery URL of an account, which holds its secret, and make the secret if there is none.
+    """Print the delivery URL of an account.
 
-    Nothing is registered in Drip.
+    The URL contains the account's secret, which is created if there is none. Nothing is registered in Drip.
+
+    Exit codes: 0 it is printed; 2 it is not.
     """
     with plain_errors():
         from flows.cli.webhook_commands import show_url
@@ -61,13 +73,16 @@ def register(
     account: Annotated[str, typer.Option(help=ACCOUNT_HELP)],
     public_url: Annotated[str, typer.Option(help=PUBLIC_URL_HELP)],
     received_email: Annotated[
-        bool, typer.Option("--received-email", help="Have each email that a person was sent told, too.")
+        bool, typer.Option("--received-email", help="Deliver an event for each email sent, too.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> None:
-    """Make a webhook in Drip that posts every event to the receiver, if there is none. Touches no other webhook.
+    """Create the webhook of an account in Drip.
 
-    Needs a key with write rights.
+    It posts every event to the receiver. Does nothing if there is one, and touches no other webhook. Needs a key with
+    write rights.
+
+    Exit codes: 0 there is a webhook; 2 you declined, or Drip refused or did not respond.
     """
     with plain_errors():
         from flows.cli.webhook_commands import registrar, say
@@ -81,7 +96,12 @@ def rotate(
     public_url: Annotated[str, typer.Option(help=PUBLIC_URL_HELP + " Default: as registered.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> None:
-    """Give the webhook of an account a new secret. Both are accepted until nothing can come to the old one."""
+    """Give the webhook of an account a new secret.
+
+    Both are accepted until nothing can come to the old one.
+
+    Exit codes: 0 it has a new secret; 2 you declined, or Drip refused or did not respond.
+    """
     with plain_errors():
         from flows.cli.webhook_commands import registrar, say
 
@@ -94,7 +114,12 @@ def unregister(
     public_url: Annotated[str, typer.Option(help=PUBLIC_URL_HELP + " Default: as registered.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> None:
-    """Remove the webhook of the receiver from Drip. Touches no other webhook."""
+    """Remove the webhook of an account from Drip.
+
+    Touches no other webhook.
+
+    Exit codes: 0 there is none any more; 2 you declined, or Drip refused or did not respond.
+    """
     with plain_errors():
         from flows.cli.webhook_commands import registrar, say
 
@@ -103,9 +128,11 @@ def unregister(
 
 @webhooks.command()
 def status() -> None:
-    """Show what is registered, what came last, what waits to be loaded, and the space on the disk.
+    """Show what is registered and what waits to be loaded.
 
-    Exit codes: 0 all is well; 1 something is not, and is named.
+    Shows the last delivery of each account and the free disk space, too.
+
+    Exit codes: 0 no problem was found; 1 the problems are listed; 2 nothing can be shown.
     """
     with plain_errors():
         from flows.cli.webhook_status import show_status
@@ -125,7 +152,12 @@ def load(
     destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
     dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
 ) -> None:
-    """Load what was delivered since the last load into subscriber_events. Every sync does so as well."""
+    """Load new deliveries into subscriber_events.
+
+    Every sync does so, too.
+
+    Exit codes: 0 they are loaded; 2 they are not.
+    """
     with plain_errors():
         hide_pandas()
         from flows.cli.webhook_commands import run_load
@@ -138,7 +170,12 @@ def replay(
     destination: Annotated[str, typer.Option(help=DESTINATION_HELP)] = "duckdb",
     dataset: Annotated[str, typer.Option(help=DATASET_HELP)] = "drip",
 ) -> None:
-    """Load all that the spool still holds into subscriber_events, which has to be empty."""
+    """Load all deliveries in the spool into an empty table.
+
+    The table is subscriber_events.
+
+    Exit codes: 0 they are loaded; 2 they are not.
+    """
     with plain_errors():
         hide_pandas()
         from flows.cli.webhook_commands import run_load

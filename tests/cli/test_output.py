@@ -19,9 +19,12 @@ from tests.command import drip_flows
 from tests.conftest import Warehouse
 
 Run = Callable[..., Result]
+GROUPS = {"": [cli_app.app, cli_app.reading], "webhooks ": [cli_app.webhooks]}
 COMMANDS = sorted(
-    command.name or (command.callback.__name__.replace("_", "-") if command.callback else "")
-    for command in [*cli_app.app.registered_commands, *cli_app.reading.registered_commands]
+    group + (command.name or (command.callback.__name__.replace("_", "-") if command.callback else ""))
+    for group, apps in GROUPS.items()
+    for one in apps
+    for command in one.registered_commands
 )
 WIDTH = 80
 
@@ -63,9 +66,19 @@ def on_a_terminal(words: list[str], folder: Path, **settings: str) -> tuple[str,
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_has_its_exit_codes(command: str) -> None:
-    result = drip_flows(command, "--help")
+    result = drip_flows(*command.split(), "--help")
     assert result.exit_code == 0
     assert re.search(r"Exit codes: \w", result.stdout)
+    assert "<list" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_help_of_a_group_cuts_no_description(group: str) -> None:
+    shown = drip_flows(*group.split(), "--help").stdout
+    listed = shown[shown.index("Commands:") :].splitlines()[1:]
+    assert len(listed) > 8
+    assert [line for line in listed if not re.fullmatch(r"  [a-z-]+ +[A-Z].*[^.]\.", line)] == []
 
 
 def test_the_version() -> None:
@@ -139,10 +152,10 @@ def test_status_shows_age_history_and_rate_limit(cli: Run, world: World) -> None
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     cli("sync")
     shown = cli("status").stdout
-    assert f"tags of 1000002 ({names_of(world)['1000002']}): has not arrived whole lately" in shown
+    assert f"tags of 1000002 ({names_of(world)['1000002']}): never complete in the log of syncs" in shown
     assert "subscribers_history: 150 versions since" in shown
     assert re.search(r"Rate limit: 3,\d+ requests left of 3,600", shown)
-    assert re.search(r"Last sync: \d+ s ago, 19 of 20 lists whole", shown)
+    assert re.search(r"Last sync: \d+ s ago, 19 of 20 lists complete", shown)
     assert "Rate limit" not in cli("status", "--offline").stdout
 
 
@@ -164,6 +177,9 @@ def test_queries(cli: Run, world: World) -> None:
     assert json.loads(cli("query", sql, "-p", "account=1000002", "--json").stdout) == [
         {"account_id": "1000002", "people": 20}
     ]
+    wide = cli("query", "SELECT * FROM accounts")
+    assert "…" not in wide.stdout
+    assert all(account in wide.stdout for account in [*world.account_ids, *names_of(world).values()])
     cut = cli("query", "SELECT id FROM subscribers", "--limit", "3")
     assert cut.stderr.strip() == "3 of 150 rows. --csv and --json print everything."
     assert len(cut.stdout.splitlines()) == 5
