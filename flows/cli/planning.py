@@ -19,6 +19,9 @@ from flows.pipeline.sync_mode import MODES
 from flows.reporting.summary import number
 
 MB, MINUTE = 1_000_000, 60
+SUMS = ("api_rows", "rows", "requests", "bytes")
+CHANGES = ("added", "changed", "removed")
+"""Fields of a list that are added up for a resource."""
 
 
 def show_plan(
@@ -28,6 +31,7 @@ def show_plan(
     dataset: str,
     mode: str,
     changes: bool,
+    every_list: bool,
     as_json: bool,
 ) -> int:
     """Print what a sync would do. Returns 1 if some list cannot be read. Raises SettingsError, DripError."""
@@ -40,7 +44,7 @@ def show_plan(
     if as_json:
         show_json(plan_as_json(plan))
     else:
-        _show(plan, changes)
+        _show(plan, changes, every_list)
     return 1 if plan.failures else 0
 
 
@@ -50,8 +54,13 @@ def plan_as_json(plan: SyncPlan) -> dict[str, Any]:
     return {**document, "requests": plan.requests, "exact": plan.exact}
 
 
-def _show(plan: SyncPlan, changes: bool) -> None:
-    console.print(_table(plan, changes))
+def _show(plan: SyncPlan, changes: bool, every_list: bool) -> None:
+    if every_list:
+        for owner in dict.fromkeys(_owner(line, plan) for line in plan.lists):
+            console.print(_table([line for line in plan.lists if _owner(line, plan) == owner], changes, owner))
+    else:
+        console.print(_table(_by_resource(plan), changes, "Lists that a sync would read"))
+        _show_changed(plan)
     for line in plan.failures:
         say(marked(f"{line.resource} of {_owner(line, plan)}", f": {line.note}"))
     size = sum(line.bytes for line in plan.lists)
@@ -73,14 +82,36 @@ def _of_token(token: TokenPlan) -> str:
     return f"{name}{token.requests:,} requests, {token.left:,} are left of the rate limit: about {time}, {waits}."
 
 
-def _table(plan: SyncPlan, changes: bool) -> Table:
-    titles = ("API has", "rows here", "requests", "MB", *(("added", "changed", "removed") if changes else ()))
-    table = plain_table("account", "resource", "mode", right=titles, title="Lists that a sync would read")
+def _by_resource(plan: SyncPlan) -> list[ListPlan]:
+    """A line per resource, with the lists of all accounts together. A sum is unknown if one of its numbers is."""
+    lines = []
+    for resource in dict.fromkeys(line.resource for line in plan.lists):
+        lists = [line for line in plan.lists if line.resource == resource]
+        line = ListPlan(None, resource, mode=", ".join(dict.fromkeys(one.mode for one in lists)))
+        for name in (*SUMS, *CHANGES):
+            numbers = [getattr(one, name) for one in lists]
+            setattr(line, name, None if None in numbers else sum(numbers))
+        lines.append(line)
+    return lines
+
+
+def _show_changed(plan: SyncPlan) -> None:
+    """Of several accounts, the lists that a sync would change."""
+    if len({line.account for line in plan.lists if line.account}) < 2:
+        return
     for line in plan.lists:
+        if words := [f"{count:,} {name}" for name in CHANGES if (count := getattr(line, name))]:
+            say(f"{line.resource} of {_owner(line, plan)}: {', '.join(words)}")
+
+
+def _table(lines: Sequence[ListPlan], changes: bool, title: str) -> Table:
+    titles = ("API has", "here", "requests", *(CHANGES if changes else ("MB",)))
+    table = plain_table("resource", "mode", right=titles, title=title)
+    for line in lines:
         numbers = [line.api_rows, line.rows, line.requests]
-        differences = [line.added, line.changed, line.removed] if changes else []
-        shown = [*map(number, numbers), f"{line.bytes / MB:,.1f}", *map(number, differences)]
-        table.add_row(_owner(line, plan), line.resource, line.mode + (f": {line.why}" if line.why else ""), *shown)
+        differences = [number(getattr(line, name)) for name in CHANGES]
+        last = differences if changes else [f"{line.bytes / MB:,.1f}"]
+        table.add_row(line.resource, line.mode + (f": {line.why}" if line.why else ""), *map(number, numbers), *last)
     return table
 
 

@@ -131,6 +131,7 @@ def plan(
     dataset: Dataset = "drip",
     mode: SyncMode = "full",
     changes: Annotated[bool, typer.Option("--changes", help=CHANGES_HELP)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show a line per list.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a sync would read, and its requests.
@@ -145,4 +146,4 @@ def plan(
         hide_pandas()
         from flows.cli.planning import show_plan
 
-        raise typer.Exit(show_plan(account, resource, destination, dataset, mode, changes, as_json))
+        raise typer.Exit(show_plan(account, resource, destination, dataset, mode, changes, verbose, as_json))

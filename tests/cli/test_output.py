@@ -113,6 +113,16 @@ def test_many_accounts_are_a_line_per_resource_and_what_changed(cli: Run, world:
     assert all(f"{account} ({name})" in every for account, name in names_of(world).items())
 
 
+def test_a_plan_is_a_line_per_resource_and_what_would_change(cli: Run, world: World) -> None:
+    assert cli("sync").exit_code == 0
+    world.account("1000002").arrive(3)
+    shown = cli("plan", "--changes").stdout
+    assert len(re.findall(r"^subscribers +full +\d+ +150 +\d+ +3 +0 +0", shown, re.MULTILINE)) == 1
+    assert f"subscribers of 1000002 ({names_of(world)['1000002']}): 3 added" in shown
+    every = cli("plan", "--verbose").stdout
+    assert all(f"{account} ({name})" in every for account, name in names_of(world).items())
+
+
 def test_quiet_says_nothing_but_what_failed(cli: Run, world: World) -> None:
     result = cli("sync", "--quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
