@@ -281,13 +281,11 @@ def _own(connection: str) -> dict[str, Any]:
 
 def _no_token(settings: DripSettings) -> str:
     section = ".".join([*SECTION, settings.connection]).rstrip(".")
-    searched = " and ".join(map(str, settings_folders()))
     text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in secrets.toml"
-    text += f" (searched in {searched})"
+    text += f" (searched in {' and '.join(map(str, settings_folders()))})"
     if settings.connection:
         return f"no API key for connection {settings.connection}: {text}"
-    without = ", or name a connection" if settings.connections else f"; without an account, try `{program()} sandbox`"
-    return f"no API key: {text}{without}"
+    return f"no API key: {text}, or " + ("name a connection" if settings.connections else f"try `{program()} sandbox`")
 
 
 def _check_names(connections: Sequence[str]) -> None:
