@@ -96,7 +96,8 @@ def test_nobody_knows_them_any_more(known: str, warehouse: Warehouse, world: Wor
 
 
 def test_a_file_that_a_sync_of_another_dataset_deletes_meanwhile(known: str, tmp_path: Path) -> None:
-    folder = next((tmp_path / "landing").glob(f"*/subscribers/{FIRST}"))
+    folder = tmp_path / "landing" / ("0" * 20) / "tags" / FIRST
+    folder.mkdir(parents=True)
     for name in ("a99-p000001.parquet", "gone.json"):
         (folder / name).symlink_to(tmp_path / "deleted")
     assert {one.table for one in forget(NEW).removed} >= {"drip.subscribers", LANDING}
