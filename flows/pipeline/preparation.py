@@ -10,10 +10,10 @@ from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.name_conflicts import check_relations
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
+from flows.source.setting_checks import check_history
 from flows.source.settings import (
     DEFAULT_HISTORY,
     DripSettings,
-    check_history,
     common_settings,
     every_settings,
 )

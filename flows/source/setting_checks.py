@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from flows.common.errors import SettingsError, unknown
 from flows.common.scrubbing import remember
-from flows.source.endpoints import ENDPOINTS
+from flows.source.endpoints import ENDPOINTS, HISTORIC
 from flows.source.environment_checks import check_header
 
 SCHEMA_MODES = ("evolve", "freeze")
@@ -23,6 +23,13 @@ def checked_url(url: str) -> str:
     if not is_url or "?" in url or "#" in url:
         raise SettingsError(f"SOURCES__DRIP__BASE_URL is not a valid base URL: {url!r}")
     return url.rstrip("/")
+
+
+def check_history(resources: Iterable[str], origin: str) -> None:
+    """Check that these resources can have a history. Raises SettingsError naming the `origin` of the names."""
+    for name in resources:
+        if name not in HISTORIC:
+            raise unknown(f"resource in {origin}", name, HISTORIC)
 
 
 def check_optional(resources: Iterable[str], origin: str) -> None:

@@ -5,7 +5,7 @@ Each named connection has its own subsection, `SOURCES__DRIP__<CONNECTION>__<NAM
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import dlt
@@ -16,14 +16,13 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
 from dlt.common.typing import TSecretStrValue
 
-from flows.common.errors import SettingsError, first_line, unknown
+from flows.common.errors import SettingsError, first_line
 from flows.common.program import program
 from flows.common.scrubbing import remember
 from flows.source.decoding.masking import Mask
-from flows.source.endpoints import HISTORIC
 from flows.source.environment_checks import check_header
 from flows.source.mask_setting import check_mask, mask_of
-from flows.source.setting_checks import check_optional, check_schema, checked_credential, checked_url
+from flows.source.setting_checks import check_history, check_optional, check_schema, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_cache import kept
 from flows.source.settings_files import settings_folders, unreadable
@@ -138,6 +137,7 @@ class DripSettings(BaseConfiguration):
     """Whether a sync comments on the tables and columns in DuckDB and PostgreSQL."""
     schema: str = "evolve"
     """What to do with unknown fields: `evolve` adds a column, `freeze` puts them in `_quarantine` and exits with 1."""
+
     sync_log_days: float = 30.0
     """Days that `_syncs` keeps all runs; then one a day for 400 days, then the newest of each list. 0 keeps all."""
 
@@ -242,20 +242,12 @@ def every_settings() -> list[DripSettings]:
     return each
 
 
-def check_history(resources: Iterable[str], origin: str) -> None:
-    """Check that these resources can have a history. Raises SettingsError naming the `origin` of the names."""
-    for name in resources:
-        if name not in HISTORIC:
-            raise unknown(f"resource in {origin}", name, HISTORIC)
-
-
 @kept
 def _resolved(connection: str) -> DripSettings:
     section = ".".join([*SECTION, *([connection] if connection else [])])
     try:
-        own = _own(connection) if connection else {}
-        lists = names_with_commas(".".join(SECTION), LISTS)
-        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value={**lists, **own} or None)
+        known = names_with_commas(".".join(SECTION), LISTS) | (_own(connection) if connection else {})
+        return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=known or None)
     except TomlProviderReadException as error:
         raise unreadable(error) from None
     except ConfigurationException as error:
@@ -272,8 +264,8 @@ def _own(connection: str) -> dict[str, Any]:
     place = ".".join([*SECTION, connection, ""])
     credentials = {name: dlt.secrets.get(place + name, str) for name in CREDENTIALS}
     lists = names_with_commas(place.rstrip("."), LISTS)
-    fields, taken = DripSettings.get_resolvable_fields(), {*CREDENTIALS, *lists}
-    hints = {name: hint for name, hint in fields.items() if name not in taken}
+    taken = {*CREDENTIALS, *lists}
+    hints = {name: hint for name, hint in DripSettings.get_resolvable_fields().items() if name not in taken}
     others = {name: dlt.config.get(place + name, extract_inner_hint(hint)) for name, hint in hints.items()}
     own = {name: value for name, value in others.items() if value is not None}
     return {**own, **lists, **credentials, "password": credentials["password"] or "", "connection": connection}
@@ -292,11 +284,10 @@ def _check_names(connections: Sequence[str]) -> None:
     """Check that the names can be used as sections. Raises SettingsError."""
     taken = {*PARAMETERS, *(one.name for one in dataclasses.fields(DripSettings))}
     for name in connections:
+        subject = f"{variable('connections')}: {name!r}"
         if not CONNECTION_NAME.fullmatch(str(name)):
-            raise SettingsError(
-                f"{variable('connections')}: {name!r} is not a valid name: use lower-case letters, digits and _"
-            )
+            raise SettingsError(f"{subject} is not a valid name: use lower-case letters, digits and _")
         if name in taken:
-            raise SettingsError(f"{variable('connections')}: {name!r} is the name of a setting; use another name")
+            raise SettingsError(f"{subject} is the name of a setting; use another name")
         if connections.count(name) > 1:
-            raise SettingsError(f"{variable('connections')}: {name!r} is listed twice")
+            raise SettingsError(f"{subject} is listed twice")
