@@ -17,7 +17,6 @@ from dlt.common.configuration.specs.base_configuration import NotResolved, extra
 from dlt.common.typing import TSecretStrValue
 
 from flows.common.errors import SettingsError, first_line
-from flows.common.program import program
 from flows.common.scrubbing import remember
 from flows.source.decoding.masking import Mask
 from flows.source.environment_checks import check_header
@@ -25,7 +24,7 @@ from flows.source.mask_setting import check_mask, mask_of
 from flows.source.setting_checks import check_history, check_optional, check_schema, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_cache import kept
-from flows.source.settings_files import settings_folders, unreadable
+from flows.source.settings_files import no_token, unreadable
 
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
@@ -214,7 +213,7 @@ def load_settings(connection: str = "") -> DripSettings:
     settings = _resolved(connection)
     refuse_unknown([*DripSettings.get_resolvable_fields(), *PARAMETERS], settings.connections)
     if not (settings.api_key or settings.access_token):
-        raise SettingsError(_no_token(settings))
+        raise no_token(variable("api_key", settings.connection), settings.connection, bool(settings.connections))
     check_header(variable("user_agent", settings.connection), settings.user_agent)
     return settings
 
@@ -269,15 +268,6 @@ def _own(connection: str) -> dict[str, Any]:
     others = {name: dlt.config.get(place + name, extract_inner_hint(hint)) for name, hint in hints.items()}
     own = {name: value for name, value in others.items() if value is not None}
     return {**own, **lists, **credentials, "password": credentials["password"] or "", "connection": connection}
-
-
-def _no_token(settings: DripSettings) -> str:
-    section = ".".join([*SECTION, settings.connection]).rstrip(".")
-    text = f"set {variable('api_key', settings.connection)}, or api_key under [{section}] in secrets.toml"
-    text += f" (searched in {' and '.join(map(str, settings_folders()))})"
-    if settings.connection:
-        return f"no API key for connection {settings.connection}: {text}"
-    return f"no API key: {text}, or " + ("name a connection" if settings.connections else f"try `{program()} sandbox`")
 
 
 def _check_names(connections: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from tomlkit.exceptions import TOMLKitError
 
 from flows.common.errors import SettingsError, first_line
+from flows.common.program import program
+from flows.source.setting_names import SECTION
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -17,6 +19,23 @@ def settings_folders() -> list[Path]:
     """The folders with settings files, in order: the project's and the user's."""
     context = Container()[PluggableRunContext].context
     return [Path(folder).absolute() for folder in (context.settings_dir, context.global_dir)]
+
+
+def no_token(setting: str, connection: str, several: bool) -> SettingsError:
+    """An error for a missing API key, naming its places.
+
+    Args:
+        setting: the environment variable of the key.
+        connection: the connection that needs it; empty for the common one.
+        several: whether connections are named.
+    """
+    section, folders = ".".join(filter(None, [*SECTION, connection])), " and ".join(map(str, settings_folders()))
+    text = f"set {setting}, or api_key under [{section}] in secrets.toml (searched in {folders})"
+    if connection:
+        return SettingsError(f"no API key for connection {connection}: {text}")
+    return SettingsError(
+        f"no API key: {text}, or " + ("name a connection" if several else f"try `{program()} sandbox`")
+    )
 
 
 def unreadable(error: TomlProviderReadException) -> SettingsError:
