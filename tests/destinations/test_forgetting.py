@@ -18,7 +18,7 @@ from tests.destinations.conftest import as_owner
 PEOPLE = """
     CREATE SCHEMA drip;
     CREATE TABLE drip.subscribers (account_id VARCHAR, id VARCHAR, email VARCHAR, _row_hash VARCHAR);
-    CREATE TABLE drip._quarantine (account VARCHAR, record VARCHAR, record_hash VARCHAR);
+    CREATE TABLE drip._quarantine (account VARCHAR, resource VARCHAR, record VARCHAR, record_hash VARCHAR);
 """
 FORMS = [
     ("Zoë@example.com", ["ZOË@EXAMPLE.COM", "zoë@example.com", " zoe\u0308@Example.com"]),
@@ -41,7 +41,7 @@ def test_an_address_in_any_letter_case(warehouse: Warehouse, address: str, forms
     warehouse.execute(PEOPLE)
     insert(warehouse, [address, *forms, *OTHERS])
     escaped = address.encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00").replace("'", "''")
-    warehouse.execute(f"""INSERT INTO drip._quarantine VALUES ('1', '{{"email": "{escaped}"}}', 'h')""")
+    warehouse.execute(f"""INSERT INTO drip._quarantine VALUES ('1', 'subscribers', '{{"email": "{escaped}"}}', 'h')""")
     forgotten = forget(forms[0], warehouse.destination)  # type: ignore[arg-type]
     removed = [Removed("drip._quarantine", "1", 1), Removed("drip.subscribers", "1", 1 + len(forms))]
     assert (forgotten.removed, forgotten.remains) == (removed, ())
