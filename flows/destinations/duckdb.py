@@ -92,6 +92,14 @@ class ReplacingDuckDb(dlt.destinations.duckdb):
         """The client that loads the tables."""
         return ReplacingClient
 
+    def configuration(
+        self, initial_config: DuckDbClientConfiguration | None, accept_partial: bool = False
+    ) -> DuckDbClientConfiguration:
+        """As dlt's, which resolves a configuration again that is resolved, 60 times a sync."""
+        if initial_config is not None and initial_config.is_resolved():
+            return initial_config
+        return super().configuration(initial_config, accept_partial)  # type: ignore[arg-type]
+
 
 class BoundMotherDuckClient(BoundPaths, MotherDuckClient):
     """dlt's MotherDuck client, able to load Parquet files from any path."""
