@@ -118,8 +118,10 @@ def dbt_sources(dataset: Dataset = "drip") -> None:
     Exit codes: 0 it is printed; 2 the dataset has no valid name.
     """
     with plain_errors():
+        from flows.destinations.target import check_dataset_name
         from flows.reporting.dbt_sources import dbt_sources as as_yaml
 
+        check_dataset_name(dataset)
         sys.stdout.write(as_yaml(dataset))
 
 

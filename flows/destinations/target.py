@@ -145,12 +145,17 @@ class Target:
             ) from None
 
 
-def resolve_target(name: DestinationName, dataset: str) -> Target:
-    """The target for a destination, from dlt's configuration. Raises SettingsError."""
+def check_dataset_name(dataset: str) -> None:
+    """Check that a dataset can have this name. Raises SettingsError."""
     if not DATASET_NAME.fullmatch(dataset):
         raise SettingsError(f"dataset {dataset!r} is not a valid name: use lower-case letters, digits and _")
     if (stored := NAMING.normalize_table_identifier(dataset)) != dataset:
         raise SettingsError(f"the dataset {dataset!r} would be stored as {stored!r}: change --dataset")
+
+
+def resolve_target(name: DestinationName, dataset: str) -> Target:
+    """The target for a destination, from dlt's configuration. Raises SettingsError."""
+    check_dataset_name(dataset)
     check_driver(name)
     if name == "duckdb":
         path = _duckdb_path()

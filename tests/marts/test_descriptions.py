@@ -51,3 +51,9 @@ def test_dbt_has_every_table_as_a_source() -> None:
     assert tables.keys() == documented().keys()
     for name, table in tables.items():
         assert {one["name"]: one["description"] for one in table["columns"]} == documented()[name].columns
+
+
+def test_dbt_sources_of_no_dataset() -> None:
+    result = drip_flows("dbt-sources", "--dataset", "a b")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'a b' is not a valid name" in result.stderr
