@@ -48,10 +48,10 @@ def audience_growth(growth: pd.DataFrame) -> alt.Chart:
     shown = with_accounts(growth, "arrived")
     return account_lines(
         shown,
-        title=alt.Title("Today's subscribers by the month they arrived", subtitle=coloured(shown)),
+        title=alt.Title("People on the list at the end of each month", subtitle=coloured(shown)),
         x=alt.X("month:T", title="Month (UTC)", axis=months(growth["month"])),
-        y=alt.Y("total:Q", title="People who had arrived by then", axis=WHOLE),
-        tooltip=[MONTH_TOOLTIP, alt.Tooltip("arrived:Q", format=","), alt.Tooltip("total:Q", format=",")],
+        y=alt.Y("total:Q", title="People", axis=WHOLE),
+        tooltip=[MONTH_TOOLTIP, *(alt.Tooltip(f"{name}:Q", format=",") for name in ("arrived", "left", "total"))],
         interpolate="step-after",
     )
 

@@ -78,6 +78,8 @@ def load_if_kept(
     accounts: str | Sequence[str] | None = None,
     destination: DestinationName = "duckdb",
     dataset: str = "drip",
+    *,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame | None:
     """As `load`; None where the dataset has no such table or view, such as a history that is off.
 
@@ -85,7 +87,7 @@ def load_if_kept(
         DatasetError: no such data at all, or something holds it for too long.
     """
     with _reading(destination, dataset) as reader:
-        rows = _rows(reader, table, accounts) if reader.has(table) else None
+        rows = _rows(reader, table, accounts, columns) if reader.has(table) else None
     return None if rows is None else _frame(rows, table)
 
 

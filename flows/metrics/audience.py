@@ -10,6 +10,8 @@ from flows.metrics.counting import CENTS, UNKNOWN, month_of, shares
 STATUSES = ("active", "unsubscribed", "undeliverable", UNKNOWN)
 """The statuses of the reference, in the order in which they are shown; others come after them."""
 ACTIVE = "active"
+DELETED_AT = "deleted_at"
+"""Column of `subscribers_all`."""
 NO_SCORE, NO_VALUE, DIRECT = "no score", "no purchases", "direct or unknown"
 SCORE_EDGES = (20, 40, 60, 80, 100)
 VALUE_EDGES = (50, 100, 250, 500, 1_000, 2_500)
@@ -17,31 +19,47 @@ HOST = r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:www\.)?([^/:?#]+)"
 
 
 def audience_growth(subscribers: pd.DataFrame) -> pd.DataFrame:
-    """How many of today's subscribers arrived in each month.
+    """How many people arrived in each month, how many were deleted, and how many that leaves.
 
     Args:
-        subscribers: a row per person with `account_id` and `created_at` (with zone, may be missing).
+        subscribers: a row per person with `account_id` and `created_at` (with zone, may be missing): `subscribers`, or
+            `subscribers_all`, whose `deleted_at` tells who has left.
 
     Returns:
         A row per account and month (UTC), from the account's first arrival to the last month of any account,
-        months without arrivals included: `account_id`, `month` (its first day, without zone), `arrived` in that
-        month, `total` so far. People without a date are in no row: see `undated`.
+        months without arrivals included: `account_id`, `month` (its first day, without zone), `arrived` and `left` in
+        that month, `total` at its end. People without a date are in no row: see `undated`.
     """
     dated = subscribers.dropna(subset=["created_at", "account_id"])
-    month = month_of(dated["created_at"])
-    arrived = dated.groupby([month, "account_id"]).size().unstack(fill_value=0)
+    arrived = _by_month(dated, dated["created_at"])
+    if DELETED_AT in dated:
+        gone = dated.dropna(subset=[DELETED_AT])
+        left = _by_month(gone, gone[["created_at", DELETED_AT]].max(axis=1))
+    else:
+        left = arrived.iloc[:0]
     if len(arrived):
-        arrived = arrived.reindex(pd.period_range(arrived.index.min(), arrived.index.max(), name="month"), fill_value=0)
-    rows = pd.DataFrame({"arrived": arrived.T.stack(), "total": arrived.cumsum().T.stack()}).reset_index()
-    growth = rows[rows["total"] > 0].reset_index(drop=True)
+        last = max(months.index.max() for months in (arrived, left) if len(months))
+        span = pd.period_range(arrived.index.min(), last, name="month")
+        arrived = arrived.reindex(span, fill_value=0)
+        left = left.reindex(index=span, columns=arrived.columns, fill_value=0)
+    so_far = arrived.cumsum()
+    counts = {"arrived": arrived, "left": left, "total": so_far - left.cumsum(), "so_far": so_far}
+    rows = pd.DataFrame({name: months.T.stack() for name, months in counts.items()}).reset_index()
+    growth = rows[rows["so_far"] > 0].reset_index(drop=True)
     return pd.DataFrame(
         {
             "account_id": growth["account_id"].astype("string"),
             "month": pd.PeriodIndex(growth["month"], freq="M").to_timestamp(),
             "arrived": growth["arrived"].astype("Int64"),
+            "left": growth["left"].astype("Int64"),
             "total": growth["total"].astype("Int64"),
         }
     )
+
+
+def _by_month(people: pd.DataFrame, moments: "pd.Series[Any]") -> pd.DataFrame:
+    """The number of people by month and account, a column per account."""
+    return people.groupby([month_of(moments), "account_id"]).size().unstack(fill_value=0)
 
 
 def undated(subscribers: pd.DataFrame) -> int:

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 from flows import charts, metrics
 from flows.charts.accounts import OTHERS
 
+MOMENT = st.datetimes(datetime(2015, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))
 PERSON = st.tuples(
     st.sampled_from(["1", "2", "33"]),
     st.one_of(st.none(), st.sampled_from([*metrics.STATUSES, "held", "Ünïcode 😀"])),
-    st.one_of(
-        st.none(),
-        st.datetimes(datetime(2015, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)),
-    ),
+    st.one_of(st.none(), MOMENT),
 )
 ACCOUNTS = pd.DataFrame({"id": ["1", "2"], "name": ["One", None]}, dtype="string")
 
@@ -38,6 +36,19 @@ def test_growth_counts_everybody_once(people: list[tuple[str, str | None, dateti
         arrivals = [when.replace(tzinfo=None) for account, when in dated if account == row.account_id]
         assert row.total == sum(when < until for when in arrivals)
         assert row.arrived == sum(row.month <= when < until for when in arrivals)
+
+
+@given(st.lists(st.tuples(PERSON, st.none() | MOMENT), max_size=60))
+def test_growth_leaves_out_who_was_deleted_by_then(
+    people: list[tuple[tuple[str, str | None, datetime | None], datetime | None]],
+) -> None:
+    everybody = frame_of([person for person, _ in people])
+    everybody["deleted_at"] = pd.Series([gone for _, gone in people], dtype="datetime64[us, UTC]")
+    lives = [(account, when, max(when, gone) if gone else None) for (account, _, when), gone in people if when]
+    for row in metrics.audience_growth(everybody).itertuples():
+        until = (row.month + pd.offsets.MonthBegin()).tz_localize("UTC")
+        there = [gone for account, when, gone in lives if account == row.account_id and when < until]
+        assert row.total == sum(gone is None or gone >= until for gone in there)
 
 
 @given(st.lists(PERSON, min_size=1, max_size=60))
