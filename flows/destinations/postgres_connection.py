@@ -49,6 +49,10 @@ class UrlCredentials(PostgresCredentials):
         return f"{url.drivername}://{place}/{quote(url.database or '', safe='')}?{query}"
 
 
+CHECKING = "drip-flows-check"
+"""The `application_name` of a check, which needs no lock: the next run that takes it must not end this connection."""
+
+
 def credentials(dataset: str = "", work_mem: str = "") -> UrlCredentials:
     """The credentials as dlt resolves them.
 
@@ -92,6 +96,7 @@ def try_loading_driver(dataset: str) -> None:
     except ImportError:
         raise SettingsError("PostgreSQL needs the extra: pip install 'drip-flows[postgres]'") from None
     found = credentials(dataset)
+    found.query = {**(found.query or {}), "application_name": CHECKING}
     try:
         dbapi.connect(found.to_native_representation()).close()
     except dbapi.Error as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from adbc_driver_postgresql import dbapi
 
 from flows.common.errors import SettingsError
 from flows.destinations import postgres as module
@@ -124,6 +125,19 @@ def test_what_a_killed_run_left_at_work_is_ended(postgres: str) -> None:
         with pytest.raises(psycopg2.OperationalError):
             left.cursor().execute("SELECT 1")
         other.cursor().execute("SELECT 1")
+
+
+def test_a_run_that_begins_does_not_end_the_checks_of_another(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = dbapi.connect
+
+    def connect_while_another_begins(url: str) -> Any:
+        connection = connect(url)
+        with module.exclusive("drip", 0), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return connection
+
+    monkeypatch.setattr(dbapi, "connect", connect_while_another_begins)
+    module.check("drip")
 
 
 def test_a_lost_lock_is_noticed_before_the_load(postgres: str) -> None:
