@@ -49,11 +49,6 @@ def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str
     return finish(start("prefect", *arguments, cwd=cwd), timeout)
 
 
-def drip_flows(*arguments: str, cwd: Path) -> str:
-    """The output of a `drip-flows` command."""
-    return finish(start("drip-flows", *arguments, cwd=cwd))
-
-
 def filled_in(block: UUID, name: str = "automations.yaml") -> str:
     """A file of example automations, with the id of a notification block."""
     return (PROJECT / "docs" / name).read_text().replace(BLOCK_TO_FILL_IN, f"block: &block {block}")

@@ -33,7 +33,7 @@ from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
-from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, drip_flows, filled_in, prefect, start
+from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, filled_in, prefect, start
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
 from tests.postgres import PASSWORD
@@ -73,7 +73,9 @@ def deployments(
     with pytest.MonkeyPatch.context() as patch:
         for setting, value in SECRET_VALUES.items():
             patch.setenv(setting, value)
-        printed.append(drip_flows("deploy", cwd=checkout))
+        result = run_command("deploy", folder=checkout, PREFECT_API_URL=PREFECT_API_URL)
+        assert result.exit_code == 0, result.output
+        printed.append(result.output)
         queue = client.read_work_queue_by_name(QUEUE, work_pool_name=POOL)
         client.update_work_queue(queue.id, concurrency_limit=0)  # `prefect deploy` on its own sets it too
         printed.append(prefect("--no-prompt", "deploy", "--all", cwd=checkout))
