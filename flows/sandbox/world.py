@@ -151,7 +151,7 @@ class World:
 
     `sizes` maps account ids (digits) to their number of subscribers on the default day. `rate_limit` requests are
     served in any `rate_window` seconds. `faults` is a plan (see `flows.sandbox.faults`), or a file with one.
-    `clock` gives seconds that only increase. With `largest_page`, pages have at most so many records.
+    `clock` gives seconds that only increase. `largest_page` limits the records per page.
     Changes made through `records`, `accounts` and `user` are kept when the world moves to another moment.
     """
 

@@ -36,7 +36,7 @@ class RateLimit:
         window: length of the window in seconds.
         longest_wait: maximum wait in seconds; a longer one raises BudgetSpent.
         say: called with a message when a wait begins.
-        stop: ends a wait early when set; its `wait` is how the limit waits.
+        stop: ends a wait early when set; every wait goes through its `wait` method.
 
     Attributes:
         clock: seconds that only increase; a simulation hands in its own, along with `stop`.
