@@ -1,20 +1,29 @@
 """The DuckDB destination: loads files from any path, and merges by deleting and inserting changed rows.
 
+The merge reads the Parquet files themselves. dlt would first insert them into a staging dataset, which costs as much as
+the merge: 0.9 s of 2.0 s of processor time for 100,000 new subscribers.
+
 An UPDATE would be slower: DuckDB stores columns, so it rewrites each affected row group of every column. Loading
 1,000,000 subscribers, 10,000 of them changed, takes 8.3 s, against 10.7 s with dlt's MERGE (`benchmarks/history.py`).
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.common.configuration import configspec
-from dlt.common.destination.client import FollowupJobRequest, LoadJob
+from dlt.common.destination.client import FollowupJobRequest, HasFollowupJobs, LoadJob, RunnableLoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.storages.load_package import LoadJobInfo, PackageStorage
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.impl.motherduck.motherduck import MotherDuckClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+
+from flows.destinations.duckdb_file import literal
 
 
 class BoundCopyJob(DuckDbCopyJob):
@@ -41,6 +50,34 @@ class BoundPaths(DuckDbClient):
         return job
 
 
+class LoadedByMerge(RunnableLoadJob, HasFollowupJobs):
+    """A Parquet file that the merge of its table reads, so that nothing is left to do."""
+
+    def run(self) -> None:
+        """Leave the file to the merge."""
+
+
+class FromFiles:
+    """dlt's SQL client, with Parquet files in the place of the staging table.
+
+    Args:
+        client: dlt's.
+        files: the Parquet files of a table.
+    """
+
+    def __init__(self, client: DuckDbSqlClient, files: Sequence[Path]) -> None:
+        self._client, self._files = client, files
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_qualified_table_names(self, table_name: str, quote: bool = True) -> tuple[str, str]:
+        """The table, and a query for the new rows with all of its columns; those that the files lack are null."""
+        table, _ = self._client.get_qualified_table_names(table_name, quote)
+        rows = f"SELECT * FROM read_parquet([{', '.join(map(_expression, self._files))}], union_by_name=true)"
+        return table, f"({rows} UNION ALL BY NAME SELECT * FROM {table} WHERE false)"
+
+
 class ReplacingMergeJob(SqlMergeFollowupJob):
     """dlt's merge by primary key, in one transaction, with DELETE and INSERT instead of MERGE."""
 
@@ -55,23 +92,53 @@ class ReplacingMergeJob(SqlMergeFollowupJob):
         deleted_cond: str | None,
         **conditions: Any,
     ) -> list[str]:
-        """The statements: delete changed rows, then insert all staged rows that the table does not have."""
+        """The statements: delete changed rows, then insert all new rows that the table does not have."""
         same = " AND ".join(f"d.{key} = s.{key}" for key in primary_keys)
-        staged = f"(SELECT * FROM {staging_root_table_name} WHERE {conditions['source_filter'] or 'true'}) s"
+        new = f"(SELECT * FROM {staging_root_table_name} WHERE {conditions['source_filter'] or 'true'}) s"
         changed = conditions["changed_cond"] or "true"
         columns = ", ".join(root_table_column_names)
         return [
-            f"DELETE FROM {root_table_name} d USING {staged} WHERE {same} AND ({changed})",
-            f"INSERT INTO {root_table_name} ({columns}) SELECT {columns} FROM {staged}"
+            f"DELETE FROM {root_table_name} d USING {new} WHERE {same} AND ({changed})",
+            f"INSERT INTO {root_table_name} ({columns}) SELECT {columns} FROM {new}"
             f" WHERE NOT EXISTS (SELECT 1 FROM {root_table_name} d WHERE {same})",
         ]
 
 
 class ReplacingClient(BoundPaths):
-    """dlt's client, merging with `ReplacingMergeJob`."""
+    """dlt's client, merging with `ReplacingMergeJob` from the Parquet files, without a copy in a staging dataset."""
 
-    def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
-        return [ReplacingMergeJob.from_table_chain(table_chain, self.sql_client)]
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
+        """Never."""
+        return False
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """The job that loads `file_path`."""
+        if table["write_disposition"] == "merge" and file_path.endswith(".parquet"):
+            return LoadedByMerge(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
+
+    def create_table_chain_completed_followup_jobs(
+        self,
+        table_chain: Sequence[PreparedTableSchema],
+        completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
+    ) -> list[FollowupJobRequest]:
+        """The merge of a table whose files have all arrived."""
+        if table_chain[0]["write_disposition"] != "merge":
+            return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
+        files = [_completed(Path(job.file_path)) for job in completed_table_chain_jobs or ()]
+        return [ReplacingMergeJob.from_table_chain(table_chain, FromFiles(self.sql_client, files))]  # type: ignore[arg-type]
+
+
+def _expression(path: Path) -> str:
+    """A path in SQL. dlt splits statements at line breaks and semicolons, even within strings."""
+    return re.sub(r"[;\r\n]", lambda found: f"' || chr({ord(found[0])}) || '", literal(path))
+
+
+def _completed(path: Path) -> Path:
+    """The path of a job's file after the job. dlt moves it from the folder of started jobs after the last one."""
+    return path.parent.with_name(PackageStorage.COMPLETED_JOBS_FOLDER) / path.name
 
 
 @configspec(init=False)

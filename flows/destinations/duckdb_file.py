@@ -1,4 +1,4 @@
-"""The DuckDB file: the storage version that it is created with, and the schemas that a load leaves behind in it."""
+"""The DuckDB file: the storage version that it is created with, and the staging schemas of earlier versions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ def create_file(path: Path, version: str) -> None:
 
 
 def drop_staging(execute: Callable[..., Any], dataset: str) -> None:
-    """Drop the schemas that rows of a dataset were staged in, also by earlier versions. Nothing else is in them.
+    """Drop the schemas that earlier versions staged rows of a dataset in. Nothing else is in them.
 
     Args:
         execute: runs a statement of dlt's client and returns its rows.

@@ -91,7 +91,7 @@ class Target:
             _check_duckdb(self.path, self.dataset, settings)
 
     def drop_staging(self, client: Any) -> None:
-        """Drop the schema that a load staged rows in. PostgreSQL keeps it, empty: it may have been granted to the user.
+        """Drop the schemas that earlier versions staged rows in, in DuckDB. PostgreSQL needs its staging schema.
 
         Args:
             client: dlt's.

@@ -72,6 +72,15 @@ def test_the_staging_schema_of_an_earlier_version_goes_and_that_of_others_stays(
     assert schemas(warehouse) == ["drip", "drip_staging"]
 
 
+@pytest.mark.parametrize("name", ["it's", "a;b", "a b\nc"])
+def test_rows_are_merged_from_any_folder(
+    sync: Any, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__LANDING", str(tmp_path / name))
+    assert sync(resources=["tags"]).exit_code == 0
+    assert warehouse.value("SELECT count(*) FROM tags")
+
+
 def test_views_need_no_function_that_duckdb_1_0_lacks(sync: Any, warehouse: Warehouse) -> None:
     sync(resources=["subscribers"])
     views = warehouse.column("SELECT sql FROM duckdb_views() WHERE NOT internal")
