@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from flows.source.client import Reply
 from flows.source.decoding.decoder import Decoder
 from flows.source.key_set import KeySet
 from flows.source.list_reader import ListReader, Page
-from flows.source.prefetch import Prefetch
+from flows.source.prefetch import FEWEST, Prefetch
 from flows.source.rate_limit import RateLimit
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+SLOW = 0.01
+"""Seconds of a request that the caller has to wait for."""
 
 
 @dataclass
@@ -80,6 +83,33 @@ class FakeClient:
 
     def ahead(self, function: Callable[[int], Any]) -> Prefetch[Any]:
         return Prefetch(function, AtOnce())
+
+
+def most_at_once(pool: Executor, most: int) -> int:
+    """The most requests that are under way at once, for pages that are taken at once. They come in order."""
+    begun, taken = 0, 1
+    lead = 0
+
+    def fetch(number: int) -> int:
+        nonlocal begun, lead
+        with counting:
+            begun = max(begun, number)
+            lead = max(lead, begun - taken)
+        time.sleep(SLOW * isinstance(pool, ThreadPoolExecutor))
+        return number
+
+    counting = Lock()
+    with pool, Prefetch(fetch, pool) as ahead:
+        for number in range(2, 31):
+            assert ahead.next(range(number, number + most)) == number
+            taken = number
+    return lead
+
+
+def test_as_many_pages_are_requested_at_once_as_the_caller_needs() -> None:
+    assert most_at_once(ThreadPoolExecutor(8), most=8) == 8
+    assert most_at_once(ThreadPoolExecutor(8), most=3) == 3
+    assert most_at_once(AtOnce(), most=8) == FEWEST
 
 
 def read(client: FakeClient, resource: str = "subscribers") -> tuple[ListReader, list[str]]:
