@@ -143,8 +143,9 @@ def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> 
         landed, failures = gather(_submitted(runs, submit))
     landed, failures = without_refused([*known, *landed], failures, [run.connection for run in runs.known])
     tell("loading")
-    loaded = runner.load(runs, landed)
-    return runner.report(runs, landed, [*discovery.failures, *failures], loaded, seen_by_several(runs, discovery))
+    with runs.common.target.held_open(common_settings().lock_wait):
+        loaded = runner.load(runs, landed)
+        return runner.report(runs, landed, [*discovery.failures, *failures], loaded, seen_by_several(runs, discovery))
 
 
 def _planned(runs: SyncRun, pipeline: dlt.Pipeline, mode: Mode) -> SyncRun:

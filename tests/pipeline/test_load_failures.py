@@ -1,14 +1,17 @@
 """After a failed or killed load, the landed pages are kept and the next run succeeds."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.pipeline.load import Loaded, load_with_retry
+from flows.pipeline.context import SyncRun
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.sync import Runner
+from flows.pipeline.threads import Submit, in_threads
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse, both_destinations
 from tests.mirror import assert_mirrors
@@ -26,14 +29,16 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
 ) -> None:
     sync()
     world.account(FIRST).records["tags"].add("Fresh")
-    readers = list[str]()
+    with ExitStack() as stack:
+        readers = list[str]()
 
-    def load_while_read(*args: Any) -> Loaded:
-        with holding(warehouse.path, read_only=True) as reader:
-            readers.append(str(reader.pid))
-            return load_with_retry(*args)
+        @contextmanager
+        def read_afterwards(run: SyncRun) -> Iterator[Submit]:
+            with in_threads(run) as submit:
+                yield submit
+            readers.append(str(stack.enter_context(holding(warehouse.path, read_only=True)).pid))
 
-    report = sync(runner=Runner(load=load_while_read))
+        report = sync(runner=Runner(fan_out=read_afterwards))
     assert report.exit_code == 2
     assert "Close what has it open" in report.stopped
     assert readers[0] in report.stopped
