@@ -166,7 +166,7 @@ class ReplacingDuckDb(dlt.destinations.duckdb):
     def configuration(
         self, initial_config: DuckDbClientConfiguration | None, accept_partial: bool = False
     ) -> DuckDbClientConfiguration:
-        """As dlt's, which resolves the same configuration 70 times in a sync. It does not change during one."""
+        """As dlt's, which resolves it 20 times in a sync: 0.2 s of processor time. It does not change during one."""
         if initial_config is not None and initial_config.is_resolved():
             return initial_config
         values = {name: str(value) for name, value in (initial_config or {}).items() if name != "credentials"}
