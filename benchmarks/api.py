@@ -15,8 +15,11 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 import msgspec
 import numpy as np
 import psutil
+from starlette.middleware.gzip import GZipMiddleware
 
-from flows.sandbox import Account, World, serve
+from flows.common.http_server import serving
+from flows.sandbox import Account, World
+from flows.sandbox.app import BASE, Sandbox
 from flows.sandbox.generator.draws import Indices
 from flows.sandbox.generator.people import People
 from flows.sandbox.server import Server
@@ -27,6 +30,11 @@ PLENTY = 10_000_000
 """Requests per hour; no contender reaches this rate limit."""
 SEED = 1
 CHUNK = 10_000
+ONE_IN = 100
+LOG, CHANGE = b"log\n", b"change\n"
+"""What a sandbox is told: to reply with what it answered, or to change subscribers first."""
+FAST = 1
+"""Level of compression."""
 
 
 class EncodedPeople(People):
@@ -43,6 +51,12 @@ class EncodedPeople(People):
     def records(self, indices: Indices, now: int) -> list[Any]:
         """The JSON records of these subscribers, at any time."""
         return [self._encoded[index] for index in indices.tolist()]
+
+    def change(self, lead_score: int) -> None:
+        """Give one in a hundred another lead score."""
+        for index in range(0, len(self._encoded), ONE_IN):
+            record = msgspec.json.decode(self._encoded[index]) | {"lead_score": lead_score}
+            self._encoded[index] = msgspec.Raw(msgspec.json.encode(record))
 
 
 class Answered(NamedTuple):
@@ -83,7 +97,14 @@ class Api:
 
     def answered(self) -> Answered:
         """What it answered since the last call."""
-        self._ask.write(b"\n")
+        return self._asked(LOG)
+
+    def change(self) -> None:
+        """Change one in a hundred subscribers."""
+        self._asked(CHANGE)
+
+    def _asked(self, words: bytes) -> Answered:
+        self._ask.write(words)
         self._ask.flush()
         return self._line(Answered)
 
@@ -95,9 +116,15 @@ class Api:
 
 
 @contextmanager
-def running(sizes: Mapping[str, int], latency: float = 0.0) -> Iterator[Api]:
-    """Serve accounts of these sizes until the block ends; `latency` is in seconds per request."""
-    words = [sys.executable, "-m", "benchmarks.api", msgspec.json.encode((sizes, latency)).decode()]
+def running(sizes: Mapping[str, int], latency: float = 0.0, gzip: bool = False) -> Iterator[Api]:
+    """Serve accounts of these sizes until the block ends.
+
+    Args:
+        sizes: the number of subscribers by account.
+        latency: seconds per request.
+        gzip: whether replies are compressed.
+    """
+    words = [sys.executable, "-m", "benchmarks.api", msgspec.json.encode((sizes, latency, gzip)).decode()]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=PROJECT, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
         try:
@@ -106,16 +133,27 @@ def running(sizes: Mapping[str, int], latency: float = 0.0) -> Iterator[Api]:
             process.kill()
 
 
-def main(sizes: dict[str, int], latency: float) -> None:
+def main(sizes: dict[str, int], latency: float, gzip: bool) -> None:
     """Serve; reply to each line on stdin with an `Answered` for the time since the previous one."""
     world = World(SEED, sizes, rate_limit=PLENTY)
     encode(world)
     gc.freeze()  # so that garbage collection does not scan the records during a measurement
     there = sum(len(world.account(name).subscribers) for name in world.account_ids)
-    with serve(world, latency=latency) as server:
+    sandbox = Sandbox(world, latency)
+    app = GZipMiddleware(sandbox, compresslevel=FAST) if gzip else sandbox
+    with serving(app, "sandbox", "127.0.0.1", 0) as url:
+        server = Server(url + BASE, sandbox)
         _say(Started(server.url, world.api_key, there))
-        for _ in sys.stdin:
+        for number, line in enumerate(sys.stdin.buffer):
+            if line == CHANGE:
+                change(world, number)
             _say(_answered(server))
+
+
+def change(world: World, lead_score: int) -> None:
+    """Change one in a hundred subscribers of every account."""
+    for account in map(world.account, world.account_ids):
+        cast(EncodedPeople, account.subscribers.people).change(lead_score)
 
 
 def encode(world: World) -> None:
@@ -139,4 +177,4 @@ def _answered(server: Server) -> Answered:
 
 
 if __name__ == "__main__":
-    main(*msgspec.json.decode(sys.argv[1], type=tuple[dict[str, int], float]))
+    main(*msgspec.json.decode(sys.argv[1], type=tuple[dict[str, int], float, bool]))

@@ -27,6 +27,7 @@ class Contender:
         count: a query that counts the distinct subscribers it has loaded.
         settings: environment variables.
         missing: why it cannot run; empty if it can.
+        again: whether its second run in the same place is measured, after one in a hundred subscribers has changed.
     """
 
     name: str
@@ -34,23 +35,25 @@ class Contender:
     count: str
     settings: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
+    again: bool = False
 
     def command(self, api: Api, place: Place) -> list[str]:
         """The command that loads from this sandbox into this place."""
         return [word.format(url=api.url, key=api.api_key, database=place.warehouse) for word in self.words]
 
 
-def sync(name: str, *words: str, **settings: str) -> Contender:
+def sync(name: str, *words: str, again: bool = False, **settings: str) -> Contender:
     """This project's sync with further arguments and settings of the source, without a rate limit."""
     named = {f"SOURCES__DRIP__{key}": value for key, value in ({"RATE_LIMIT": str(PLENTY)} | settings).items()}
-    return Contender(
-        name, (COMMAND, "sync", *words), "SELECT count(DISTINCT (account_id, id)) FROM drip.subscribers", named
-    )
+    query = "SELECT count(DISTINCT (account_id, id)) FROM drip.subscribers"
+    return Contender(name, (COMMAND, "sync", *words), query, named, again=again)
 
 
 LIMIT = Contender("the limit", (sys.executable, str(HERE / "limit.py"), *TARGETS), COUNT.format("subscribers"))
 SYNC = sync("drip-flows sync", HISTORY="[]")
 WITH_HISTORY = sync("drip-flows sync, with history")
+AGAIN = sync("drip-flows sync, 1 % changed, with history", again=True)
+AUTO = sync("drip-flows sync --mode auto, 1 % changed, with history", "--mode", "auto", again=True)
 MENDED = Contender(
     "the guide, mended",
     (sys.executable, str(HERE / "configuration_guide.py"), *TARGETS),
@@ -76,6 +79,6 @@ def singer() -> Contender:
 
 def contenders(peers: bool) -> Iterator[Contender]:
     """All contenders, the limit first, with or without other tools."""
-    yield from (LIMIT, SYNC, WITH_HISTORY, MENDED)
+    yield from (LIMIT, SYNC, WITH_HISTORY, AGAIN, AUTO, MENDED)
     if peers:
         yield from (airbyte(), singer())

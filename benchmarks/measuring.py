@@ -70,27 +70,32 @@ def checked(cost: Cost) -> Cost:
 
 
 def in_turns(
-    contenders: Sequence[Contender], apis: Mapping[int, Api], runs: int, say: Callable[[str], None]
+    contenders: Sequence[Contender], apis: Mapping[int, Api], runs: int, done: Callable[[int, str, Run], None]
 ) -> dict[int, dict[str, Run | str]]:
     """By size and name, the medians of at least `runs` runs into an empty place, or the reason why there are none.
 
     Sizes and contenders take turns, so that other load on the machine affects all of them alike.
+
+    Args:
+        contenders: what is measured.
+        apis: the sandboxes by size.
+        runs: number of runs of each.
+        done: called with each run, its number of subscribers and the name of the contender.
     """
     found: dict[int, dict[str, list[Run]]] = {size: {one.name: [] for one in contenders} for size in apis}
     failed = {(size, one.name): one.missing for size in apis for one in contenders if one.missing}
     for _, size, one in product(range(runs), _turn(apis), contenders):
         if (size, one.name) in failed:
             continue
-        done = found[size][one.name]
         try:
-            done.append(_in_empty_place(one, apis[size]))
+            measured = _in_empty_place(one, apis[size])
         except Failed as failure:
             failed[size, one.name] = str(failure)
         else:
-            people = apis[size].subscribers
-            say(f"{people:,} subscribers, {one.name}, run {len(done)}: {done[-1].seconds:.2f} s")
+            found[size][one.name].append(measured)
+            done(apis[size].subscribers, one.name, measured)
     return {
-        size: {name: failed.get((size, name)) or medians(done) for name, done in by_name.items()}
+        size: {name: failed.get((size, name)) or medians(all_of_it) for name, all_of_it in by_name.items()}
         for size, by_name in found.items()
     }
 
@@ -104,6 +109,10 @@ def _turn(sizes: Iterable[int]) -> list[int]:
 def _in_empty_place(contender: Contender, api: Api) -> Run:
     os.sync()  # so that this run does not wait for writes of the previous one
     with place(contender.settings) as there:
+        if contender.again:
+            run(contender, api, there)
+            api.change()
+            os.sync()
         return run(contender, api, there)
 
 

@@ -6,6 +6,7 @@ Run `python -m benchmarks.published` to generate them again.
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import altair as alt
 import msgspec
@@ -21,6 +22,14 @@ SECTION = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
 WIDTH, BAR = 560, 26
 
 
+class Each(NamedTuple):
+    """One run: the number of subscribers of all accounts, the contender, and its cost."""
+
+    subscribers: int
+    name: str
+    run: Run
+
+
 class Published(msgspec.Struct):
     """A complete measurement.
 
@@ -31,6 +40,7 @@ class Published(msgspec.Struct):
         runs: number of runs that the medians are of.
         by_size: the comparison of all contenders.
         findings: the findings of every part.
+        each: every run that the medians are of.
     """
 
     machine: str
@@ -39,6 +49,7 @@ class Published(msgspec.Struct):
     runs: int
     by_size: dict[int, dict[str, Run | str]]
     findings: list[Finding]
+    each: list[Each] = []
 
     @property
     def comparison(self) -> Comparison:

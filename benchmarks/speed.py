@@ -27,7 +27,7 @@ from benchmarks.contenders import LIMIT, SYNC, Contender, contenders, sync
 from benchmarks.findings import Finding, shown
 from benchmarks.machine import machine, versions
 from benchmarks.measuring import Failed, Run, checked, in_turns, place
-from benchmarks.published import Published
+from benchmarks.published import Each, Published
 from benchmarks.targets import at_least, at_most
 from flows.orchestration.settings import DEFAULTS
 
@@ -38,6 +38,8 @@ PEOPLE, LISTS = 20, 9
 WIDTH = 150
 LATENCY, ONE_BY_ONE = 0.1, "one page after another"
 HELP, EMPTY_FLOW = [COMMAND, "--help"], [sys.executable, str(Path(__file__).parent / "empty_flow.py")]
+IMPORTS = [sys.executable, "-c", "import dlt, duckdb, pyarrow"]
+NO_PREFECT = {"PREFECT_API_URL": ""}
 
 
 def wide() -> Console:
@@ -67,6 +69,7 @@ class Bench:
     peers: bool = True
     console: Console = field(default_factory=wide)
     side_by_side: Comparison = field(default_factory=Comparison)
+    each: list[Each] = field(default_factory=list)
 
     def compare(self, chosen: list[Contender], sizes: Sequence[int]) -> Comparison:
         """Measure contenders at each size and at start-up, and print the tables."""
@@ -76,15 +79,21 @@ class Bench:
         return found
 
     def in_turns(
-        self, chosen: list[Contender], worlds: Mapping[int, Mapping[str, int]], latency: float = 0.0
+        self,
+        chosen: list[Contender],
+        worlds: Mapping[int, Mapping[str, int]],
+        latency: float = 0.0,
+        gzip: bool = False,
     ) -> dict[int, dict[str, Run | str]]:
         """The medians of each contender against sandboxes with accounts of these sizes."""
         with ExitStack() as stack:
-            apis = {size: stack.enter_context(api.running(sizes, latency)) for size, sizes in worlds.items()}
-            return in_turns(chosen, apis, self.runs, self.say)
+            apis = {size: stack.enter_context(api.running(sizes, latency, gzip)) for size, sizes in worlds.items()}
+            return in_turns(chosen, apis, self.runs, self.done)
 
-    def say(self, text: str) -> None:
-        """Print a line of progress."""
+    def done(self, subscribers: int, name: str, run: Run) -> None:
+        """Keep a run, and print a line of progress."""
+        self.each.append(Each(subscribers, name, run))
+        text = f"{subscribers:,} subscribers, {name}: {run.seconds:.2f} s"
         self.console.print(text, style="dim", highlight=False)
 
 
@@ -117,25 +126,35 @@ def accounts(bench: Bench) -> Iterator[Finding]:
 
 
 def startup(bench: Bench) -> Iterator[Finding]:
-    """Measure start-up."""
-    with api.running({str(FIRST): START}) as served, place(SYNC.settings) as there:
-
-        def seconds(words: Sequence[str]) -> float:
-            costs = [checked(there.start(served.url, served.api_key, words).wait()) for _ in range(bench.runs)]
-            return median(cost.seconds for cost in costs)
-
-        checked(there.start(served.url, served.api_key).wait())
-        helped, empty, idle = seconds(HELP), seconds(EMPTY_FLOW), seconds([COMMAND, "sync"])
-    bench.console.print(f"An empty flow {empty:.2f} s, a sync with nothing to do {idle:.2f} s", highlight=False)
+    """Measure start-up, with a Prefect server and without."""
+    with api.running({str(FIRST): START}) as served:
+        helped, empty = (_seconds(bench, served, words) for words in (HELP, EMPTY_FLOW))
+        beside, alone = (_seconds(bench, served, [COMMAND, "sync"], one) for one in ({}, NO_PREFECT))
+        imports = _seconds(bench, served, IMPORTS)
+    bench.console.print(
+        f"A sync of {START} subscribers {alone:.2f} s; on Prefect {beside:.2f} s, an empty flow {empty:.2f} s; "
+        f"`import dlt, duckdb, pyarrow` {imports:.2f} s",
+        highlight=False,
+    )
+    sync = f"a sync of {START} subscribers"
     yield at_most("drip-flows --help", helped, targets.HELP_SECONDS, " s")
-    yield at_most("a sync with nothing to do, over an empty Prefect flow", idle - empty, targets.START_SECONDS, " s")
+    yield at_most(f"{sync}, over an empty Prefect flow", beside - empty, targets.OVER_EMPTY_FLOW, " s")
+    yield at_most(f"{sync}, without Prefect", alone, targets.ALONE_SECONDS, " s")
+    yield at_most(f"{sync}, times `import dlt, duckdb, pyarrow`", alone / imports, targets.OF_IMPORTS)
+
+
+def _seconds(bench: Bench, served: api.Api, words: Sequence[str], settings: Mapping[str, str] = {}) -> float:
+    """The median duration of a command, after a first run that is not measured."""
+    with place({**SYNC.settings, **settings}) as there:
+        costs = [checked(there.start(served.url, served.api_key, words).wait()) for _ in range(bench.runs + 1)]
+    return median(cost.seconds for cost in costs[1:])
 
 
 def latency(bench: Bench) -> Iterator[Finding]:
-    """Read a long list at 100 ms per request, its pages in parallel and one by one."""
+    """Read a long list at 100 ms per request, compressed, its pages in parallel and one by one."""
     only = ("--resource", "subscribers")
     chosen = [sync("in parallel", *only, HISTORY="[]"), sync(ONE_BY_ONE, *only, HISTORY="[]", PARALLEL="1")]
-    found = bench.in_turns(chosen, {bench.slow: {str(FIRST): bench.slow}}, LATENCY)[bench.slow]
+    found = bench.in_turns(chosen, {bench.slow: {str(FIRST): bench.slow}}, LATENCY, gzip=True)[bench.slow]
     table = Table("pages", "number", "seconds of reading", "seconds in all")
     reading = {}
     for name, one in found.items():
@@ -198,7 +217,7 @@ def main(
     findings = measure(bench, chosen, busy)
     if write:
         found = bench.side_by_side.by_size
-        published.write(Published(machine(), list(versions(bench.peers)), busy, runs, found, findings))
+        published.write(Published(machine(), list(versions(bench.peers)), busy, runs, found, findings, bench.each))
     raise SystemExit(int(not all(finding.holds for finding in findings)))
 
 
