@@ -30,6 +30,9 @@ OPERATIONS = {name for name in vars(RemoteRateLimit).keys() & vars(RateLimit).ke
 """Methods of `RateLimit` that can be called remotely."""
 
 
+PROGRESS = msgspec.json.Decoder(PageLanded)
+
+
 @dataclass
 class Coordinator:
     """Serves the rate limits of a sync.
@@ -48,7 +51,7 @@ class Coordinator:
         if budget.stop.is_set():
             return Response(budget.reason, status_code=HTTPStatus.GONE)
         if what == LANDED:
-            emit(msgspec.json.decode(await request.body(), type=PageLanded))
+            emit(PROGRESS.decode(await request.body()))
             return Response()
         if what not in OPERATIONS:
             return Response(status_code=HTTPStatus.NOT_FOUND)

@@ -58,6 +58,9 @@ class Verdict(msgspec.Struct):
     failures: list[ExtractFailure]
 
 
+VERDICT = msgspec.json.Decoder(Verdict)
+
+
 class FailedElsewhere(DripError):
     """A list could not be read in another process.
 
@@ -99,7 +102,7 @@ def extract_elsewhere(run: ConnectionRun, account: str, resources: list[str]) ->
     verdict = verdict_of(run, account)
     if not verdict.exists():
         raise Stopped(f"the flow run {ended.name!r} that should have read {account} ended as {ended.state.name}")
-    found = msgspec.json.decode(verdict.read_bytes(), type=Verdict)
+    found = VERDICT.decode(verdict.read_bytes())
     remove(verdict.parent)
     lists: dict[str, Extracted | FailedElsewhere] = {one.key.resource: one for one in found.landed}
     return lists | {one.key.resource: FailedElsewhere(one) for one in found.failures}

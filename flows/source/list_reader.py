@@ -38,6 +38,9 @@ class PageMark(msgspec.Struct):
     read_at: datetime
 
 
+PAGE_MARK = msgspec.json.Decoder(PageMark)
+
+
 @dataclass
 class Page:
     """One page of a list: its mark, its rows, and the records that fit no table."""
@@ -170,7 +173,7 @@ class ListReader:
 
 def page_mark(schema: pa.Schema) -> PageMark:
     """The mark in the schema of a page's table or file."""
-    return msgspec.json.decode((schema.metadata or {})[PAGE_METADATA], type=PageMark)
+    return PAGE_MARK.decode((schema.metadata or {})[PAGE_METADATA])
 
 
 def marked(table: pa.Table, mark: PageMark) -> pa.Table:

@@ -36,6 +36,9 @@ class _Reply(msgspec.Struct):
     webhooks: list[Webhook] = []
 
 
+REPLY = msgspec.json.Decoder(_Reply)
+
+
 class WebhookApi:
     """The webhooks of one account.
 
@@ -114,6 +117,6 @@ def api_of(account: str) -> tuple[WebhookApi, list[Webhook]]:
 
 def _decoded(body: bytes) -> list[Webhook]:
     try:
-        return msgspec.json.decode(body, type=_Reply).webhooks if body else []
+        return REPLY.decode(body).webhooks if body else []
     except msgspec.MsgspecError:
         raise DripError("the API's list of webhooks is not what the reference says: nothing was changed") from None

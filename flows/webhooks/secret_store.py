@@ -41,6 +41,9 @@ Secrets = dict[str, list[Secret]]
 """By account; the one without an end is the account's own."""
 
 
+SECRETS = msgspec.json.Decoder(Secrets)
+
+
 class SecretStore:
     """The secrets in a folder, and those of the setting, which go before them.
 
@@ -152,7 +155,7 @@ class SecretStore:
         if mode & READABLE_BY_OTHERS:
             raise SettingsError(f"{self.path} holds secrets and others can read it: chmod 600 it")
         try:
-            return msgspec.json.decode(content, type=Secrets)
+            return SECRETS.decode(content)
         except msgspec.MsgspecError:
             raise SettingsError(f"{self.path} is not what it was written as: restore it") from None
 

@@ -41,6 +41,24 @@ NUL_KEY = "a key with a NUL character, which not every database can hold"
 BAD_ACCOUNT = "an account id that is not digits"
 
 
+class RecordType:
+    """A type of records, with a decoder of lists of them.
+
+    Args:
+        record: the type.
+    """
+
+    _building = threading.Lock()
+
+    def __init__(self, record: Any) -> None:
+        self.record = record
+        with self._building:  # msgspec crashes if one thread decodes a type that another has begun to describe to it
+            self.decode_list: Callable[[msgspec.Raw], list[Any]] = msgspec.json.Decoder(list[record]).decode
+
+
+STRINGS = RecordType(str)
+
+
 class Meta(msgspec.Struct):
     """The counts of a paginated reply; None if the API omits a count or sends something else."""
 
@@ -99,7 +117,7 @@ class Decoder:
         self._unknown: set[str] = {*known} - {OTHER_FIELDS, *self._types}
         self._loose: set[str] = set()
         self._widening = threading.Lock()
-        self._record: type[msgspec.Struct] = endpoint.record
+        self._kind = RecordType(endpoint.record)
         self._is_accounts = endpoint.record is ACCOUNTS.record
 
     def decode(
@@ -161,24 +179,24 @@ class Decoder:
 
     def _strings(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
         """Convert a list of strings to records with one field."""
-        values, key = _each(raw, str, quarantine), self.endpoint.key
+        values, key = _each(raw, STRINGS, quarantine), self.endpoint.key
         return [self.endpoint.record(**{key: value}) for value in values]
 
     def _records(self, raw: msgspec.Raw, quarantine: list[Quarantined]) -> list[Any]:
         try:
-            return _decode_list(raw, self._record)
+            return self._kind.decode_list(raw)
         except msgspec.ValidationError:
             wide = self._widen(raw)
-            return _each(raw, wide, quarantine, functools.partial(self._folded, wide))
+            return _each(raw, wide, quarantine, functools.partial(self._folded, wide.record))
 
-    def _widen(self, raw: msgspec.Raw) -> type[msgspec.Struct]:
+    def _widen(self, raw: msgspec.Raw) -> "RecordType":
         """Add the page's unknown fields and misfit types to the record type, and return it."""
         with self._widening:
             for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
-                if as_kind(item, self._record) is None:
+                if as_kind(item, self._kind.record) is None:
                     self._learn(as_kind(item, dict[str, msgspec.Raw]) or {})
-            self._record = self._wide_record()
-            return self._record
+            self._kind = RecordType(self._wide_record())
+            return self._kind
 
     def _folded(self, wide: type[msgspec.Struct], item: msgspec.Raw) -> Any:
         """A record with the unknown fields that have no column moved into `_other_fields`; None if not a record."""
@@ -206,7 +224,7 @@ class Decoder:
             for i, name in enumerate([*sorted(self._unknown), OTHER_FIELDS])
         ]
         return msgspec.defstruct(
-            self._record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True, gc=False
+            self._kind.record.__name__, known + unknown, omit_defaults=True, forbid_unknown_fields=True, gc=False
         )
 
     def _with_keys(self, rows: Sequence[Any], quarantine: list[Quarantined]) -> list[tuple[str, Any]]:
@@ -251,24 +269,20 @@ def _meta(envelope: dict[str, msgspec.Raw]) -> Meta | None:
     return Meta(**{name: value if value is None or value >= 0 else None for name, value in found.items()})
 
 
-def _decode_list(raw: msgspec.Raw, kind: Any) -> list[Any]:
-    return msgspec.json.decode(raw, type=list[kind])
-
-
 def _each(
     raw: msgspec.Raw,
-    kind: Any,
+    kind: RecordType,
     quarantine: list[Quarantined],
     otherwise: Callable[[msgspec.Raw], Any] = lambda item: None,
 ) -> list[Any]:
     """The items decoded as a `kind`, or else converted by `otherwise`; the rest are quarantined."""
     try:
-        return _decode_list(raw, kind)
+        return kind.decode_list(raw)
     except msgspec.ValidationError:
         items = msgspec.json.decode(raw, type=list[msgspec.Raw])
     good = []
     for item in items:
-        value = as_kind(item, kind)
+        value = as_kind(item, kind.record)
         if value is None:
             value = otherwise(item)
         if value is None:

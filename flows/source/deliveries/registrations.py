@@ -31,6 +31,9 @@ class Registration(msgspec.Struct):
     until: datetime | None = None
 
 
+REGISTRATIONS = msgspec.json.Decoder(dict[str, Registration])
+
+
 def registrations(folder: Path) -> dict[str, Registration]:
     """By account, the webhook that is ours. Raises SettingsError where the file cannot be read."""
     return {account: one for account, one in _every(folder).items() if one.until is None}
@@ -44,7 +47,7 @@ def unregistered(folder: Path) -> set[str]:
 def _every(folder: Path) -> dict[str, Registration]:
     path = folder / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Registration])
+        return REGISTRATIONS.decode(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:

@@ -92,6 +92,12 @@ class Answer(msgspec.Struct):
     refused: bool = False
 
 
+PLACEMENTS = msgspec.json.Decoder(dict[str, Placement])
+KNOWN = msgspec.json.Decoder(Known)
+DAY_MARK = msgspec.json.Decoder(DayMark)
+ANSWER = msgspec.json.Decoder(Answer)
+
+
 class DailyList(LandedList):
     """What landed of the days of an account."""
 
@@ -112,7 +118,7 @@ class DailyList(LandedList):
 
     def marks(self) -> dict[date, DayMark]:
         """The days that landed, newest first."""
-        found = (msgspec.json.decode((parquet(path).schema_arrow.metadata or {})[DAY_METADATA], type=DayMark)
+        found = (DAY_MARK.decode((parquet(path).schema_arrow.metadata or {})[DAY_METADATA])
                  for path in self.files())  # fmt: skip
         return {mark.day: mark for mark in found}
 
@@ -149,7 +155,7 @@ class DailyList(LandedList):
     def answer(self, day: date, query: str) -> Answer | None:
         """The answer to a query that landed while its day was not finished."""
         path = self._reply(day, query)
-        return msgspec.json.decode(path.read_bytes(), type=Answer) if path.exists() else None
+        return ANSWER.decode(path.read_bytes()) if path.exists() else None
 
     def keep_answer(self, day: date, query: str, answer: Answer) -> None:
         """Land an answer until its day is finished."""
@@ -158,7 +164,7 @@ class DailyList(LandedList):
     def placements(self) -> dict[str, Placement]:
         """The placements that were asked for since the last load, by email id."""
         path = self.folder / "placements.json"
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Placement]) if path.exists() else {}
+        return PLACEMENTS.decode(path.read_bytes()) if path.exists() else {}
 
     def place(self, found: Mapping[str, Placement]) -> None:
         """Land placements beside those that have."""
@@ -177,7 +183,7 @@ class DailyList(LandedList):
     def known(self) -> Known:
         """What the destination had when the run began."""
         path = self._known_file()
-        return msgspec.json.decode(path.read_bytes(), type=Known) if path.exists() else Known()
+        return KNOWN.decode(path.read_bytes()) if path.exists() else Known()
 
     def begin(self, known: Known) -> None:
         """Start a run with what the destination has; resume from days that an earlier run did not load."""

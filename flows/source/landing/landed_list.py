@@ -28,6 +28,9 @@ FIT_ID = re.compile(r"[A-Za-z0-9_-]+")
 BATCH_ROWS = 10_000
 
 
+OUTCOME, QUARANTINE = msgspec.json.Decoder(ListOutcome), msgspec.json.Decoder(list[Quarantined])
+
+
 class LandedList:
     """The landed pages of one list of one account.
 
@@ -59,7 +62,7 @@ class LandedList:
     def outcome(self) -> ListOutcome | None:
         """The outcome of the list; None if its last page was not read yet."""
         path = self.folder / "outcome.json"
-        return msgspec.json.decode(path.read_bytes(), type=ListOutcome) if path.exists() else None
+        return OUTCOME.decode(path.read_bytes()) if path.exists() else None
 
     def landed(self) -> Iterator[tuple[PageMark, list[str]]]:
         """The mark and the row keys of each page, from the first page up to the first gap."""
@@ -87,7 +90,7 @@ class LandedList:
     def quarantine(self) -> Iterator[Quarantined]:
         """The quarantined records."""
         for path in sorted(self.folder.glob("*.quarantine.json")):
-            yield from msgspec.json.decode(path.read_bytes(), type=list[Quarantined])
+            yield from QUARANTINE.decode(path.read_bytes())
 
     def is_sound(self) -> bool:
         """Whether all landed files can be read. They may be damaged by a power failure or outdated by an upgrade."""

@@ -1,0 +1,63 @@
+"""Threads decode pages of the same type at once.
+
+msgspec describes a type to itself the first time that it is decoded. While one thread does so, another one that decodes
+the same type crashes the process, so that types are described before they are shared.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+AT_ONCE = """
+import sys, threading
+from flows.source.decoding.decoder import Decoder
+from flows.source.endpoints import ENDPOINTS
+
+sys.setswitchinterval(1e-6)
+unknown = ",".join('"x%d":{"a":1}' % number for number in range(40))
+body = ('{"subscribers":[{"id":"1",' + unknown + "}]}").encode()
+for _ in range(100):
+    decoder, barrier = Decoder(ENDPOINTS["subscribers"]), threading.Barrier(4)
+    tables = []
+    def decode():
+        barrier.wait()
+        tables.append(decoder.decode(body, "1").table)
+    threads = [threading.Thread(target=decode) for _ in range(4)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    assert [table.num_rows for table in tables] == [1] * 4
+"""
+SHARED = PROJECT / "flows"
+
+
+def test_a_widened_type() -> None:
+    run = subprocess.run([sys.executable, "-c", AT_ONCE], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def structs(trees: dict[Path, ast.Module]) -> set[str]:
+    """The names of all msgspec types."""
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return {one.name for one in classes if any("Struct" in ast.unparse(base) for base in one.bases)}
+
+
+def decoded_types(tree: ast.Module) -> Iterator[str]:
+    """The types that a module describes at each call of `msgspec.json.decode`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "msgspec.json.decode":
+            yield from (ast.unparse(word.value) for word in node.keywords if word.arg == "type")
+
+
+@pytest.mark.parametrize("folder", ["source", "pipeline", "orchestration", "webhooks", "common"])
+def test_declared_types_are_described_when_their_module_is_imported(folder: str) -> None:
+    trees = {path: ast.parse(path.read_text()) for path in SHARED.rglob("*.py")}
+    declared = structs(trees)
+    for path, tree in trees.items():
+        if (SHARED / folder) in path.parents:
+            late = {name for name in declared if any(name in kind for kind in decoded_types(tree))}
+            assert not late, f"{path}: make a msgspec.json.Decoder of {late} when the module is imported"
