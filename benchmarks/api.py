@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 import msgspec
 import numpy as np
 import psutil
+import requests
 from starlette.middleware.gzip import GZipMiddleware
 
 from flows.common.http_server import serving
@@ -102,6 +103,12 @@ class Api:
     def change(self) -> None:
         """Change one in a hundred subscribers."""
         self._asked(CHANGE)
+
+    def page_bytes(self, account_id: str) -> int:
+        """The size of a full page of an account's subscribers."""
+        query = {"status": "all", "per_page": 1_000}
+        there = f"{self.url}/{account_id}/subscribers"
+        return len(requests.get(there, query, auth=(self.api_key, ""), timeout=60).content)
 
     def _asked(self, words: bytes) -> Answered:
         self._ask.write(words)
