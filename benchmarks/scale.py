@@ -102,9 +102,9 @@ class Reading:
     _keys: dict[str, Key] = field(default_factory=dict)
     _landed: dict[ListKey, tuple[int, float]] = field(default_factory=dict)
 
-    def syncs(self) -> int:
-        """Sync until all lists are read to their end. Returns the number of syncs; 0 if that never happens."""
-        for number in range(1, MOST_SYNCS + 1):
+    def syncs(self, most: int = MOST_SYNCS) -> int:
+        """Sync until all lists are read to their end. Returns the number of syncs; 0 if `most` are not enough."""
+        for number in range(1, most + 1):
             if self._sync():
                 return number
         return 0

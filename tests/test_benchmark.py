@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from benchmarks import published, targets
+from benchmarks import published, scale, targets, unit_costs
 from benchmarks.api import encode
 from benchmarks.comparison import Comparison
 from benchmarks.contenders import LIMIT, MENDED, SYNC, Contender
@@ -84,3 +84,13 @@ def test_the_page_shows_the_figures_that_are_committed() -> None:
     assert published.with_section(text, figures) == text, "run `python -m benchmarks.published`"
     assert figures.machine in text
     assert published.CHART.is_file()
+
+
+@pytest.mark.parametrize("scenario", scale.SCENARIOS[:2])
+def test_the_page_on_scaling_shows_what_is_simulated(scenario: scale.Scenario) -> None:
+    cells = [*scale.line(scenario, unit_costs.read())]
+    assert f"| {' | '.join(cells)} |" in scale.PAGE.read_text(), "run `python -m benchmarks.scale --write`"
+
+
+def test_a_list_that_takes_longer_than_a_sync_is_never_read() -> None:
+    assert scale.Reading(scale.Scenario(1, 40_000_000, 1), unit_costs.read()).syncs(most=2) == 0
