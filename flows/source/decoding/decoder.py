@@ -48,11 +48,11 @@ class RecordType:
         record: the type.
     """
 
-    _building = threading.Lock()
+    building = threading.Lock()
 
     def __init__(self, record: Any) -> None:
         self.record = record
-        with self._building:  # msgspec crashes if one thread decodes a type that another has begun to describe to it
+        with self.building:  # msgspec crashes if one thread decodes a type that another has begun to describe to it
             self.decode_list: Callable[[msgspec.Raw], list[Any]] = msgspec.json.Decoder(list[record]).decode
 
 
