@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flows.common.errors import SettingsError
+from flows.source.deliveries.events import KEYS as EVENT_KEYS
 from flows.source.endpoints import ROW_HASH
 
 STAGING_PREFIX = "_drip_flows_staging_"
@@ -94,5 +95,10 @@ def check_staging(dataset: str, tables: Columns) -> None:
 
 
 def _foreign(tables: Columns) -> set[str]:
-    """The tables that this project did not create. Its own have a row hash, except for internal tables (`_...`)."""
-    return {name for name, columns in tables.items() if not (name.startswith("_") or ROW_HASH in columns)}
+    """The tables that this project did not create."""
+    return {name for name, columns in tables.items() if not (name.startswith("_") or _is_own(columns))}
+
+
+def _is_own(columns: set[str]) -> bool:
+    """Whether a table has the row hash that the sync adds, or is the table of webhook events, which has none."""
+    return ROW_HASH in columns or {*EVENT_KEYS, "deliveries"} <= columns

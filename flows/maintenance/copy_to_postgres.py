@@ -18,9 +18,15 @@ from flows.common.errors import SettingsError
 from flows.common.events import tell
 from flows.dataset.files import lock_wait
 from flows.destinations import postgres, postgres_connection
+from flows.destinations.relations import relations
+from flows.destinations.schemas import quoted
+from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import DUCKDB_SETTING, Target, open_duckdb, resolve_target
 from flows.pipeline.context import ConnectionRun
-from flows.pipeline.dlt_pipeline import PIPELINE
+from flows.pipeline.dlt_pipeline import NO_COPY_LEFT, PIPELINE
+from flows.pipeline.event_batch import OUTDATED
+from flows.pipeline.marts.queries import STORED
+from flows.pipeline.marts.recipients import compute_all_next
 from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.views import make_views
 from flows.source.landing.landed_list import BATCH_ROWS
@@ -38,6 +44,8 @@ SELECTED = {
 """SQL expressions, by database and dlt data type, that read a column as the same value from both databases."""
 EXACT = decimal.Context(prec=1_000_000)
 FETCHED = 10_000
+COMPUTED = (STORED, OUTDATED)
+"""Tables that are not copied, but computed from the events in the copy."""
 Columns = dict[str, Any]
 Schema = dict[str, Any]
 """dlt's tables, by name."""
@@ -67,7 +75,8 @@ def copy_to_postgres(dataset: str, replace: bool) -> list[Compared]:
         replace: whether existing tables may be replaced.
 
     Returns:
-        The comparison of each table. Tables without rows are not copied; the next sync creates them.
+        The comparison of each table. Tables without rows are not copied: the next sync creates them, and those that
+        exist are emptied.
 
     Raises:
         SettingsError: one of the databases cannot be opened, or the dataset exists and may not be replaced.
@@ -85,12 +94,14 @@ def copy_to_postgres(dataset: str, replace: bool) -> list[Compared]:
 
 
 def _schema(con: duckdb.DuckDBPyConnection, dataset: str) -> Schema:
-    """dlt's schema of the tables that have rows. Raises SettingsError if the dataset does not exist."""
+    """dlt's schema of the tables that are copied: those with rows. Raises SettingsError if there is no such dataset."""
     known = dlt.dataset(dlt.destinations.duckdb(credentials=DuckDbCredentials(con)), dataset, schema=SCHEMA).schema
     if known.is_new:
         raise SettingsError(f"the DuckDB file has no dataset {dataset}: change --dataset or {DUCKDB_SETTING}")
     con.execute(f"SET search_path = '{dataset}'; SET TimeZone = 'UTC'")
-    tables = {name: table for name, table in known.tables.items() if not name.startswith("_dlt")}
+    tables = {
+        name: table for name, table in known.tables.items() if not name.startswith("_dlt") and name not in COMPUTED
+    }
     return {name: table for name, table in tables.items() if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()}
 
 
@@ -106,6 +117,7 @@ def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> Non
     """Replace the target's tables, keeping all column names, and create the views over them."""
     with tempfile.TemporaryDirectory(prefix="drip-copy-") as folder:
         run = ConnectionRun(target, tuple(schema), Landing(folder_at(folder), ""))
+        dlt.config[NO_COPY_LEFT] = True
         pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=folder,
@@ -113,8 +125,20 @@ def _load(con: duckdb.DuckDBPyConnection, target: Target, schema: Schema) -> Non
             dataset_name=target.dataset,
         )
         pipeline.run(copied(con, target.dataset, schema), loader_file_format="parquet")
+        _empty_others(pipeline, target, schema)
         make_views(pipeline, run)
         make_marts(pipeline, target)
+
+
+def _empty_others(pipeline: dlt.Pipeline, target: Target, schema: Schema) -> None:
+    """Empty the target's tables of an earlier sync or copy that were not replaced, since they have no rows now."""
+    known = {name for name in pipeline.default_schema.tables if not name.startswith("_dlt")}
+    with sql_client(pipeline) as client, client.begin_transaction():
+        there = relations(client.execute_sql, target.name, target.dataset)
+        for name in sorted((known - {*schema}) & there.keys()):
+            client.execute_sql(f"DELETE FROM {quoted(target.dataset, name)}")
+        if STORED in there:
+            compute_all_next(client, target.dataset)
 
 
 @dlt.source(name=SCHEMA, section=SCHEMA)

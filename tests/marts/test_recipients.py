@@ -1,14 +1,20 @@
 """The stored rows of `recipients` equal those that its query computes, whatever happens to the events."""
 
+import signal
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
 
 from flows.common.clock import now
-from flows.destinations.schemas import quoted
+from flows.destinations.schemas import quoted, staging_name
+from flows.maintenance.copy_to_postgres import copy_to_postgres
 from flows.maintenance.forget import forget
+from flows.pipeline.dlt_pipeline import NO_COPY_LEFT
 from flows.pipeline.event_batch import OUTDATED
 from flows.pipeline.load_errors import LoadFailed
 from flows.pipeline.marts import queries, recipients
@@ -16,15 +22,30 @@ from flows.pipeline.marts.files import marts
 from flows.pipeline.marts.queries import STORED, recipients_query
 from flows.sandbox import World
 from flows.webhooks.load import load, replay
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import PostgresWarehouse, Warehouse, both_destinations
 from tests.marts.conftest import deeds_after, events_of, put, there
 
-ACCOUNT = "1000001"
+ACCOUNT, OTHER = "1000001", "1000002"
 WITHOUT_STORED_ROWS = f"""
     DROP VIEW drip.recipients; DROP TABLE drip.{STORED} CASCADE; DROP TABLE drip.{OUTDATED};
     DELETE FROM drip._dlt_version WHERE schema LIKE '%{STORED}%'
 """
 """Makes the dataset like one of an earlier version, which has events and computes the rows for each query."""
+KILLED = """
+import os, signal, sys
+from flows.pipeline.marts import recipients
+from flows.webhooks.load import load
+
+replace = recipients._replace
+
+def killed(*rows):
+    replace(*rows)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+recipients._replace = killed
+load(sys.argv[1])
+"""
+"""A load that is killed when it has replaced the rows, before the end of the transaction."""
 KINDS = ("received_email", "opened_email", "clicked_email", "bounced", "complained", "unsubscribed_all")
 
 
@@ -128,3 +149,69 @@ def broken(client: Any, dataset: str, query: str, people: str = "TRUE") -> None:
     """A refresh that ends after its first statement."""
     client.execute_sql(f"DELETE FROM {quoted(dataset, STORED)}")
     raise RuntimeError
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the spool, whose deliveries are kept."""
+    monkeypatch.setenv("SOURCES__DRIP__WEBHOOKS", str(tmp_path / "spool"))
+    monkeypatch.setenv("SOURCES__DRIP__WEBHOOK_DAYS", "1000")
+    return tmp_path / "spool"
+
+
+@both_destinations
+def test_a_sync_of_one_account_a_kill_and_a_rebuild(
+    warehouse: Warehouse, sync: Any, bodies: list[dict[str, Any]], spool: Path
+) -> None:
+    half = len(bodies) // 2
+    others = [body | {"data": body["data"] | {"account_id": OTHER}} for body in bodies]
+    counts = "SELECT account_id, count(*) FROM recipients GROUP BY account_id ORDER BY account_id"
+
+    put(spool, ACCOUNT, bodies[:half])
+    put(spool, OTHER, others[:half])
+    assert sync(resources=["tags"], accounts=[ACCOUNT]).exit_code == 0
+    before = warehouse.rows(counts)
+    assert ([account for account, _ in before], differing(warehouse)) == ([ACCOUNT, OTHER], 0)
+
+    put(spool, ACCOUNT, bodies[half:])
+    put(spool, OTHER, others[half:])
+    loading = [sys.executable, "-c", KILLED, warehouse.destination]
+    assert subprocess.run(loading, check=False).returncode == -signal.SIGKILL
+    assert warehouse.rows(counts) == before
+    assert warehouse.value(f"SELECT count(*) FROM {OUTDATED}") > 0 < differing(warehouse)
+    assert sync(resources=["tags"], accounts=[ACCOUNT]).exit_code == 0
+    after = warehouse.rows(counts)
+    assert (after > before, differing(warehouse)) == (True, 0)
+    assert warehouse.value(f"SELECT count(*) FROM {OUTDATED}") == 0
+
+    assert sync(resources=["tags"], rebuild=True).exit_code == 0
+    assert (warehouse.rows(counts), differing(warehouse)) == (after, 0)
+    assert warehouse.value(f"SELECT count(*) FROM {STORED}") == sum(rows for _, rows in after)
+
+
+def test_a_copy_to_postgres_computes_the_rows_anew(
+    warehouse: Warehouse, postgres: str, bodies: list[dict[str, Any]], spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, half = PostgresWarehouse(warehouse.path, url=postgres), len(bodies) // 2
+    put(spool, ACCOUNT, bodies[:half])
+    load("duckdb")
+    load("postgres")
+    put(spool, ACCOUNT, bodies[half:])
+    with monkeypatch.context() as patch:
+        patch.setattr(recipients, "_replace", broken)
+        with pytest.raises(LoadFailed):
+            load("duckdb")
+
+    dlt.config[NO_COPY_LEFT] = False  # as in a new process
+    compared = copy_to_postgres("drip", replace=True)
+    assert [one.table for one in compared if not one.same] == []
+    assert {one.table for one in compared} >= {"subscriber_events", "_event_spools"}
+    assert differing(copy) == 0 < differing(warehouse)
+    assert copy.value(f"SELECT count(*) FROM {OUTDATED}") == 0
+    assert copy.value(f'SELECT count(*) FROM "{staging_name("drip")}".subscriber_events') == 0
+    assert load("postgres").deliveries == 0
+
+    warehouse.execute("DELETE FROM drip.subscriber_events")
+    copy_to_postgres("drip", replace=True)
+    for name in ("subscriber_events", STORED, "recipients"):
+        assert copy.value(f"SELECT count(*) FROM {name}") == 0, name

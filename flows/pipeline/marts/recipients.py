@@ -62,6 +62,12 @@ def refresh_recipients(client: Any, dialect: str, dataset: str, found: Mapping[s
             _replace(client, dataset, recipients_query(dialect, dataset, found, people), people)
 
 
+def compute_all_next(client: Any, dataset: str) -> None:
+    """Have the next refresh compute all rows, after the table of events was replaced."""
+    client.execute_sql(f"DELETE FROM {quoted(dataset, STORED)}")
+    client.execute_sql(f"COMMENT ON TABLE {quoted(dataset, STORED)} IS NULL")
+
+
 def _are_emptied(client: Any, dataset: str) -> bool:
     """Whether there are rows, but no events."""
     events, rows = (client.execute_sql(f"SELECT 1 FROM {quoted(dataset, name)} LIMIT 1") for name in (EVENTS, STORED))
