@@ -1,5 +1,7 @@
 """Retention of `_syncs`, which gets a row per list and run: all runs for some days, then one a day, then none.
 
+dlt's `_dlt_loads`, which gets a row per run, keeps those of the runs in `_syncs`.
+
 The newest row of each kind is always kept, since the read mode, the history and the report depend on it.
 """
 
@@ -28,10 +30,17 @@ KEPT = """
     WHERE of_kind = 1 OR (of_day = 1 AND finished >= %s)
 """
 """Rows that are kept whatever their age: the newest of each list and kind, and the last complete one of each day."""
+LOADS = """
+    DELETE FROM {loads} WHERE schema_name = %s
+    AND load_id < (SELECT min(_dlt_load_id) FROM {syncs} WHERE finished >= %s)
+    AND load_id NOT IN (SELECT _dlt_load_id FROM {syncs})
+    AND load_id NOT IN (SELECT _dlt_load_id FROM {states})
+"""
+"""Deletes old loads but for those of runs that are kept, and those that dlt needs to find the state of a pipeline."""
 
 
 def thin_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, now: datetime, days: float) -> None:
-    """Delete old rows of `_syncs`, once a day.
+    """Delete old rows of `_syncs` and `_dlt_loads`, once a day.
 
     Args:
         pipeline: the pipeline of the run, before its own rows are appended.
@@ -48,4 +57,8 @@ def thin_sync_log(pipeline: dlt.Pipeline, kind: DestinationKind, now: datetime, 
             return
         kept = KEPT.format(table=table)
         delete = f"DELETE FROM {table} WHERE finished < %s AND _dlt_id NOT IN ({kept})"
-        client.execute_sql(delete, now - timedelta(days=days), now - timedelta(days=DAILY_DAYS))
+        oldest, schema = now - timedelta(days=days), pipeline.default_schema
+        client.execute_sql(delete, oldest, now - timedelta(days=DAILY_DAYS))
+        names = {"loads": schema.loads_table_name, "states": schema.state_table_name, "syncs": SYNCS_TABLE}
+        tables = {key: client.make_qualified_table_name(name) for key, name in names.items()}
+        client.execute_sql(LOADS.format(**tables), schema.name, oldest)

@@ -13,6 +13,12 @@ OLD_RUNS = """
     FROM drip._syncs CROSS JOIN generate_series(30, 20000, 6) AS ages(age)
     WHERE resource = 'subscribers'
 """
+OLD_LOADS = """
+    UPDATE drip._syncs SET _dlt_load_id = CAST(extract(epoch FROM started) AS BIGINT) || '.5';
+    INSERT INTO drip._dlt_loads (load_id, schema_name, status, inserted_at)
+    SELECT DISTINCT _dlt_load_id, 'drip', 0, started FROM drip._syncs
+    UNION ALL SELECT '1.5', 'of another pipeline', 0, TIMESTAMP '2020-01-01';
+"""
 BY_AGE = """
     SELECT CASE WHEN age <= 30 THEN 'all' WHEN age <= 400 THEN 'daily' ELSE 'newest' END, count(*)
     FROM (
@@ -27,6 +33,7 @@ def test_old_runs_are_thinned(sync: Any, warehouse: Warehouse) -> None:
     assert sync(resources=["subscribers"]).exit_code == 0
     warehouse.execute(OLD_RUNS)
     warehouse.execute("DELETE FROM drip._syncs WHERE started = (SELECT max(started) FROM drip._syncs)")
+    warehouse.execute(OLD_LOADS)
     before = dict(warehouse.rows(BY_AGE))
     assert sync(resources=["subscribers"], mode="auto").exit_code == 0
     after = dict(warehouse.rows(BY_AGE))
@@ -38,3 +45,9 @@ def test_old_runs_are_thinned(sync: Any, warehouse: Warehouse) -> None:
     assert [line.mode for line in again.lists if line.account] == ["incremental"] * 2
     assert all(line.before is not None for line in again.lists if line.account)
     assert dict(warehouse.rows(BY_AGE))["daily"] == after["daily"]  # at most once a day
+    loads = {load for load, name in warehouse.rows("SELECT load_id, schema_name FROM _dlt_loads") if name == "drip"}
+    named = {*warehouse.column("SELECT _dlt_load_id FROM _syncs")}
+    needed = {*warehouse.column("SELECT _dlt_load_id FROM _dlt_pipeline_state")}
+    assert named | needed == loads
+    assert len(needed - named) > 0
+    assert warehouse.value("SELECT count(*) FROM _dlt_loads WHERE schema_name <> 'drip'") == 1
