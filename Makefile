@@ -12,30 +12,28 @@ EVERYTHING := --no-deps --requirement requirements.lock --editable .
 
 # uv installs in seconds what takes pip minutes. pip takes over where uv cannot be had or does not reach the index.
 # Both compile to bytecode. Where PYTHONDONTWRITEBYTECODE is set, every start would otherwise take three times as long.
-install = { $(UV) pip install --compile-bytecode --python $(BIN)/python $(1) || $(PIP) install $(1); } \
-	&& $(BIN)/python -m compileall -q flows
+install = $(BIN)/python $(QUIETLY) $(1) sh -c '{ $(UV) pip install --compile-bytecode --python $(BIN)/python $(2) \
+	|| $(PIP) install $(2); } && $(BIN)/python -m compileall -q flows'
+QUIETLY := -I flows/cli/quietly.py
 
 .PHONY: help
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 .venv/python.stamp:
-	@test -x $(BIN)/python || echo "Making .venv with $$($(PYTHON) --version 2>&1)"
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
 		|| { echo "drip-flows needs Python 3.11 to 3.14. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --quiet uv || echo "uv cannot be installed; pip installs the rest, which takes minutes"
+	@test -x $(BIN)/python || $(PYTHON) $(QUIETLY) "Making .venv with $$($(PYTHON) --version 2>&1)" $(PYTHON) -m venv .venv
+	@$(BIN)/python $(QUIETLY) "Installing uv" $(PIP) install uv || echo "uv cannot be installed; pip installs the rest, which takes minutes"
 	@touch $@
 
 # The stamps keep an installed environment until the lock or the packaging changes.
 .venv/runtime.stamp: .venv/python.stamp requirements.lock pyproject.toml
-	@echo "Installing what a sync and the notebooks need into .venv"
-	@$(call install,$(RUNTIME))
+	@$(call install,"Installing what a sync and the notebooks need into .venv",$(RUNTIME))
 	@touch $@
 
 .venv/everything.stamp: .venv/python.stamp requirements.lock pyproject.toml
-	@echo "Installing what the tests need as well into .venv"
-	@$(call install,$(EVERYTHING))
+	@$(call install,"Installing what the tests need as well into .venv",$(EVERYTHING))
 	@touch $@ .venv/runtime.stamp
 
 .PHONY: install
