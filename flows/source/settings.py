@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.exceptions import ConfigurationException, ConfigValueCannotBeCoercedException
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved, extract_inner_hint
@@ -25,6 +25,7 @@ from flows.source.setting_checks import check_history, check_optional, check_sch
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_cache import kept
 from flows.source.settings_files import no_token, unreadable
+from flows.source.wrong_type import wrong_type
 
 DEFAULT_HISTORY = ("subscribers",)
 CREDENTIALS = ("api_key", "access_token", "password")
@@ -249,6 +250,9 @@ def _resolved(connection: str) -> DripSettings:
         return resolve_configuration(DripSettings(), sections=SECTION, explicit_value=known or None)
     except TomlProviderReadException as error:
         raise unreadable(error) from None
+    except ConfigValueCannotBeCoercedException as error:
+        name = error.field_name.rpartition(".")[2]
+        raise wrong_type(error, variable(name, connection), getattr(DripSettings, name, "")) from None
     except ConfigurationException as error:
         raise SettingsError(f"a setting of [{section}] is invalid: {first_line(error)}") from error
     except SettingsError as error:

@@ -49,7 +49,7 @@ def test_a_wrong_key_shows_no_accounts(cli: Run) -> None:
 def test_a_history_that_is_none(cli: Run) -> None:
     result = cli("sync", SOURCES__DRIP__HISTORY='["subscribers", "campaing"]')
     assert_plain(result, "SOURCES__DRIP__HISTORY", "'campaing'", "campaigns", "workflows")
-    assert_plain(cli("sync", SOURCES__DRIP__HISTORY="subscribers,"), "history")
+    assert_plain(cli("sync", SOURCES__DRIP__HISTORY="subscribers,"), "SOURCES__DRIP__HISTORY")
 
 
 def test_a_mode_that_is_none(cli: Run) -> None:
@@ -143,7 +143,7 @@ def test_an_unknown_destination(cli: Run) -> None:
 
 
 def test_a_setting_that_is_no_number(cli: Run) -> None:
-    assert_plain(cli("sync", SOURCES__DRIP__PARALLEL="many"), "parallel")
+    assert_plain(cli("sync", SOURCES__DRIP__PARALLEL="many"), "SOURCES__DRIP__PARALLEL", "whole number")
 
 
 @pytest.mark.parametrize("name", ["MAX_RETRIES", "PARALLEL", "RATE_WINDOW", "LOCK_WAIT"])

@@ -34,7 +34,10 @@ def use(monkeypatch: pytest.MonkeyPatch, mask: object, key: str = KEY) -> None:
         ({"created_at": "hmac"}, "which is not text: use drop"),
         ({"email": "hash"}, "has to be one of hmac, redact, drop, not 'hash'"),
         ({"custom_fields..phone": "drop"}, "is not the name of a field"),
-        ("email", "field `mask` cannot be coerced"),
+        (
+            "email",
+            'SOURCES__DRIP__MASK has to be a JSON object, such as {"email": "hmac"}; it is text that is not JSON',
+        ),
     ],
 )
 def test_refused(mask: object, says: str, monkeypatch: pytest.MonkeyPatch) -> None:

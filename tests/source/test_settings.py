@@ -82,7 +82,7 @@ def test_what_is_wrong_in_one_connection_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError, match=r"connection acme: .*PARALLEL"):
         every_settings()
     monkeypatch.setenv("SOURCES__DRIP__ACME__PARALLEL", "many")
-    with pytest.raises(SettingsError, match=r"sources\.drip\.acme.*parallel"):
+    with pytest.raises(SettingsError, match="SOURCES__DRIP__ACME__PARALLEL has to be a whole number, such as 8"):
         every_settings()
 
 
@@ -105,3 +105,24 @@ def test_two_connections_with_one_token(monkeypatch: pytest.MonkeyPatch) -> None
 def test_without_a_key_of_the_one_token_a_connection_is_asked_for() -> None:
     with pytest.raises(SettingsError, match=r"no API key.*connection"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("MASK", "email=hmac", 'has to be a JSON object, such as {"email": "hmac"}; it is text that is not JSON (Exp'),
+        ("MASK", '["email"]', "it is a list"),
+        ("MASK", " ", "it is empty"),
+        ("HISTORY", "[tags", 'has to be a JSON list, or names with commas, such as ["subscribers", "campaigns"]'),
+        ("PARALLEL", "many", "has to be a whole number, such as 8; it is 'many'"),
+        ("COMMENTS", "maybe", "has to be true or false, such as true; it is 'maybe'"),
+    ],
+)
+def test_a_value_of_another_type(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    monkeypatch.setenv(f"SOURCES__DRIP__{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        common_settings()
+    assert str(refused.value).startswith(f"SOURCES__DRIP__{name} has to be")
+    assert says in str(refused.value)
+    if name == "MASK" and value.strip():
+        assert value not in str(refused.value)
