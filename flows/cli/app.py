@@ -8,6 +8,7 @@ import typer
 
 from flows.cli import exits
 from flows.cli.command_order import InOrderOfUse
+from flows.cli.deploying import deploying
 from flows.cli.encoding import accept_any_text
 from flows.cli.exits import Failed, fail, leave, plain_errors
 from flows.cli.options import (
@@ -20,7 +21,7 @@ from flows.cli.options import (
     SyncMode,
     show_version,
 )
-from flows.cli.output import activity, remark, silence
+from flows.cli.output import activity, silence
 from flows.cli.reading import reading
 from flows.cli.startup import begin_process, hide_pandas
 from flows.cli.webhooks import webhooks
@@ -30,10 +31,8 @@ from flows.orchestration.settings import api_is_configured, apply_prefect_settin
 DATABASE_HELP = "The DuckDB file to fill; a relative path starts at the project."
 PREFECT_HELP = "Run as a Prefect flow, or without Prefect. Default: as a flow if a Prefect API is configured."
 REBUILD_HELP = "Empty the dataset first, its history included: needed after another SOURCES__DRIP__MASK."
-POOL_HELP = "Its type: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
-PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
 DELIVER_HELP = "Deliver webhook events of the first account to this URL; repeat it for the next accounts."
-SANDBOX_DAY = "2026-06-01"
+SANDBOX_DAY, SANDBOX_PORT = "2026-06-01", 8787
 
 app = typer.Typer(
     name="drip-flows",
@@ -44,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(reading)
+app.add_typer(deploying)
 app.add_typer(webhooks, name="webhooks")
 
 
@@ -179,55 +179,9 @@ def copy_to_postgres(
 
 
 @app.command()
-def secret(
-    setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
-) -> None:
-    """Save a secret setting in a Prefect Secret block.
-
-    Prompts for the value. Workers read it when a run starts.
-
-    Exit codes: 0 it is saved; 2 it is not.
-    """
-    with plain_errors():
-        apply_prefect_settings()
-        from flows.orchestration.api_check import check_prefect
-        from flows.orchestration.secret_blocks import block_of, save
-
-        block = block_of(setting)
-        check_prefect(remark)
-        save(setting, typer.prompt(setting, hide_input=True))
-        typer.echo(f"{setting} is saved in the Secret block {block}")
-
-
-@app.command()
-def deploy(
-    pool: Annotated[str, typer.Option(help="The work pool; created if it does not exist.")] = "drip",
-    kind: Annotated[str, typer.Option("--type", help=POOL_HELP)] = "process",
-    package: Annotated[str, typer.Option(help=PACKAGE_HELP)] = "",
-    image: Annotated[
-        str, typer.Option(help="An image with the project installed, for all but process and managed.")
-    ] = "",
-    destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
-) -> None:
-    """Deploy the flows of prefect.yaml to Prefect.
-
-    Run it in the folder of the project.
-
-    Exit codes: 0 all is deployed; 1 Prefect refused something; 2 nothing could start.
-    """
-    with plain_errors():
-        apply_prefect_settings()
-        from flows.orchestration.api_check import check_prefect
-        from flows.orchestration.deploy import deploy as deploy_all
-
-        check_prefect(remark)
-        raise typer.Exit(deploy_all(Path.cwd(), pool, kind, image, destination, package))
-
-
-@app.command()
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = SANDBOX_PORT,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 7,
     subscribers: Annotated[
         list[int] | None,

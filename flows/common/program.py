@@ -15,10 +15,15 @@ def program() -> str:
     started = Path(sys.argv[0] or PROGRAM)
     if started.name != PROGRAM or not started.exists():
         return PROGRAM
-    on_path = shutil.which(PROGRAM)
-    if on_path and Path(on_path).resolve() == started.resolve():
-        return PROGRAM
-    return shlex.quote(_shortest(started))
+    return typed(started)
+
+
+def typed(command: Path) -> str:
+    """A command as the user can type it where they are: its name if that is on the PATH, otherwise its path."""
+    on_path = shutil.which(command.name)
+    if on_path and Path(on_path).resolve() == command.resolve():
+        return command.name
+    return shlex.quote(_shortest(command))
 
 
 def make(target: str, project: Path, otherwise: str) -> str:

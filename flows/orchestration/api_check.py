@@ -39,14 +39,24 @@ def check_prefect(say: Callable[[str], None] | None = None) -> None:
             say(NO_API.format(home=PREFECT_HOME.value()))
 
 
+def api_url() -> str:
+    """The address of Prefect's API, without credentials; empty if none is configured."""
+    return _without_credentials(PREFECT_API_URL.value() or "")
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _check_answers(url: str) -> None:
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             _ask()
     except Exception as error:
-        where = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
         raise SettingsError(
-            f"Prefect's API does not answer at {where} ({_reason(error)}): start it, or change PREFECT_API_URL"
+            f"Prefect's API does not answer at {_without_credentials(url)} ({_reason(error)}): start it, or change "
+            "PREFECT_API_URL"
         ) from error
 
 

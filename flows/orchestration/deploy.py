@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, WorkPoolFilter
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
@@ -18,6 +20,7 @@ from prefect.workers.utilities import get_default_base_job_template_for_infrastr
 from flows.common.errors import SettingsError, unknown
 from flows.common.project import PROJECT_SETTING
 from flows.destinations.catalogue import READING, warehouse
+from flows.orchestration.schedule_text import schedule_text
 
 QUEUE = "sync"
 ONE_RUN = 1
@@ -42,7 +45,22 @@ JOB_VARIABLES: dict[str, dict[str, Any]] = {
 them."""
 
 
-def deploy(folder: Path, pool: str, kind: str, image: str, destination: str, package: str = "") -> int:
+@dataclass(frozen=True)
+class Deployed:
+    """What `prefect deploy` did.
+
+    Attributes:
+        exit_code: of `prefect deploy`.
+        output: what it printed.
+        schedules: by deployment, such as `drip-sync/sync`, when it runs, in words. Empty if the command failed.
+    """
+
+    exit_code: int
+    output: str
+    schedules: dict[str, str]
+
+
+def deploy(folder: Path, pool: str, kind: str, image: str, destination: str, package: str = "") -> Deployed:
     """Deploy everything in `prefect.yaml` to a work pool, which is created if missing.
 
     Args:
@@ -53,9 +71,6 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str, pac
         destination: destination of the deployments; empty for the one in the file.
         package: requirement by which runs in Prefect's infrastructure install the project: a git URL, or a name in an
             index.
-
-    Returns:
-        The exit code of `prefect deploy`.
 
     Raises:
         SettingsError: unknown type or destination, no `prefect.yaml`, no image or package, a destination that is lost
@@ -74,7 +89,25 @@ def deploy(folder: Path, pool: str, kind: str, image: str, destination: str, pac
         file.flush()
         prefect = str(Path(sys.executable).with_name("prefect"))
         words = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", file.name]
-        return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603
+        ended = subprocess.run(  # noqa: S603
+            words, cwd=folder, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    names = [one["name"] for one in described["deployments"]]
+    return Deployed(ended.returncode, ended.stdout, {} if ended.returncode else _schedules(pool, names))
+
+
+def _schedules(pool: str, names: list[str]) -> dict[str, str]:
+    """When the deployments with these names in a work pool run, as Prefect has them, in the order of the names."""
+    with get_client(sync_client=True) as client:
+        found = client.read_deployments(
+            deployment_filter=DeploymentFilter.model_validate({"name": {"any_": names}}),
+            work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [pool]}}),
+        )
+        flow_ids = [one.flow_id for one in found]
+        flows = client.read_flows(flow_filter=FlowFilter.model_validate({"id": {"any_": flow_ids}}))
+    flow_names = {flow.id: flow.name for flow in flows}
+    ordered = sorted(found, key=lambda one: names.index(one.name))
+    return {f"{flow_names[one.flow_id]}/{one.name}": schedule_text(one.schedules) for one in ordered}
 
 
 def check_kind(kind: str, image: str, package: str, destination: str) -> None:
