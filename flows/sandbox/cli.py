@@ -22,6 +22,8 @@ from flows.sandbox.server import Server, serve
 from flows.sandbox.world import World
 
 FIRST_ACCOUNT = 1_000_001
+OWN_DATABASE = "DESTINATION__DUCKDB__CREDENTIALS=data/sandbox.duckdb"
+"""Keeps the invented people out of the user's own database."""
 MISUSE = 2
 LAST_PORT = 65_535
 MOST_SUBSCRIBERS = 1_000_000
@@ -145,9 +147,10 @@ def _welcome(world: World, server: Server) -> Table:
 
 def _example(world: World, server: Server) -> str:
     budget = world.budget
+    settings = f"SOURCES__DRIP__BASE_URL={server.url} SOURCES__DRIP__API_KEY={world.api_key} {OWN_DATABASE}"
     return (
         f"As of {world.as_of:%Y-%m-%d}, {budget.limit:,} requests in {budget.window:g} seconds. Try:\n"
-        f"  SOURCES__DRIP__BASE_URL={server.url} SOURCES__DRIP__API_KEY={world.api_key} {program()} sync\n"
+        f"  {settings} {program()} sync\n"
         f"  curl -u {world.api_key}: {server.url}/accounts\n"
         "Stop it with Ctrl-C."
     )

@@ -1,5 +1,7 @@
 """The demo syncs several days of the sandbox, one after the other, into one database."""
 
+import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 
 from flows.cli import demo
 from flows.sandbox import World
+from tests.command import drip_flows
+from tests.test_readme import commands
 
 SIZES = {"1000001": 300, "1000002": 5}
 
@@ -51,6 +55,11 @@ def test_the_demo_has_a_history(days: Path, capsys: pytest.CaptureFixture[str]) 
     assert rows(days, audited) == [(2, 0, 0, True)]
     (metrics,) = rows(days, "SELECT sum(sends) > 0, max(date)::TEXT >= '2026-05-31' FROM drip.email_metrics")
     assert metrics == (True, True)
+    (shown,) = commands("valid_from")
+    asked = drip_flows(*shlex.split(shown)[1:], "--json", DESTINATION__DUCKDB__CREDENTIALS=str(days))
+    there = sum(row["count_star()"] for row in json.loads(asked.stdout))
+    arrived_later = "SELECT count(*) FROM drip.subscribers WHERE created_at > '2026-05-30 12:00Z'"
+    assert 0 < 305 - there == rows(days, arrived_later)[0][0]
     assert demo.run_demo(days) == 0
     output = capsys.readouterr().out
     assert days_of(output) == ["2026-06-02"], "the demo did not go on with the next day"
