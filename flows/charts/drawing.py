@@ -134,7 +134,7 @@ def account_lines(
     colours = account_colours(shown)
     chart: alt.Chart = (
         alt.Chart(shown, title=title)
-        .mark_line(interpolate=interpolate, point=alt.OverlayMarkDef(size=16))
+        .mark_line(interpolate=interpolate, point=alt.OverlayMarkDef(size=24))
         .encode(
             x=x,
             y=y,

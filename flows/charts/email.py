@@ -101,7 +101,7 @@ def revenue(monthly: pd.DataFrame | None) -> alt.Chart:
     """Revenue per thousand sends over time. Args: `revenue_per_thousand`."""
     if monthly is None or monthly.empty:
         return sentence(HOW_TO)
-    return _monthly(monthly, "Revenue per thousand sends", "revenue_per_thousand", ",.2f")
+    return _monthly(monthly, "Revenue per thousand sends", "revenue_per_thousand", ",.2~f")
 
 
 def complaints(monthly: pd.DataFrame | None) -> alt.Chart | alt.LayerChart:

@@ -73,17 +73,19 @@ def table_growth(growth: pd.DataFrame) -> alt.Chart | alt.FacetChart:
     """Rows of each table after each sync, a panel per table. Args: `metrics.table_growth`."""
     if growth.empty:
         return sentence(NEVER_SYNCED)
+    title = alt.Title("Rows of each table after each sync", subtitle="Times in UTC")
     chart: alt.FacetChart = (
         alt.Chart(growth)
         .mark_line(point=True, color=BLUE)
         .encode(
-            x=alt.X("finished:T", title="Sync (UTC)", scale=UTC, axis=moments(growth["finished"])),
+            x=alt.X("finished:T", title=None, scale=UTC, axis=moments(growth["finished"])),
             y=alt.Y("rows:Q", title="Rows", axis=WHOLE, scale=alt.Scale(zero=False)),
             tooltip=["resource:N", moment("finished"), alt.Tooltip("rows:Q", format=",")],
         )
         .properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
-        .facet(facet=alt.Facet("resource:N", title=None), columns=PANELS, title="Rows of each table after each sync")
+        .facet(facet=alt.Facet("resource:N", title=None), columns=PANELS, title=title)
         .resolve_scale(y="independent")
+        .resolve_axis(x="independent")  # a common axis would stand below an empty place too
     )
     return chart
 

@@ -108,6 +108,7 @@ def theme() -> Any:
     return alt.theme.ThemeConfig(
         config={
             "view": {"stroke": None},
+            "axisX": {"labelFlush": False},
             "axis": muted | {"labelLimit": LABEL_WIDTH, "titleFontWeight": "normal", "labelFontSize": 11},
             "title": {"anchor": "start", "frame": "group", "fontSize": 14, "subtitleFontSize": 11, "offset": 12},
             "legend": {"labelLimit": LEGEND_LABEL, "labelFontSize": 11, "symbolLimit": 0, "titleFontWeight": "normal"},

@@ -107,7 +107,7 @@ def _receiver(world: World, folder: Path, day: datetime) -> Iterator[str]:
     with serving(folder, secrets) as address:
         world.move_to(day)
         with clock_set_to(day):
-            Registrar(folder, secrets, WITH_EVENTS, lambda question: True).register(address)
+            Registrar(folder, secrets, WITH_EVENTS, lambda question: True).register(address, received=True)
         yield delivery_url(address, secrets.current_or_new(WITH_EVENTS))
 
 

@@ -4,10 +4,12 @@ import pandas as pd
 
 from flows.metrics.counting import count
 from flows.pipeline.sync_log import FULL, NO_ACCOUNT
-from flows.source.endpoints import CONNECTION
+from flows.source.endpoints import CONNECTION, ENDPOINTS
 
 HOUR = 3_600
 LIST = ["account_id", "resource"]
+IN_PARTS = [name for name, endpoint in ENDPOINTS.items() if endpoint.daily]
+"""Lists that a sync never reads in full: days that do not change any more are not read again."""
 
 
 def last_whole_sync(syncs: pd.DataFrame, resource: str) -> pd.DataFrame:
@@ -121,8 +123,8 @@ def quarantined(quarantine: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole(syncs: pd.DataFrame) -> "pd.Series[bool]":
-    """Which lists were read whole: an incremental sync proves only its part."""
-    return syncs["complete"].fillna(False) & (syncs["mode"] == FULL)
+    """Which lists were read whole: an incremental sync proves only its part, unless there is no other."""
+    return syncs["complete"].fillna(False) & ((syncs["mode"] == FULL) | syncs["resource"].isin(IN_PARTS))
 
 
 def _owned(syncs: pd.DataFrame) -> pd.DataFrame:

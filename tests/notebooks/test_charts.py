@@ -266,18 +266,19 @@ def test_a_tag_with_itself_does_not_flatten_the_rest() -> None:
 
 
 def test_the_freshness_chart_shows_ages_and_says_what_is_late() -> None:
-    finished = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (4, 0, 0)]
-    tries = {"account": "1", "resource": ["tags", "forms", "events"], "finished": finished, "mode": "full"}
-    syncs = pd.DataFrame(tries).assign(complete=[True, True, False])
+    finished = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (4, 0, 0, 4, 3)]
+    resources = ["tags", "forms", "events", "subscribers", "email_metrics"]
+    tries = {"account": "1", "resource": resources, "finished": finished, "mode": [*3 * ["full"], *2 * ["incremental"]]}
+    syncs = pd.DataFrame(tries).assign(complete=[True, True, False, True, True])
     fresh = metrics.freshness(syncs, pd.Timestamp("2026-01-01 04:20", tz="UTC"))
     chart = charts.freshness(fresh)
     assert {row["resource"]: row["age"] for row in rows_of(chart.to_dict())} == {
-        "tags": "20m", "forms": "4h", "events": "never"
+        "tags": "20m", "forms": "4h", "events": "never", "subscribers": "never", "email_metrics": "1h"
     }  # fmt: skip
     assert list(colours(chart)) == ["fresh", "late", "never"]
     picture = svg_of(chart)
     assert all(f">{text}<" in picture for text in ("20m", "4h", "never", "Age of each list"))
-    assert "1 of 3 lists arrived whole within the last 3 hours" in picture
+    assert "2 of 5 lists arrived whole within the last 3 hours" in picture
     assert "The oldest: forms of 1, 4h ago" in picture
 
 

@@ -54,6 +54,14 @@ def test_reaction_times_are_of_deliveries_with_a_reaction() -> None:
     assert (clicked["reaction"], clicked["deliveries"], clicked["first_quartile"]) == ("click", 1, 8.0)
 
 
+def test_a_sentence_says_why_there_is_no_table() -> None:
+    nobody = engagement_charts.win_back(engagement.win_back(PEOPLE.iloc[:1]))
+    unsent = pd.DataFrame({"account_id": ["1"], "minutes_to_open": [float("nan")], "minutes_to_click": float("nan")})
+    nothing = engagement_charts.reaction_times(engagement.reaction_times(unsent))
+    texts = [rows_of(chart.to_dict())[0]["text"].replace("\n", " ") for chart in (nobody, nothing)]
+    assert texts == [engagement_charts.NOBODY_LAPSED, engagement_charts.NO_SENDING_TIMES]
+
+
 def test_links_are_of_people() -> None:
     clicks = pd.DataFrame(
         {
@@ -129,7 +137,7 @@ def events_kernel(filled: Warehouse, monkeypatch: pytest.MonkeyPatch, request: p
 
 
 @pytest.mark.parametrize("filled", ["duckdb"], indirect=True)
-@pytest.mark.parametrize(("notebook", "charts"), [("05-engagement", 4), ("06-deliverability", 3)])
+@pytest.mark.parametrize(("notebook", "charts"), [("05-engagement", 5), ("06-deliverability", 3)])
 def test_the_notebook_shows_what_the_views_have(
     filled: Warehouse, events_kernel: Kernel, notebook: str, charts: int
 ) -> None:
@@ -137,6 +145,7 @@ def test_the_notebook_shows_what_the_views_have(
     assert len(specs) == charts
     drawn = {str(spec.get("title", {}) and spec["title"]["text"]): rows_of(spec) for spec in specs if spec.get("title")}
     if notebook == "05-engagement":
+        assert engagement_charts.NOBODY_LAPSED.split()[-1] in str(specs)
         reachable = filled.value("SELECT count(*) FROM people WHERE is_reachable")
         assert sum(row["people"] for row in drawn["When people clicked last"]) == reachable
         people = (
