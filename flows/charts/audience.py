@@ -159,7 +159,9 @@ def _banded(bands: pd.DataFrame, title: str, label: str, order: list[str]) -> al
         with_accounts(known, "people"),
         title=alt.Title(title, subtitle=left_out or "All people"),
         height=LINE_HEIGHT,
-        x=alt.X("band:N", title=label, sort=order[1:], scale=alt.Scale(domain=order[1:]), axis=alt.Axis(labelAngle=0)),
+        x=alt.X(
+            "band:N", title=label, sort=order[1:], scale=alt.Scale(domain=order[1:]), axis=alt.Axis(labelAngle=-30)
+        ),
         y=alt.Y("sum(people):Q", title="People", axis=WHOLE),
         tooltip=[ACCOUNT, "band:N", ALL_PEOPLE],
     )

@@ -17,6 +17,8 @@ UNITS = {
     pd.Timedelta.max: ("utcyearmonth", pd.Timedelta(days=31)),
 }
 """How wide a bar is, by the longest time that all bars together may cover."""
+DAY, THINNEST = pd.Timedelta(days=1), 20
+"""Bars of less than a day are not taken where the closest two syncs are further apart than this many of them."""
 LEAST_BARS = 10
 """A plot has room for as many, so that a single bar does not fill it."""
 
@@ -42,7 +44,12 @@ def movements(movements: pd.DataFrame | None) -> alt.Chart:
 def _bins(seen: "pd.Series[Any]") -> tuple[str, alt.Scale]:
     """The time unit of the bars, and a scale with room for a few of them, in milliseconds since 1970."""
     first, last = seen.min(), seen.max()
-    unit, width = next(bins for longest, bins in UNITS.items() if last - first <= longest)
+    apart = seen.drop_duplicates().sort_values().diff().min()
+    unit, width = next(
+        (unit, width)
+        for longest, (unit, width) in UNITS.items()
+        if last - first <= longest and (width >= DAY or not apart > THINNEST * width)
+    )
     start = min(first, last - LEAST_BARS * width)
     return unit, alt.Scale(type="utc", domain=[round(1_000 * end.timestamp()) for end in (start, last + width)])
 

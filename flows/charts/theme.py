@@ -57,8 +57,10 @@ WHOLE = alt.Axis(labelExpr=WHOLE_LABEL)
 """There is no half of a person: between two whole numbers the axis has no labels."""
 UTC = alt.Scale(type="utc")
 """A browser draws moments in its own time zone unless told otherwise."""
+MIDNIGHT = "!(utchours(datum.value) + utcminutes(datum.value) + utcseconds(datum.value))"
 MOMENT_LABEL = (
-    "utcFormat(datum.value, (datum.index ? '' : '%b %d ') + (utcseconds(datum.value) ? '%H:%M:%S' : '%H:%M'))"
+    f"utcFormat(datum.value, {MIDNIGHT} ? '%b %d' : "
+    "(datum.index ? '' : '%b %d ') + (utcseconds(datum.value) ? '%H:%M:%S' : '%H:%M'))"
 )
 DAY_LABEL = (
     "utcFormat(datum.value, datum.index && utcmonth(datum.value) + utcdate(datum.value) > 1 ? '%b %d' : '%Y %b %d')"
@@ -69,7 +71,7 @@ MOST_TICKS = 12
 
 
 def moments(values: "pd.Series[Any]") -> alt.Axis:
-    """An axis of moments in UTC: times of 24 hours for a few days, days for more. The first label has the date."""
+    """An axis of moments in UTC: days, and for a few days times of 24 hours, whose first label has the date too."""
     few = (values.max() - values.min()).days < FEW_DAYS
     return alt.Axis(labelExpr=MOMENT_LABEL if few else DAY_LABEL, labelOverlap=True)
 
@@ -108,7 +110,7 @@ def theme() -> Any:
     return alt.theme.ThemeConfig(
         config={
             "view": {"stroke": None},
-            "axisX": {"labelFlush": False},
+            "axisX": {"labelFlush": False, "labelSeparation": 6},
             "axis": muted | {"labelLimit": LABEL_WIDTH, "titleFontWeight": "normal", "labelFontSize": 11},
             "title": {"anchor": "start", "frame": "group", "fontSize": 14, "subtitleFontSize": 11, "offset": 12},
             "legend": {"labelLimit": LEGEND_LABEL, "labelFontSize": 11, "symbolLimit": 0, "titleFontWeight": "normal"},

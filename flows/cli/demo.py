@@ -112,7 +112,7 @@ def _receiver(world: World, folder: Path, day: datetime) -> Iterator[str]:
 
 
 def _next_steps(database: Path) -> str:
-    ask = f'{program()} query "SELECT status, count(*) FROM subscribers GROUP BY ALL"'
+    ask = f'{program()} query "SELECT status, count(*) FROM subscribers GROUP BY status"'
     if database != project_path(DEMO_DUCKDB):
         ask = f"DESTINATION__DUCKDB__CREDENTIALS={shlex.quote(str(database))} {ask}"
     lab = make("lab", project_root(), LAB)

@@ -33,7 +33,7 @@ def query(
 ) -> None:
     """Run a SELECT on the synced tables.
 
-    Table names need no schema: drip-flows query "SELECT status, count(*) FROM subscribers GROUP BY ALL"
+    Table names need no schema: drip-flows query "SELECT status, count(*) FROM subscribers GROUP BY status"
 
     If nothing was synced yet, the demo's database is read.
 

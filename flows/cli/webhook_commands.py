@@ -8,6 +8,7 @@ from flows.cli.commands import checked_account, checked_destination
 from flows.common.console import mute_dlt, plain_console
 from flows.common.errors import SettingsError, first_line
 from flows.common.output_guard import print_with_secrets
+from flows.common.program import program
 from flows.common.project import project_path
 from flows.common.scrubbing import scrub
 from flows.pipeline.report import counted
@@ -30,7 +31,7 @@ def run_serve(host: str, port: int, shipped: bool = False) -> None:
     landing = _landing() if shipped else None
 
     def started(url: str) -> None:
-        accounts = ", ".join(secrets.accounts()) or "none yet: `drip-flows webhooks url` makes a secret for one"
+        accounts = ", ".join(secrets.accounts()) or f"none yet: `{program()} webhooks url` makes a secret for one"
         console.print(f"Receiving webhooks at {url} for the accounts {accounts}", soft_wrap=True)
         console.print(f"Deliveries are kept in {folder}. Stop with Ctrl-C.", soft_wrap=True)
 

@@ -1,7 +1,6 @@
 """What `drip-flows webhooks status` prints."""
 
-from rich.table import Table
-
+from flows.cli.output import plain_table
 from flows.cli.webhook_commands import console, secret_store
 from flows.common.console import marked
 from flows.common.program import program
@@ -18,7 +17,7 @@ def show_status() -> int:
     """Print it. Returns the exit code. Raises SettingsError."""
     folder = project_path(common_settings().webhooks)
     status = status_of(folder, secret_store())
-    table = Table("account", "webhook", "enabled", "events", "last delivery", title="Webhooks", title_justify="left")
+    table = plain_table("account", "webhook", "enabled", "event types", "last delivery", title="Webhooks")
     for one in status.accounts:
         table.add_row(*_cells(one))
     console.print(table if status.accounts else f"No account has a secret yet: {program()} webhooks register")

@@ -236,6 +236,9 @@ def test_time_is_an_axis_on_which_gaps_show() -> None:
     x = charts.movements(moves).to_dict()["encoding"]["x"]
     assert x["timeUnit"] == "utcyearmonthdate"
     assert x["scale"]["domain"] == [1_767_225_600_000, 1_770_681_600_000]
+    for apart, unit in (("3min", "hoursminutes"), ("1h", "hours"), ("1D", "")):
+        close = moves.assign(seen_at=pd.date_range("2026-01-01", periods=2, freq=apart, tz="UTC"))
+        assert charts.movements(close).to_dict()["encoding"]["x"]["timeUnit"] == f"utcyearmonthdate{unit}"
 
 
 def test_cohorts_of_few_are_faded_and_counted() -> None:
