@@ -59,7 +59,7 @@ def as_of(
         accounts,
         destination,
         dataset,
-        where=f"{VALID_FROM} <= $moment AND ({VALID_TO} IS NULL OR {VALID_TO} > $moment)",
+        where=_valid_at("moment"),
         params={"moment": when},
         columns=columns,
     )
@@ -86,8 +86,11 @@ def diff(
         DatasetError: as `as_of`.
     """
     key = list(ENDPOINTS[table].primary_key) if table in ENDPOINTS else [ACCOUNT_ID, "id"]
-    then = as_of(table, before, accounts, destination, dataset).set_index(key)
-    now = as_of(table, after, accounts, destination, dataset).set_index(key)
+    history, first, last = _history(table, destination, dataset), _utc(before), _utc(after)
+    then, now = (
+        _only_at(history, when, other, accounts, destination, dataset).set_index(key)
+        for when, other in ((first, last), (last, first))
+    )
     parts = [_whole(now.index.difference(then.index), ARRIVED), _whole(then.index.difference(now.index), LEFT)]
     both = then.index.intersection(now.index)
     for column in now.columns.intersection(then.columns):
@@ -96,6 +99,21 @@ def diff(
         parts.append(_changed(old[differs], new[differs], str(column)))
     found = pd.concat(parts).reset_index(names=key)
     return found.sort_values([*key, "change"], ignore_index=True)
+
+
+def _only_at(
+    history: str,
+    when: datetime,
+    other: datetime,
+    accounts: str | Sequence[str] | None,
+    destination: DestinationName,
+    dataset: str,
+) -> pd.DataFrame:
+    """The versions that were valid at one moment but not at the other. Raises DatasetError if it is too early."""
+    _check_beginning(history, when, destination, dataset)
+    where, params = f"{_valid_at('moment')} AND NOT ({_valid_at('other')})", {"moment": when, "other": other}
+    rows = load(history, accounts, destination, dataset, where=where, params=params)
+    return rows.drop(columns=[VALID_FROM, VALID_TO, OPENED_AS])
 
 
 def person(email_or_id: str, destination: DestinationName = "duckdb", dataset: str = "drip") -> dict[str, pd.DataFrame]:
@@ -147,6 +165,11 @@ def _check_beginning(history: str, when: datetime, destination: DestinationName,
     first: Any = query(f'SELECT min({VALID_FROM}) AS first FROM "{history}"', None, destination, dataset)["first"][0]
     if pd.notna(first) and when < first:
         raise DatasetError(f"{history} begins at {first:%Y-%m-%d %H:%M} UTC, after {when:%Y-%m-%d %H:%M} UTC")
+
+
+def _valid_at(moment: str) -> str:
+    """The condition for versions that were valid at a moment, the name of a parameter."""
+    return f"{VALID_FROM} <= ${moment} AND ({VALID_TO} IS NULL OR {VALID_TO} > ${moment})"
 
 
 def _utc(moment: Moment) -> datetime:
