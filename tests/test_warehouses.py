@@ -157,7 +157,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     pipeline.normalize()
     client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
     tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}
-    jobs = {one: client._create_merge_followup_jobs([table]) for one, table in tables.items()}
+    jobs = {one: client.create_table_chain_completed_followup_jobs([table], []) for one, table in tables.items()}
     return name, Written(
         {one: client._get_table_update_sql(one, list(t["columns"].values()), False) for one, t in tables.items()},
         {one: Path(job.new_file_path()).read_text().splitlines() for one, [job] in jobs.items()},
