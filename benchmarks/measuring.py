@@ -95,7 +95,7 @@ def in_turns(
             found[size][one.name].append(measured)
             done(apis[size].subscribers, one.name, measured)
     return {
-        size: {name: failed.get((size, name)) or medians(all_of_it) for name, all_of_it in by_name.items()}
+        size: {name: failed.get((size, name)) or medians(each) for name, each in by_name.items()}
         for size, by_name in found.items()
     }
 

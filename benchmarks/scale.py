@@ -1,4 +1,4 @@
-"""What many accounts and many people take. `python -m benchmarks.scale [--write]`.
+"""How long syncs of many accounts and people take, and how much space. `python -m benchmarks.scale [--write]`.
 
 Runs the order of lists, the threads, the rate limits and the resumption of a real sync in simulated time, with requests
 that only take as long as measured ones. Together with the unit costs, that gives hours, processor time and file sizes.

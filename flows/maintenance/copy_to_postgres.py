@@ -26,7 +26,7 @@ from flows.pipeline.context import ConnectionRun
 from flows.pipeline.dlt_pipeline import NO_COPY_LEFT, PIPELINE
 from flows.pipeline.event_batch import OUTDATED
 from flows.pipeline.marts.queries import STORED
-from flows.pipeline.marts.recipients import compute_all_next
+from flows.pipeline.marts.recipients import invalidate_recipients
 from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.views import make_views
 from flows.source.landing.landed_list import BATCH_ROWS
@@ -138,7 +138,7 @@ def _empty_others(pipeline: dlt.Pipeline, target: Target, schema: Schema) -> Non
         for name in sorted((known - {*schema}) & there.keys()):
             client.execute_sql(f"DELETE FROM {quoted(target.dataset, name)}")
         if STORED in there:
-            compute_all_next(client, target.dataset)
+            invalidate_recipients(client, target.dataset)
 
 
 @dlt.source(name=SCHEMA, section=SCHEMA)

@@ -49,7 +49,7 @@ def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
     """The dlt pipeline of a run, with a separate working folder, so that it has no pending packages of other runs."""
     settings = common_settings()
     if run.id not in _pipelines:
-        dlt.config[NO_COPY_LEFT] = run.target.path is None  # DuckDB needs no copy
+        dlt.config[NO_COPY_LEFT] = run.target.path is None  # DuckDB has no staging dataset
         _pipelines[run.id] = dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(run.pipeline_folder),

@@ -62,8 +62,8 @@ def refresh_recipients(client: Any, dialect: str, dataset: str, found: Mapping[s
             _replace(client, dataset, recipients_query(dialect, dataset, found, people), people)
 
 
-def compute_all_next(client: Any, dataset: str) -> None:
-    """Have the next refresh compute all rows, after the table of events was replaced."""
+def invalidate_recipients(client: Any, dataset: str) -> None:
+    """Delete all rows, so that the next refresh computes them anew. Needed after the table of events was replaced."""
     client.execute_sql(f"DELETE FROM {quoted(dataset, STORED)}")
     client.execute_sql(f"COMMENT ON TABLE {quoted(dataset, STORED)} IS NULL")
 
