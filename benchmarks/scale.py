@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.simulated_time import SimulatedStop, SimulatedTime
+from benchmarks.simulated_time import SimulatedTime
 from benchmarks.unit_costs import UnitCosts, read
 from flows.common.list_key import ListKey
 from flows.pipeline.context import ConnectionRun, SyncRun
@@ -29,6 +29,7 @@ from flows.source.errors import Stopped
 from flows.source.paginator import ListOutcome
 from flows.source.rate_limit import RateLimit
 from flows.source.settings import DripSettings
+from tests.simulation.clock import SimulatedStop
 
 PAGE = Path(__file__).parent.parent / "docs" / "scaling.md"
 SECTION = re.compile(r"(?<=<!-- scale -->\n).*?(?=<!-- /scale -->)", re.DOTALL)
@@ -74,7 +75,7 @@ class Key:
     """
 
     def __init__(self, time: SimulatedTime) -> None:
-        self.stop = SimulatedStop(time)
+        self.stop = SimulatedStop(time.sleep)
         settings = DripSettings
         self.budget = RateLimit(
             settings.rate_limit, settings.rate_window, settings.max_wait, say=lambda text: None, stop=self.stop

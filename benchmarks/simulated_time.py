@@ -50,17 +50,3 @@ class SimulatedTime:
             self._seconds, _, woken = heapq.heappop(self._waiting)
             self._busy += 1
             woken.set()
-
-
-class SimulatedStop(threading.Event):
-    """The event that ends the waits of a client, on simulated time."""
-
-    def __init__(self, time: SimulatedTime) -> None:
-        super().__init__()
-        self._time = time
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Let so many seconds pass, unless the event is set. Returns whether it is set."""
-        if not self.is_set():
-            self._time.sleep(timeout or 0.0)
-        return self.is_set()

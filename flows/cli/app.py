@@ -8,7 +8,6 @@ import typer
 
 from flows.cli import exits
 from flows.cli.command_order import InOrderOfUse
-from flows.cli.deploying import deploying
 from flows.cli.encoding import accept_any_text
 from flows.cli.exits import Failed, fail, leave, plain_errors
 from flows.cli.options import (
@@ -22,6 +21,7 @@ from flows.cli.options import (
     show_version,
 )
 from flows.cli.output import activity, silence
+from flows.cli.prefect_commands import prefect_commands
 from flows.cli.reading import reading
 from flows.cli.startup import begin_process, hide_pandas
 from flows.cli.webhooks import webhooks
@@ -43,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(reading)
-app.add_typer(deploying)
+app.add_typer(prefect_commands)
 app.add_typer(webhooks, name="webhooks")
 
 

@@ -141,6 +141,18 @@ def test_what_is_printed(deployments: dict[str, DeploymentResponse], printed: li
     assert len(printed[0]) < 1_500
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_what_prefect_refuses_is_shown(tmp_path: Path) -> None:
+    described = (PROJECT / "prefect.yaml").read_text()
+    (tmp_path / "prefect.yaml").write_text(described.replace("flows/freshness.py", "flows/not_there.py"))
+    (tmp_path / "flows").symlink_to(PROJECT / "flows")
+    result = run_command("deploy", "--pool", "refusing", folder=tmp_path, PREFECT_API_URL=PREFECT_API_URL)
+    assert result.exit_code == 1
+    assert "not_there.py" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("`prefect deploy` failed with exit code 1: correct")
+    assert "Deployed to" not in result.stdout
+
+
 def test_a_worker_gets_one_sync_at_a_time(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
     assert client.read_work_queue_by_name(QUEUE, work_pool_name=POOL).concurrency_limit == 1
 

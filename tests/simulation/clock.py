@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 YIELD_SECONDS = 0.001
 """Real pause of a simulated wait, so that the requests of other threads can end."""
@@ -21,17 +22,25 @@ class Clock:
         with self._lock:
             self._seconds += seconds
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, after a short real pause."""
+        time.sleep(YIELD_SECONDS)
+        self.advance(seconds)
+
 
 class SimulatedStop(threading.Event):
-    """The event that ends the waits of a client; its waits let time pass on the simulated clock."""
+    """The event that ends the waits of a client, on simulated time.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        sleep: lets so many seconds of it pass.
+    """
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
         super().__init__()
-        self._clock = clock
+        self._sleep = sleep
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Advance the clock by `timeout` seconds, unless the event is set."""
+        """Let `timeout` seconds pass, unless the event is set. Returns whether it is set."""
         if not self.is_set():
-            time.sleep(YIELD_SECONDS)
-            self._clock.advance(timeout or 0.0)
+            self._sleep(timeout or 0.0)
         return self.is_set()

@@ -106,7 +106,7 @@ class Syncs:
     def _observe(self, clients: Sequence[DripClient]) -> Iterator[None]:
         """Let the waits of the clients pass on the simulated clock."""
         for client in clients:
-            client.stop = client.budget.stop = SimulatedStop(self.clock)
+            client.stop = client.budget.stop = SimulatedStop(self.clock.sleep)
             client.budget.clock = self.clock
         yield
 

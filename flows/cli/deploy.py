@@ -4,16 +4,19 @@ import shlex
 import sys
 from pathlib import Path
 
+from flows.cli.exits import fail
 from flows.cli.output import activity, console, plain_table, remark, remarks, say
 from flows.common.program import typed
 from flows.orchestration.api_check import api_url, check_prefect
 from flows.orchestration.deploy import MANAGED, PUSH, Deployed, deploy
 
 WITHOUT_WORKER = (MANAGED, *PUSH)
+REFUSED = 1
+WHAT_NEXT = "correct what its output above says, then deploy again; what it deployed before the error is in effect"
 
 
-def run_deploy(pool: str, kind: str, image: str, destination: str, package: str, verbose: bool) -> int:
-    """Deploy `prefect.yaml` of the working directory. Returns the exit code. Raises SettingsError.
+def run_deploy(pool: str, kind: str, image: str, destination: str, package: str, verbose: bool) -> None:
+    """Deploy `prefect.yaml` of the working directory. Raises SettingsError, and Failed if Prefect refused something.
 
     Prefect's output is shown with `verbose`, or if something failed.
     """
@@ -22,9 +25,9 @@ def run_deploy(pool: str, kind: str, image: str, destination: str, package: str,
         deployed = deploy(Path.cwd(), pool, kind, image, destination, package)
     if verbose or deployed.exit_code:
         say(deployed.output.strip(), remarks)
-    if not deployed.exit_code:
-        _show(deployed, pool, kind)
-    return deployed.exit_code
+    if deployed.exit_code:
+        fail(f"`prefect deploy` failed with exit code {deployed.exit_code}: {WHAT_NEXT}", REFUSED)
+    _show(deployed, pool, kind)
 
 
 def _show(deployed: Deployed, pool: str, kind: str) -> None:

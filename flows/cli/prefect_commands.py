@@ -10,10 +10,10 @@ from flows.orchestration.settings import apply_prefect_settings
 
 POOL_HELP = "Its type: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
 PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
-deploying = typer.Typer()
+prefect_commands = typer.Typer()
 
 
-@deploying.command()
+@prefect_commands.command()
 def secret(
     setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
 ) -> None:
@@ -34,7 +34,7 @@ def secret(
         typer.echo(f"{setting} is saved in the Secret block {block}")
 
 
-@deploying.command()
+@prefect_commands.command()
 def deploy(
     pool: Annotated[str, typer.Option(help="The work pool; created if it does not exist.")] = "drip",
     kind: Annotated[str, typer.Option("--type", help=POOL_HELP)] = "process",
@@ -55,6 +55,6 @@ def deploy(
     with plain_errors(starting="Starting Prefect's client"):
         with activity("Starting Prefect's client"):
             apply_prefect_settings()
-            from flows.cli.deployment import run_deploy
+            from flows.cli.deploy import run_deploy
 
-        raise typer.Exit(run_deploy(pool, kind, image, destination, package, verbose))
+        run_deploy(pool, kind, image, destination, package, verbose)
