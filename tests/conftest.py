@@ -19,8 +19,9 @@ from vcr import VCR
 
 from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
+from tests.memory_files import keep_files_in_memory
 from tests.postgres import new_database, serve_postgres
-from tests.prefect_server import free_api_url, prepared_database, serve_prefect
+from tests.prefect_server import RunningServer, free_api_url, prepared_database, serve_prefect
 from tests.scrubbing import ReadableSerializer
 
 
@@ -34,12 +35,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOWEST not in item.path.parts)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the Prefect server run only for the tests that use it."""
+    for server in SERVERS:
+        if "prefect_server" in getattr(item, "fixturenames", ()):
+            server.go_on()
+        elif not server.suspended:
+            server.suspend()
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Let the Prefect server run while the last fixtures end."""
+    for server in SERVERS:
+        if nextitem is None:
+            server.go_on()
+
+
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from looking at all that was imported, again and again, while the tests run."""
     gc.collect()
     gc.freeze()
 
 
+keep_files_in_memory()
 gc.set_threshold(100_000)  # as the command does
 SLOWEST = "deployment"
 PROJECT = Path(__file__).parent.parent
@@ -47,6 +65,8 @@ os.environ["COLUMNS"] = "200"  # consoles are created when modules are imported
 PREFECT_API_URL = free_api_url()
 """The URL of the fixture `prefect_server`. Set before Prefect is imported, since its threads ignore later changes."""
 os.environ["PREFECT_API_URL"] = PREFECT_API_URL
+SERVERS: list[RunningServer] = []
+"""The server of the fixture `prefect_server`, once it is started."""
 AT_EXIT = ExitStack()
 """Closed when the process ends, after Prefect has sent its last log lines. Prefect's threads would otherwise retry for
 more than a minute at exit. Registered before Prefect is imported, so that it runs last."""
@@ -107,7 +127,7 @@ def prefect_server(prefect_template: Path, prefect_folder: Path) -> Iterator[Non
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, prefect_folder))
+    SERVERS.append(AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, prefect_folder)))
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 

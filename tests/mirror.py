@@ -1,5 +1,6 @@
 """Comparing the tables with the sandbox's records."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flows.sandbox import World
@@ -29,9 +30,9 @@ def rows_of(warehouse: Warehouse, resource: str, account: str) -> list[tuple[Any
     return sorted(warehouse.rows(f"SELECT * FROM {resource} WHERE account_id = '{account}'"), key=str)
 
 
-def assert_mirrors(warehouse: Warehouse, world: World) -> None:
-    """The tables hold exactly the API's records of every account."""
-    for resource in LISTS:
+def assert_mirrors(warehouse: Warehouse, world: World, resources: Sequence[str] = LISTS) -> None:
+    """The tables of these resources hold exactly the API's records of every account."""
+    for resource in resources:
         rows = table_keys(warehouse, resource)
         assert len(rows) == len(set(rows)), f"{resource} has duplicate keys"
         assert set(rows) == api_keys(world, resource), resource

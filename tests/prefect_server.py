@@ -10,9 +10,11 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 from filelock import FileLock
 
 HOST = "127.0.0.1"
@@ -21,6 +23,35 @@ NOT_NEEDED = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUN
 SERVICES_OFF = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NOT_NEEDED}
 """Background services that most tests do not need; each polls the database."""
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+
+
+@dataclass
+class RunningServer:
+    """A server that can be suspended while nobody uses it: idle, it takes 2 % of a core.
+
+    Attributes:
+        process: its process; it may have children.
+        suspended: whether it is suspended.
+    """
+
+    process: psutil.Process
+    suspended: bool = False
+
+    def suspend(self) -> None:
+        """Suspend it."""
+        self.suspended = True
+        for process in self._processes():
+            process.suspend()
+
+    def go_on(self) -> None:
+        """Let it go on if it is suspended."""
+        if self.suspended:
+            self.suspended = False
+            for process in self._processes():
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
 
 def prepared_database(folder: Path) -> Path:
@@ -35,16 +66,20 @@ def prepared_database(folder: Path) -> Path:
 
 
 @contextmanager
-def serve_prefect(url: str, template: Path, folder: Path, settings: Mapping[str, str] = SERVICES_OFF) -> Iterator[None]:
+def serve_prefect(
+    url: str, template: Path, folder: Path, settings: Mapping[str, str] = SERVICES_OFF
+) -> Iterator["RunningServer"]:
     """Run a server with its API at `url`, on a copy of the database `template` in `folder`, while the block runs."""
     database, log = folder / "prefect.db", folder / "server.log"
     shutil.copy(template, database)
     words = ("server", "start", "--no-ui", "--host", HOST, "--port", str(urlsplit(url).port))
     server = _prefect(*words, database=database, log=log, **settings)
+    running = RunningServer(psutil.Process(server.pid))
     try:
         _wait_for(f"{url}/health", server, log)
-        yield
+        yield running
     finally:
+        running.go_on()
         server.terminate()
         server.wait(timeout=30)
 

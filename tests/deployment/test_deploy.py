@@ -143,8 +143,10 @@ def test_what_is_printed(deployments: dict[str, DeploymentResponse], printed: li
 
 @pytest.mark.usefixtures("prefect_server")
 def test_what_prefect_refuses_is_shown(tmp_path: Path) -> None:
-    described = (PROJECT / "prefect.yaml").read_text()
-    (tmp_path / "prefect.yaml").write_text(described.replace("flows/freshness.py", "flows/not_there.py"))
+    described = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
+    (described["deployments"],) = [[one] for one in described["deployments"] if one["name"] == CHECK.split("/")[1]]
+    described["deployments"][0]["entrypoint"] = "flows/not_there.py:freshness"
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(described))
     (tmp_path / "flows").symlink_to(PROJECT / "flows")
     result = run_command("deploy", "--pool", "refusing", folder=tmp_path, PREFECT_API_URL=PREFECT_API_URL)
     assert result.exit_code == 1
@@ -289,6 +291,7 @@ def worker_at_work(server: Server, folder: Path) -> subprocess.Popen[str]:
 def test_a_run_whose_worker_is_killed_with_it_has_crashed_and_the_next_is_exact(
     client: SyncPrefectClient,
     deployment: DeploymentResponse,
+    sync: Any,
     server: Server,
     warehouse: Warehouse,
     world: World,
@@ -303,9 +306,7 @@ def test_a_run_whose_worker_is_killed_with_it_has_crashed_and_the_next_is_exact(
         worker.communicate()
         assert_found_gone(client, run.id)
     world.faults = None
-    again = client.create_flow_run_from_deployment(deployment.id)
-    prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
-    assert_synced(client, again.id, warehouse, world)
+    assert sync().exit_code == 0
     assert_mirrors(warehouse, world)
 
 
@@ -345,7 +346,7 @@ def test_a_file_in_a_container_is_refused(
 
 
 @pytest.mark.usefixtures("nothing_scheduled")
-def test_workers_read_an_account_each_within_one_budget(
+def test_flow_runs_read_an_account_each_within_one_budget(
     client: SyncPrefectClient, sync: Any, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run the flow here and each account's lists in a separate flow run; a list of one account fails."""
@@ -353,13 +354,12 @@ def test_workers_read_an_account_each_within_one_budget(
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")
     with serve_limited(world, monkeypatch, 14, 5) as server:
-        workers = [start("prefect", "worker", "start", "--pool", POOL, cwd=tmp_path) for _ in range(2)]
+        worker = start("prefect", "worker", "start", "--pool", POOL, cwd=tmp_path)
         try:
             report = sync()
         finally:
-            for worker in workers:
-                os.killpg(worker.pid, signal.SIGTERM)
-                worker.communicate(timeout=COMMAND_SECONDS)
+            os.killpg(worker.pid, signal.SIGTERM)
+            worker.communicate(timeout=COMMAND_SECONDS)
         assert [(line.account, line.resource) for line in report.failures] == [("1000002", "tags")]
         assert "HTTP 403" in report.failures[0].note
         assert report.requests == len(server.log)

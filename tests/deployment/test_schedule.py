@@ -66,15 +66,15 @@ def worker(api: str, folder: Path) -> Iterator[None]:
             process.wait(timeout=60)
 
 
-def first_to_end(client: SyncPrefectClient) -> FlowRun:
-    """Wait for the first scheduled run that ends, and return it."""
+def first_to_reach(client: SyncPrefectClient, *states: str) -> FlowRun:
+    """Wait for the first scheduled run that reaches one of these states, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state={"type": {"any_": ["COMPLETED", "FAILED"]}}))
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state={"type": {"any_": states}}))
         if runs:
             return min(runs, key=lambda run: run.expected_start_time or run.created)
-        time.sleep(1)
-    pytest.fail(f"no scheduled run has ended; the server has {client.read_flow_runs()}")
+        time.sleep(0.5)
+    pytest.fail(f"no scheduled run is {' or '.join(states)}; the server has {client.read_flow_runs()}")
 
 
 def test_a_scheduled_sync_begins_and_ends_by_itself(
@@ -83,7 +83,11 @@ def test_a_scheduled_sync_begins_and_ends_by_itself(
     deployed = command("deploy", folder=checkout, PREFECT_API_URL=api)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     with worker(api, checkout), SyncPrefectClient(api) as client:
-        run = first_to_end(client)
+        first_to_reach(client, "PENDING", "RUNNING")
+        for deployment in client.read_deployments():
+            for schedule in deployment.schedules:
+                client.update_deployment_schedule(deployment.id, schedule.id, active=False)
+        run = first_to_reach(client, "COMPLETED", "FAILED", "CRASHED")
     assert run.auto_scheduled
     assert run.state is not None
     assert run.state.is_completed(), run.state.message

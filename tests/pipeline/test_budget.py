@@ -10,15 +10,15 @@ from tests.conftest import Warehouse
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
 
-SIZES = {str(1_000_001 + number): 30 for number in range(14)}
+SIZES = {str(1_000_001 + number): 30 for number in range(8)}
 REQUESTS = 2 + 9 * len(SIZES)
 
 
 def test_a_known_budget_is_used_and_not_exceeded(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(sizes=SIZES, rate_limit=50, rate_window=4)
-    with serve_limited(world, monkeypatch, 50, 4) as server:
+    world = World(sizes=SIZES, rate_limit=30, rate_window=2)
+    with serve_limited(world, monkeypatch, 30, 2) as server:
         assert sync().exit_code == 0
         assert refused(server.log) <= 3
         assert len(server.log) <= REQUESTS + 3
@@ -28,10 +28,10 @@ def test_a_known_budget_is_used_and_not_exceeded(
 def test_a_budget_that_the_settings_do_not_know_is_read_from_the_headers(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(sizes=SIZES, rate_limit=30, rate_window=3)
-    with serve_limited(world, monkeypatch, 3_600, 3) as server:
+    world = World(sizes=SIZES, rate_limit=20, rate_window=2)
+    with serve_limited(world, monkeypatch, 3_600, 2) as server:
         assert sync().exit_code == 0
-        assert refused(server.log) <= 2 * (REQUESTS // 30 + 2)
+        assert refused(server.log) <= 2 * (REQUESTS // 20 + 2)
     assert_mirrors(warehouse, world)
 
 
@@ -40,7 +40,7 @@ def test_random_faults_cost_nothing(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     faults = [
-        {"when": {"probability": 0.02, "seed": seed * 100 + number}, "action": fault}
+        {"when": {"probability": 0.03, "seed": seed * 100 + number}, "action": fault}
         for number, fault in enumerate(PASSING_FAULTS)
     ]
     world = World(sizes=SIZES, faults=faults)

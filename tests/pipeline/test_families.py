@@ -20,7 +20,7 @@ FAMILIES = ["campaign_subscribers", "workflow_triggers", "forms"]
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=7, sizes={FIRST: 400, SECOND: 60})
+    return World(seed=7, sizes={FIRST: 150, SECOND: 30})
 
 
 @pytest.fixture(params=["flow", "source alone"])

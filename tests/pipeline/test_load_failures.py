@@ -18,6 +18,8 @@ from tests.mirror import assert_mirrors
 from tests.processes import holding
 
 FIRST = "1000001"
+FEW = ["subscribers", "tags", "workflows"]
+"""The resources that most tests sync."""
 
 
 def landed_files(warehouse: Warehouse) -> list[Path]:
@@ -27,7 +29,7 @@ def landed_files(warehouse: Warehouse) -> list[Path]:
 def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
-    sync()
+    sync(resources=FEW)
     world.account(FIRST).records["tags"].add("Fresh")
     with ExitStack() as stack:
         readers = list[str]()
@@ -38,31 +40,31 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
                 yield submit
             readers.append(str(stack.enter_context(holding(warehouse.path, read_only=True)).pid))
 
-        report = sync(runner=Runner(fan_out=read_afterwards))
+        report = sync(resources=FEW, runner=Runner(fan_out=read_afterwards))
     assert report.exit_code == 2
     assert "Close what has it open" in report.stopped
     assert readers[0] in report.stopped
     assert warehouse.value("SELECT count(*) FROM tags WHERE tag = 'Fresh'") == 0
     server.log.clear()
-    assert sync().exit_code == 0
-    assert_mirrors(warehouse, world)
+    assert sync(resources=FEW).exit_code == 0
+    assert_mirrors(warehouse, world, FEW)
     assert len(server.log) <= 1
 
 
 def test_a_row_is_not_lost_where_what_replaces_it_cannot_be_written(
     sync: Any, world: World, warehouse: Warehouse
 ) -> None:
-    sync()
+    sync(resources=FEW)
     people = world.account(FIRST).records["subscribers"]
     before = warehouse.rows("SELECT * FROM subscribers ORDER BY ALL")
     people.update(people.all()[0]["id"], status=None)
     warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status SET NOT NULL")
     with pytest.raises(LoadFailed, match=r"NOT NULL constraint failed: subscribers\.status"):
-        sync()
+        sync(resources=FEW)
     assert warehouse.rows("SELECT * FROM subscribers ORDER BY ALL") == before
     warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status DROP NOT NULL")
-    assert sync().exit_code == 0
-    assert_mirrors(warehouse, world)
+    assert sync(resources=FEW).exit_code == 0
+    assert_mirrors(warehouse, world, FEW)
     assert warehouse.value("SELECT count(*) FROM subscribers WHERE status IS NULL") == 1
 
 
@@ -70,17 +72,17 @@ def test_a_row_is_not_lost_where_what_replaces_it_cannot_be_written(
 def test_a_load_that_fails_half_way_is_done_again(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
-    sync()
+    sync(resources=FEW)
     people = world.account(FIRST).records["subscribers"]
     people.delete([person["id"] for person in people.all()[:7]])
     broken = "CREATE VIEW drip.workflows AS SELECT 1 AS odd, '' AS _row_hash"
     warehouse.execute(f"ALTER TABLE drip.workflows RENAME TO kept; {broken}")
     with pytest.raises(LoadFailed):
-        sync()
+        sync(resources=FEW)
     warehouse.execute("DROP VIEW drip.workflows; ALTER TABLE drip.kept RENAME TO workflows")
     server.log.clear()
-    assert sync().exit_code == 0
-    assert_mirrors(warehouse, world)
+    assert sync(resources=FEW).exit_code == 0
+    assert_mirrors(warehouse, world, FEW)
     assert len(server.log) <= 1
     assert not landed_files(warehouse)
 
@@ -109,12 +111,12 @@ def test_what_landed_for_another_purpose_is_not_used(
     sync: Any, world: World, warehouse: Warehouse, server: Server, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
-    needed = sync().requests
+    needed = sync(resources=FEW).requests
     elsewhere = World(seed=8, sizes={FIRST: 150, "1000009": 3})
     with serve(elsewhere) as second:
         if other == "base URL":
             monkeypatch.setenv("SOURCES__DRIP__BASE_URL", second.url)
-            assert sync(accounts=elsewhere.account_ids).exit_code == 0
+            assert sync(resources=FEW, accounts=elsewhere.account_ids).exit_code == 0
             first = elsewhere.account(FIRST).subscribers.ids()
             assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(first)
             return
@@ -123,9 +125,9 @@ def test_what_landed_for_another_purpose_is_not_used(
         monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(warehouse.path))
     else:
         warehouse.dataset = "other"
-    report = sync(dataset=warehouse.dataset)
+    report = sync(resources=FEW, dataset=warehouse.dataset)
     assert report.requests == needed
-    assert_mirrors(warehouse, world)
+    assert_mirrors(warehouse, world, FEW)
 
 
 MOMENTS = [("duckdb", 0.7), ("postgres", 0.5)]
