@@ -44,6 +44,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             server.suspend()
 
 
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """Let the Prefect server run for a fixture that a test asks for by name."""
+    for server in SERVERS:
+        if "prefect_server" in fixturedef.argnames:
+            server.go_on()
+
+
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Let the Prefect server run while the last fixtures end."""
     for server in SERVERS:

@@ -40,11 +40,7 @@ def test_a_second_sync_changes_nothing(sync: Any, warehouse: Warehouse, world: W
     assert before == {name: sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) for name in DEFAULT_RESOURCES}
 
 
-@pytest.mark.parametrize(
-    ("sync", "warehouse"),
-    [("plain_sync", "duckdb"), ("plain_sync", "postgres"), ("sync_flow", "duckdb")],
-    indirect=True,
-)
+@both_destinations
 def test_deleted_changed_and_added_rows(sync: Any, warehouse: Warehouse, world: World) -> None:
     sync()
     people = world.account(FIRST).records["subscribers"]

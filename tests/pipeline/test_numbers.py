@@ -75,20 +75,20 @@ def test_an_incremental_sync(
     assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts ")
 
 
-def test_a_list_that_did_not_arrive(sync: Any, warehouse: Warehouse, world: World) -> None:
-    sync(resources=RESOURCES)
+def test_a_list_that_did_not_arrive(plain_sync: Any, warehouse: Warehouse, world: World) -> None:
+    plain_sync(resources=RESOURCES)
     world.faults = [GONE]
-    report = sync(resources=RESOURCES)
+    report = plain_sync(resources=RESOURCES)
     assert report.exit_code == 1
     assert report.summary().startswith(f"{held(warehouse)} rows of 2 accounts "), "rows of the failed list were deleted"
     world.faults = None
     world.account(FIRST).records["tags"].add("Fresh")
-    assert changed(sync(resources=RESOURCES)) == "+1 tags since the last sync"
+    assert changed(plain_sync(resources=RESOURCES)) == "+1 tags since the last sync"
 
 
-def test_the_part_of_the_accounts_that_was_synced(sync: Any, world: World) -> None:
-    sync(resources=RESOURCES)
-    report = sync(resources=["tags"], accounts=[SECOND])
+def test_the_part_of_the_accounts_that_was_synced(plain_sync: Any, world: World) -> None:
+    plain_sync(resources=RESOURCES)
+    report = plain_sync(resources=["tags"], accounts=[SECOND])
     tags = len(world.account(SECOND).records["tags"])
     assert report.summary().startswith(f"{tags} rows of 1 account (1 list) in ")
 
@@ -129,10 +129,10 @@ def test_a_run_that_waits_for_the_database(sync: Any, warehouse: Warehouse, monk
 
 
 def test_a_command_that_waits_for_the_database(
-    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plain_sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SOURCES__DRIP__LOCK_WAIT", "30")
-    sync(resources=["tags"])
+    plain_sync(resources=["tags"])
     with held_elsewhere(warehouse):
         assert terminal.run_sync(None, ["tags"], "duckdb", "drip") == 0
     (took,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Duration: "))

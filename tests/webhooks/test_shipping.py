@@ -1,5 +1,6 @@
 """Receiver and load on different machines: deliveries go through the landing zone, each exactly once."""
 
+import itertools
 import os
 import random
 import signal
@@ -176,7 +177,7 @@ def test_a_forgotten_person_is_removed_from_the_landing_zone(
 def test_machines_that_are_killed(
     warehouse: Warehouse, remote: Path, landing: Folder, append: Append, load: Load, spool_folder: Path
 ) -> None:
-    dice, people = random.Random(3), iter(range(10_000))
+    dice, people = random.Random(3), itertools.count()
     sent: list[int] = []
     loading = [sys.executable, "-m", "flows", "webhooks", "load"]
     for turn in range(4):
@@ -191,6 +192,7 @@ def test_machines_that_are_killed(
             some = [next(people) for _ in range(20)]
             append(*some)
             sent += some
+            time.sleep(0.005)
         shipper.send_signal(signal.SIGKILL)
         shipper.wait()
         shipper.stdout.close()
