@@ -34,11 +34,22 @@ class Reading:
         states: what the API had at any moment at which a page may have been read, the newest last.
         arrived: keys of rows that arrived while it was read, which a complete list may lack.
         since: for an incremental sync, the moment that the API was asked for; empty for a full one.
+        resumed: whether it began with pages that an earlier sync had landed.
     """
 
     states: list[Rows]
     arrived: set[str] = field(default_factory=set)
     since: str = ""
+    resumed: bool = False
+
+    def certain(self) -> set[str]:
+        """Keys of the rows that a complete list must have: those of the newest state; if it resumed, of all states."""
+        states = self.states if self.resumed else self.states[-1:]
+        return set.intersection(*map(set, states)) - self.arrived
+
+    def possible(self) -> set[str]:
+        """Keys of the rows that a complete list may have."""
+        return set().union(*(self.states if self.resumed else self.states[-1:]))
 
 
 class Expectation:
@@ -131,9 +142,8 @@ def _version_of(row: Row) -> Row:
 
 
 def _check_complete(name: ListName, now: Rows, reading: Reading) -> None:
-    """After a complete read: exactly the rows of the API, but perhaps for those that arrived meanwhile."""
-    newest = reading.states[-1]
-    missing, superfluous = {*newest} - {*now} - reading.arrived, {*now} - {*newest}
+    """After a complete read: exactly the rows of the API, but perhaps for those that came or went meanwhile."""
+    missing, superfluous = reading.certain() - {*now}, {*now} - reading.possible()
     check(not missing and not superfluous, f"{name} lacks {sorted(missing)} and has {sorted(superfluous)} too many")
     for key, row in now.items():
         _check_row(name, key, row, [state[key] for state in reading.states if key in state])

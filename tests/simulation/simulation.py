@@ -21,7 +21,7 @@ from tests.postgres import new_database
 from tests.simulation.clock import Clock
 from tests.simulation.deliveries import Deliveries
 from tests.simulation.expectation import Deviation, Expectation, ListName, Reading, check
-from tests.simulation.faults import Faults
+from tests.simulation.faults import Faults, wrongly_counted
 from tests.simulation.rows import Row, Rows, Tables, api_rows
 from tests.simulation.steps import ACCOUNTS, LISTS, Step, lists_of
 from tests.simulation.syncs import Syncs
@@ -69,8 +69,11 @@ class Simulation:
                 self._pass(PASSES[step.value % len(PASSES)])
             case "person" | "list" | "new field" | "bad record" | "account":
                 getattr(self.changes, step.kind.replace(" ", "_"))(step)
-            case "passing faults" | "lasting fault" | "wrong count" | "moving list" | "spent rate limit":
+            case "passing faults" | "lasting fault" | "moving list" | "spent rate limit":
                 getattr(self.faults, FAULTS[step.kind])(step)
+            case "wrong count":
+                self.faults.wrong_count(step)
+                self.changes.delete_one(wrongly_counted(step), step)
             case "events":
                 self.deliveries.arrive(step)
             case "upgrade":
@@ -93,7 +96,7 @@ class Simulation:
         if parameters is None:
             return
         self.world.faults, self.server.log[:] = self.faults.rules, []  # type: ignore[assignment]
-        before = self._states(parameters)
+        before, started = self._states(parameters), self.clock()
         report = second = None
         match step.kind:
             case "killed sync":
@@ -101,16 +104,16 @@ class Simulation:
             case "two syncs at once":
                 report, second = self.syncs.two(step.place % 20, **parameters)
             case "killed process":
-                self.syncs.killed_process(
-                    self.server, step.place, (self.warehouse.destination, *parameters["resources"])
-                )
+                words = (self.warehouse.destination, *parameters["resources"])
+                self.syncs.killed_process(self.server, step.place, words)
             case _:
                 report = self.syncs.run(**parameters)
-        readings = self._readings(before, self._states(parameters))
+        readings = self._readings(before, self._states(parameters), started)
         must_fail, self.faults = self.faults.must_fail(self.world), Faults()
         self.world.faults = None  # type: ignore[assignment]
         if report is None:
-            self._after_kill(readings, must_fail)
+            self._after_kill(readings)
+            self._later(step)
         else:
             self._after_sync(report, second, readings, must_fail, parameters)
 
@@ -135,27 +138,34 @@ class Simulation:
         lists, accounts = parameters["resources"] or LISTS, parameters.get("accounts") or ACCOUNTS
         return {(name, one): api_rows(self.world, name, one, self.mask) for name in lists for one in accounts}
 
-    def _readings(self, before: dict[ListName, Rows], after: dict[ListName, Rows]) -> dict[ListName, Reading]:
+    def _readings(
+        self, before: dict[ListName, Rows], after: dict[ListName, Rows], started: float
+    ) -> dict[ListName, Reading]:
         """How each list may have been read. One that resumed may hold what the API had when earlier pages landed."""
         log = [
             (TAILS.get(one.path.rpartition("/")[2], ""), one.path.split("/")[2], one.query) for one in self.server.log
         ]
         since = {(name, one): query["subscribed_after"] for name, one, query in log if "subscribed_after" in query}
-        fresh = {(name, one) for name, one, query in log if query.get("page", "1") == "1"}
-        readings = {}
+        fresh, readings = {(name, one) for name, one, query in log if query.get("page", "1") == "1"}, {}
         for name in before:
-            now = self.clock()
-            young = [one for one in self._unfinished.get(name, ()) if now - one[0] <= RESUME_MAX_AGE]
+            young = [one for one in self._unfinished.get(name, ()) if started - one[0] <= RESUME_MAX_AGE]
             landed = [] if name in fresh else [rows for _, rows in young]
-            self._unfinished[name] = [*young, (now, before[name]), (now, after[name])]
+            self._unfinished[name] = [*young, *((self.clock(), one[name]) for one in (before, after))]
             arrived = {*after[name]} - {*before[name]}
-            readings[name] = Reading([*landed, before[name], after[name]], arrived, since.get(name, ""))
+            states = [*landed, before[name], after[name]]
+            readings[name] = Reading(states, arrived, since.get(name, ""), resumed=bool(landed))
         return readings
 
-    def _after_kill(self, readings: dict[ListName, Reading], must_fail: set[ListName]) -> None:
+    def _after_kill(self, readings: dict[ListName, Reading]) -> None:
         tables = self._read()
         self.expected.survive(tables, readings)
         self.expected.survive_history(tables["subscribers_history"])
+
+    def _later(self, step: Step) -> None:
+        """Let time pass and a person change, so that the landed pages of a killed sync may be outdated or too old."""
+        self._pass(PASSES[step.value % len(PASSES)])
+        if step.place % 2:
+            self.changes.person(step)
 
     def _after_sync(
         self,
@@ -211,7 +221,6 @@ class Simulation:
 FAULTS = {
     "passing faults": "passing",
     "lasting fault": "lasting",
-    "wrong count": "wrong_count",
     "moving list": "moving",
     "spent rate limit": "spent",
 }
@@ -282,8 +291,7 @@ def play(seed: int, steps: Sequence[Step], folder: Path, postgres: str = "") -> 
         for number, step in enumerate(steps):
             try:
                 story.play(step)
-            except Deviation as error:
-                return Failure(number, str(error), time.monotonic() - started)
             except Exception as error:
-                return Failure(number, f"{type(error).__name__}: {error}", time.monotonic() - started)
+                reason = str(error) if isinstance(error, Deviation) else f"{type(error).__name__}: {error}"
+                return Failure(number, reason, time.monotonic() - started)
     return None

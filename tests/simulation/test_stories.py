@@ -21,17 +21,23 @@ def test_a_story_has_no_deviation(
     assert play(seed, story(seed, length), tmp_path, server) is None
 
 
-def test_a_planted_bug_is_found(tmp_path: Path) -> None:
-    steps = [
-        Step("sync of an account", ACCOUNT, 0, 1),
-        Step("person", ACCOUNT, 3, 4),  # somebody leaves
-        Step("sync of an account", ACCOUNT, 0, 1),
-    ]
-    with BUGS["history not closed"]():
+SYNC = Step("sync of an account", ACCOUNT, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("bug", "steps", "reason"),
+    [
+        ("history not closed", [SYNC, Step("person", ACCOUNT, 3, 4), SYNC], "history of"),  # somebody leaves
+        ("outdated pages resumed", [Step("killed sync", ACCOUNT, 35, 52), SYNC], "custom_fields is"),  # a day later
+        ("unproven list deletes", [SYNC, Step("wrong count", ACCOUNT, 1, 4), SYNC], "was not complete, but lost"),
+    ],
+)
+def test_a_planted_bug_is_found(bug: str, steps: list[Step], reason: str, tmp_path: Path) -> None:
+    with BUGS[bug]():
         failure = play(2, steps, tmp_path)
     assert failure
-    assert failure.step == 2
-    assert "history of" in failure.reason
+    assert failure.step == len(steps) - 1
+    assert reason in failure.reason
 
 
 def test_the_same_seed_gives_the_same_story() -> None:

@@ -65,6 +65,13 @@ class Changes:
             strings = (everything and isinstance(everything[0], str)) or name in (*NAMED, "events")
             records.add(made if strings else {"id": str(9_000 + self._made), "name": made, "status": "draft"})
 
+    def delete_one(self, name: str, step: Step) -> None:
+        """Delete a record of a list, for good."""
+        records = self.world.account(step.account).records[name]
+        ids = [one if isinstance(one, str) else one.get("id") for one in records.all()]
+        if known := [one for one in ids if one]:
+            records.delete([known[step.value % len(known)]])
+
     def new_field(self, step: Step) -> None:
         """Give a subscriber a field that the reference does not name."""
         people = self.world.account(step.account).subscribers
