@@ -64,8 +64,8 @@ rehearse: .venv/everything.stamp ## kill, starve and disturb real syncs of the s
 	@$(BIN)/python -m benchmarks.robustness
 
 .PHONY: soak
-soak: .venv/everything.stamp ## look for deviations with random stories of syncs: SEED=0 SEEDS=1 STEPS=50 (200 seeds take hours)
-	@$(BIN)/python -m benchmarks.soak run --seed $(or $(SEED),0) --seeds $(or $(SEEDS),1) --steps $(or $(STEPS),50)
+soak: .venv/everything.stamp ## look for deviations with random stories of syncs: SEED=0 SEEDS=1 STEPS=50 PROCESSES=1 (200 seeds take hours)
+	@$(BIN)/python -m benchmarks.soak run --seed $(or $(SEED),0) --seeds $(or $(SEEDS),1) --steps $(or $(STEPS),50) --processes $(or $(PROCESSES),1)
 
 .PHONY: bench
 bench: .venv/everything.stamp ## how fast the sync is beside the limit and other tools, how it grows, what it costs to start (an hour)
