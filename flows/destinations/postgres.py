@@ -39,8 +39,13 @@ HOLDER = """
     SELECT coalesce(host(client_addr), 'the server itself'), to_char(backend_start AT TIME ZONE 'UTC', 'HH24:MI')
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
+        AND datname = current_database()
 """
-LEFT_OVER = "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = %s"
+LEFT_OVER = """
+    SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+    WHERE application_name = %s AND datname = current_database()
+"""
+"""Both views show the sessions of all databases of the server, which may have a dataset of the same name."""
 SERVER = """
     SELECT current_setting('server_version_num')::int / 10000,
            current_setting('server_encoding'),
@@ -188,7 +193,7 @@ def exclusive(dataset: str, wait: float) -> Iterator[None]:
     """Lock a dataset against other runs, on any machine, while the block runs.
 
     The lock is an advisory lock, which the server releases when the connection ends for any reason. Sessions that a
-    killed run left active on the server are terminated first, so that they cannot write concurrently.
+    killed run left active in the database are terminated first, so that they cannot write concurrently.
 
     Args:
         dataset: the dataset to lock, in the database of the credentials.

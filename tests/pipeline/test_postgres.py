@@ -18,7 +18,7 @@ from flows.pipeline.preparation import prepare
 from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PREFECT_API_URL, PostgresWarehouse, Warehouse
-from tests.postgres import PASSWORD
+from tests.postgres import PASSWORD, new_database
 from tests.prefect_runs import log_of, newest_run
 from tests.processes import command
 
@@ -125,6 +125,16 @@ def test_what_a_killed_run_left_at_work_is_ended(postgres: str) -> None:
         with pytest.raises(psycopg2.OperationalError):
             left.cursor().execute("SELECT 1")
         other.cursor().execute("SELECT 1")
+
+
+def test_loads_into_other_databases_of_the_server_go_on(
+    postgres: str, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, new_database(postgres_server))
+    elsewhere = psycopg2.connect(module.credentials("drip").to_native_representation())
+    monkeypatch.setenv(SETTING, postgres)
+    with closing(elsewhere), module.exclusive("drip", 0):
+        elsewhere.cursor().execute("SELECT 1")
 
 
 def test_a_run_that_begins_does_not_end_the_checks_of_another(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
