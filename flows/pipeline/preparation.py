@@ -17,11 +17,13 @@ from flows.source.settings import (
     common_settings,
     every_settings,
 )
+from flows.source.settings_cache import settings_kept
 from flows.source.source import chosen_endpoints
 
 NO_HISTORY = "sync with --no-history (history: [] in Prefect), or set SOURCES__DRIP__HISTORY='[]'"
 
 
+@settings_kept()
 def prepare(
     resources: Sequence[str] | None,
     destination: DestinationName,
@@ -48,9 +50,9 @@ def prepare(
     if historic:
         target.kind.refuse(HISTORY, NO_HISTORY)
     landings = [_landing(settings, target) for settings in each]
-    target.check(common)
     first = ConnectionRun(target, chosen, landings[0], history=historic, mask=common.masking.fingerprint)
-    check_relations(first)
+    with target.checked(common):
+        check_relations(first)
     return SyncRun(
         tuple(
             replace(first, landing=landing, connection=settings.connection)

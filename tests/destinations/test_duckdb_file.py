@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from flows.common.errors import SettingsError
+from flows.destinations.target import resolve_target
 from flows.pipeline.marts.files import marts
 from flows.pipeline.preparation import prepare
+from flows.source.settings import common_settings
 from tests.conftest import Warehouse
 
 SETTING = "SOURCES__DRIP__STORAGE_VERSION"
@@ -51,6 +54,17 @@ def test_an_unknown_version_is_refused_before_anything_is_made(
     with pytest.raises(SettingsError, match=f"{SETTING} is .*cannot write: set it to v1.0.0"):
         prepare(["tags"], "duckdb", "drip")
     assert not warehouse.path.exists()
+
+
+def test_the_checks_before_a_sync_open_the_file_once(sync: Any, warehouse: Warehouse) -> None:
+    sync(resources=["tags"])
+    target = resolve_target("duckdb", "drip")
+    with target.checked(common_settings()):
+        with pytest.raises(duckdb.ConnectionException, match="different configuration"):
+            duckdb.connect(warehouse.path, read_only=True)
+        assert "tags" in target.contents(wait=0)[0]
+    with duckdb.connect(warehouse.path, read_only=True) as con:
+        assert con.execute("FROM drip.tags").fetchall()
 
 
 def test_no_staging_schema_is_left_behind(sync: Any, warehouse: Warehouse) -> None:
