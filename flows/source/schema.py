@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flows.source import records
 from flows.source.endpoints import ACCOUNT_ID, CONNECTION, DATE, ROW_HASH, VERSION, Endpoint
-from flows.source.records import field_types
+from flows.source.records import field_types, fields_of
 
 ARROW_TYPES: list[tuple[Any, Any]] = [
     (records.Text, pa.string()),
@@ -85,6 +85,19 @@ def extra_columns(endpoint: Endpoint, schema: pa.Schema) -> list["pa.Field[Any]"
     """The columns of `schema` that the record does not declare: unknown fields and misfits."""
     declared = set(arrow_schema(endpoint).names)
     return [field for field in schema if field.name not in declared]
+
+
+def is_outdated(endpoint: Endpoint, schema: pa.Schema) -> bool:
+    """Whether the schema of a page is from a version of this project whose record type had other fields.
+
+    Such a page has a JSON column for a field that now has a column of its type, or a column that is no longer declared.
+    """
+    fields = {field.encode_name for field in fields_of(endpoint.record)}
+    names = {(field.metadata or {}).get(FIELD_NAME, b"").decode() for field in schema}
+    return bool(names & fields) or any(
+        FIELD_NAME not in (extra.metadata or {}) and not extra.name.endswith(MISFIT_SUFFIX)
+        for extra in extra_columns(endpoint, schema)
+    )
 
 
 def column_hints(endpoint: Endpoint, extras: Iterable["pa.Field[Any]"] = (), json_type: str = "json") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flows.source.decoding.decoder import Quarantined
 from flows.source.endpoints import ACCOUNT_ID, DATE, ROW_HASH
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import Folder, parquet, remove, write_atomically
-from flows.source.schema import stored, texts
+from flows.source.schema import is_outdated, stored, texts
 
 DAY_METADATA = b"drip_day"
 WORKFLOW_ID, NODE_ID, EMAIL_ID, BROADCAST_ID = "workflow_id", "node_id", "email_id", "broadcast_id"
@@ -133,12 +133,12 @@ class DailyList(LandedList):
             yield _placed(parquet(path).read(use_threads=False), placed)
 
     def is_sound(self) -> bool:
-        """Whether all that landed can be read."""
+        """Whether all that landed can be used."""
         try:
             self.marks(), self.outcome(), self.placements(), self.known()
+            return not any(is_outdated(self.endpoint, parquet(path).schema_arrow) for path in self.files())
         except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
             return False
-        return True
 
     def may_resume(self, max_age: float) -> bool:
         """Whether to go on from what landed: days do not age, since each says when it was read."""

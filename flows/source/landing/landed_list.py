@@ -18,7 +18,7 @@ from flows.source.endpoints import ENDPOINTS, Endpoint
 from flows.source.landing.storage import Folder, age, local_copies, parquet, remove, write_atomically
 from flows.source.list_reader import Page, PageMark, page_mark
 from flows.source.paginator import ListOutcome
-from flows.source.schema import texts
+from flows.source.schema import is_outdated, texts
 
 UNOWNED = "one"
 """Folder name of a list that belongs to no account. Folders of accounts are digits, so the names do not conflict."""
@@ -93,14 +93,15 @@ class LandedList:
             yield from QUARANTINE.decode(path.read_bytes())
 
     def is_sound(self) -> bool:
-        """Whether all landed files can be read. They may be damaged by a power failure or outdated by an upgrade."""
+        """Whether all landed files can be used. They may be damaged by a power failure or outdated by an upgrade."""
         try:
-            for path in self.files():
-                page_mark(parquet(path).schema_arrow)
+            schemas = [parquet(path).schema_arrow for path in self.files()]
+            for schema in schemas:
+                page_mark(schema)
             self.outcome()
         except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
             return False
-        return True
+        return not any(is_outdated(self.endpoint, schema) for schema in schemas)
 
     def may_resume(self, max_age: float) -> bool:
         """Whether to go on from what landed: the first page is not older than so many seconds, and all can be used."""
