@@ -26,6 +26,8 @@ OF_PERSON = {
     "subscriber_events": "subscriber_id",
 }
 """The tables and views with rows of a person, and the column with the person's id."""
+JITTER = pd.Timedelta(minutes=30)
+"""By how much the syncs of a schedule may begin at another time of day."""
 
 
 def as_of(
@@ -188,7 +190,8 @@ def _changed(old: "pd.Series[Any]", new: "pd.Series[Any]", column: str) -> pd.Da
 def moments(destination: DestinationName = "duckdb", dataset: str = "drip") -> tuple[datetime, datetime, datetime]:
     """The moments to compare: of the last sync of subscribers, and of those a day and a week before it.
 
-    Each is when a sync began. Where there is none that early, it is the first one.
+    Each is when a sync began. One that began half an hour less than a day or a week before counts too, since daily
+    syncs do not begin at the same second. Where there is none that early, it is the first one.
 
     Raises:
         DatasetError: no sync has read subscribers yet.
@@ -198,7 +201,7 @@ def moments(destination: DestinationName = "duckdb", dataset: str = "drip") -> t
     if starts.empty:
         raise DatasetError("no sync has read subscribers yet")
     last = starts.iloc[-1]
-    earlier = [starts[starts <= last - pd.Timedelta(days=days)] for days in (1, 7)]
+    earlier = [starts[starts <= last - pd.Timedelta(days=days) + JITTER] for days in (1, 7)]
     day, week = (times.iloc[-1] if len(times) else starts.iloc[0] for times in earlier)
     return last.to_pydatetime(), day.to_pydatetime(), week.to_pydatetime()
 

@@ -1,8 +1,11 @@
 """Reading with names, conditions and parameters; the dataset at other moments; a person; churn and net growth."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -176,6 +179,20 @@ def test_movements_of_tags_keep_the_account() -> None:
 
 def test_the_moments_to_compare(past: dict[str, Any]) -> None:
     assert moments() == (past["second"], past["first"], past["first"])
+
+
+def test_daily_syncs_that_begin_at_other_seconds_are_a_day_apart(
+    past: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shutil.copy(past["path"], tmp_path / "daily.duckdb")
+    started = "TIMESTAMPTZ '2026-05-20 00:00:09Z' + to_days(n::INTEGER) - to_seconds(n)"
+    with duckdb.connect(file) as con:
+        con.execute(
+            f"CREATE OR REPLACE TABLE drip._syncs AS SELECT 'subscribers' AS resource, {started} AS started "
+            "FROM range(9) AS days (n)"
+        )
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
+    assert [f"{moment:%d %H:%M:%S}" for moment in moments()] == ["28 00:00:01", "27 00:00:02", "21 00:00:08"]
 
 
 def test_what_changed_for_one_person(past: dict[str, Any]) -> None:
