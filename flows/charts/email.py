@@ -16,9 +16,9 @@ NO_BROADCASTS = "None of the days that were read has figures of a broadcast."
 NO_STEPS = "None of the days that were read has figures of a step of a workflow."
 NOT_ENOUGH = "No two subject lines were sent often enough to be compared."
 MACHINES = "Opens include those by mail programs; clicks exclude those by bots"
-CEILINGS = pd.DataFrame({"ceiling": [0.001, 0.003], "name": ["0.1 %: keep below", "0.3 %: never reach"]})
+CEILINGS = pd.DataFrame({"ceiling": [0.001, 0.003], "name": ["0.1%: keep below", "0.3%: never reach"]})
 """Complaints per send that the large mailbox providers ask bulk senders to stay below, and never to reach."""
-EMAIL_WIDTH = 300
+EMAIL_WIDTH = 340
 """Pixels of the name of a step, which is that of its workflow, the workflow's id and its own."""
 RATE = alt.Axis(format=".1%")
 RATES_SHOWN = [
@@ -90,7 +90,7 @@ def subject_lines(ranked: pd.DataFrame | None, least_sends: int) -> alt.Chart | 
     shown = ["subject:N", "sends:Q", alt.Tooltip("click_rate:Q", format=".2%"), alt.Tooltip("low:Q", format=".2%"),
              alt.Tooltip("high:Q", format=".2%")]  # fmt: skip
     interval = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="Clicks per send, with the 95 % interval", axis=RATE), x2="high:Q", tooltip=shown
+        x=alt.X("low:Q", title="Clicks per send, with the 95% interval", axis=RATE), x2="high:Q", tooltip=shown
     )
     point = base.mark_point(filled=True, size=70).encode(x="click_rate:Q", tooltip=shown)
     title = alt.Title("Best and worst subject lines", subtitle=f"With at least {least_sends:,} sends")

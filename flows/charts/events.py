@@ -29,7 +29,7 @@ def event_losses(losses: pd.DataFrame | None) -> alt.Chart | alt.LayerChart:
     base = alt.Chart(with_accounts(losses)).encode(y=places, tooltip=shown)
     axis = alt.Axis(format="%")
     interval = base.mark_rule(strokeWidth=2, color=BLUE).encode(
-        x=alt.X("low:Q", title="Changes without an event, with the 95 % confidence interval", axis=axis), x2="high:Q"
+        x=alt.X("low:Q", title="Changes without an event, with the 95% confidence interval", axis=axis), x2="high:Q"
     )
     point = base.mark_point(filled=True, size=70, color=BLUE).encode(x="loss:Q")
     title = alt.Title(TITLE, subtitle=f"No event for {missing:,} of {changes:,} changes in the history")

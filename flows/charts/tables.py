@@ -11,7 +11,7 @@ from flows.charts.accounts import shortened
 from flows.metrics.counting import IN_CENTS
 
 MOST_ROWS = 200
-TEXT_WIDTH = 220
+TEXT_WIDTH = 260
 """Pixels over which text wraps, between words; only a word that is longer, such as a URL, is broken."""
 WRAPPED = f"text-align: left; white-space: normal; max-width: {TEXT_WIDTH}px; overflow-wrap: break-word"
 NUMBER = "text-align: right; white-space: nowrap"

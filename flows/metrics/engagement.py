@@ -60,7 +60,7 @@ def reaction_times(recipients: pd.DataFrame) -> pd.DataFrame:
         known = recipients.dropna(subset=[column])
         minutes = known.groupby("account_id")[column]
         figures: dict[str, Any] = {quartile: minutes.quantile(share) for quartile, share in QUARTILES.items()}
-        parts.append(pd.DataFrame({"deliveries": minutes.size(), **figures}).reset_index().assign(reaction=name))
+        parts.append(pd.DataFrame({"reaction": name, "deliveries": minutes.size(), **figures}).reset_index())
     return pd.concat(parts, ignore_index=True)
 
 

@@ -17,6 +17,7 @@ from prefect.states import Completed, Failed
 from flows.common.labels import account_label
 from flows.pipeline.report import SyncReport
 from flows.pipeline.report_line import ListReport
+from flows.pipeline.sync_log import NO_ACCOUNT
 from flows.source.endpoints import ENDPOINTS
 
 MATERIALIZED_BY = "drip-flows"
@@ -97,4 +98,4 @@ def _list_resource(report: SyncReport, line: ListReport) -> dict[str, str]:
 
 
 def _owner(line: ListReport, names: Mapping[str, str]) -> str:
-    return account_label(line.account, names) if line.account else line.connection or "the token"
+    return account_label(line.account, names) if line.account else line.connection or NO_ACCOUNT

@@ -11,13 +11,13 @@ import msgspec
 
 HOUR, DAY_HOURS = 3_600, 24
 Z = 1.96
-"""Standard deviations of a 95 % confidence interval."""
+"""Standard deviations of a 95% confidence interval."""
 EXPECTED_AT_LEAST = 3.0
 """Events that usually occur in a run of hours, before their absence says anything."""
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """The estimated share of lost events, between 0 and 1, with its 95 % confidence interval."""
+    """The estimated share of lost events, between 0 and 1, with its 95% confidence interval."""
 
     share: float
     low: float
@@ -25,7 +25,7 @@ class Loss(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """The share and its interval in percent."""
-        return f"{self.share:.1%} (95 % confidence interval {self.low:.1%} to {self.high:.1%})"
+        return f"{self.share:.1%} (95% confidence interval {self.low:.1%} to {self.high:.1%})"
 
 
 def loss(changes: int, missing: int) -> Loss | None:

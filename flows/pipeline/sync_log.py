@@ -51,8 +51,8 @@ DLT_COLUMNS: Any = {
 }
 ROWS_AT_ONCE = 500
 """Rows per INSERT, since databases limit the number of parameters of a statement."""
-NO_ACCOUNT = "the token"
-"""Owner, for display, of lists that belong to the token, if no connections are named."""
+NO_ACCOUNT = "the API key"
+"""Owner, for display, of lists that belong to the API key, if no connections are named."""
 LOOK_BACK_DAYS = 7
 """Days before the latest sync. Lists that were last read earlier are ignored: their account or resource is gone."""
 

@@ -106,7 +106,7 @@ class ListReader:
     def _plan(self) -> None:
         """Tell the rate limit how many more requests a list of several pages needs."""
         if self._reading.pages[0].total_pages != 1:
-            name = f"{self.endpoint.resource} of {self.account_id or 'the token'}"
+            name = f"{self.endpoint.resource} of {self.account_id or 'the API key'}"
             self.client.budget.plan(name, self._reading.pages_left())
 
     def _attempt(self) -> Iterator[Page]:

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from flows.pipeline.sync_log import NO_ACCOUNT
 from tests.conftest import Warehouse
 from tests.notebooks.conftest import CHART, DAYS, NOTEBOOKS, Kernel
 from tests.notebooks.rendering import rows_of
@@ -36,9 +37,9 @@ def test_data_health(there: Warehouse, kernel: Kernel) -> None:
     before = time.time()
     charts = drawn(kernel, "01-data-health.ipynb")
     after = time.time()
-    lists = (
-        "SELECT coalesce(account, 'the token'), resource, epoch(max(finished)) FROM _syncs WHERE complete GROUP BY ALL"
-    )
+    lists = f"""
+        SELECT coalesce(account, '{NO_ACCOUNT}'), resource, epoch(max(finished)) FROM _syncs WHERE complete GROUP BY ALL
+    """
     arrived = {(account, resource): moment for account, resource, moment in there.rows(lists)}
     ages = {(row["account_id"], row["resource"]): 3_600 * row["hours"] for row in charts["Age of each list"]}
     assert ages.keys() == arrived.keys()

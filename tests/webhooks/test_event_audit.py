@@ -181,4 +181,4 @@ def test_the_confidence_interval() -> None:
     assert (nothing.share, nothing.low) == (0.0, 0.0)
     assert nothing.high == pytest.approx(0.00383, abs=1e-5)
     assert (some.low, some.high) == (pytest.approx(0.00544, abs=1e-5), pytest.approx(0.01831, abs=1e-5))
-    assert str(some) == "1.0% (95 % confidence interval 0.5% to 1.8%)"
+    assert str(some) == "1.0% (95% confidence interval 0.5% to 1.8%)"
