@@ -99,7 +99,7 @@ def sync(
 
 @app.command()
 def forget(
-    email: Annotated[str, typer.Argument(help="The person's address.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")],
     destination: Destination = "duckdb",
     dataset: Dataset = "drip",
 ) -> None:

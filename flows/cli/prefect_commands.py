@@ -15,7 +15,7 @@ prefect_commands = typer.Typer()
 
 @prefect_commands.command()
 def secret(
-    setting: Annotated[str, typer.Argument(help="The setting, such as SOURCES__DRIP__API_KEY.")],
+    setting: Annotated[str, typer.Argument(metavar="SETTING", help="The setting, such as SOURCES__DRIP__API_KEY.")],
 ) -> None:
     """Save a secret setting in a Prefect Secret block.
 

@@ -18,7 +18,7 @@ reading = typer.Typer()
 
 @reading.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="A SELECT, or - to read it from stdin.")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A SELECT, or - to read it from stdin.")],
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,7 +27,7 @@ def query(
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as a JSON array of objects.")] = False,
-    limit: Annotated[int, typer.Option(help="Rows that the table shows; 0 for all.", min=0)] = 40,
+    limit: Annotated[int, typer.Option(metavar="ROWS", help="Rows that the table shows; 0 for all.", min=0)] = 40,
     destination: Destination = "duckdb",
     dataset: Dataset = "drip",
 ) -> None:
@@ -89,10 +89,14 @@ def open_database(
 
 @reading.command()
 def report(
-    output: Annotated[str, typer.Option(help="Path in the project, or URL of an object in a bucket.")] = REPORT,
+    output: Annotated[
+        str, typer.Option(metavar="PATH", help="Path in the project, or URL of an object in a bucket.")
+    ] = REPORT,
     account: Account = None,
-    since: Annotated[str | None, typer.Option(help="First day (UTC) that is shown, such as 2026-01-31.")] = None,
-    until: Annotated[str | None, typer.Option(help="Last day (UTC) that is shown.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="First day (UTC) that is shown, such as 2026-01-31.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day (UTC) that is shown.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write the notebooks' charts as one HTML page.
@@ -113,7 +117,9 @@ def report(
 def dbt_sources(dataset: Dataset = "drip") -> None:
     """Print a sources.yml for dbt.
 
-    It describes every table, view and column of a dataset. For example: drip-flows dbt-sources > models/sources.yml
+    It describes every table, view and column of a dataset. For example:
+
+    drip-flows dbt-sources > models/sources.yml
 
     Exit codes: 0 it is printed; 2 the dataset has no valid name.
     """
