@@ -50,8 +50,8 @@ def prepare(
     if historic:
         target.kind.refuse(HISTORY, NO_HISTORY)
     landings = [_landing(settings, target) for settings in each]
-    first = ConnectionRun(target, chosen, landings[0], history=historic, mask=common.masking.fingerprint)
-    with target.checked(common):
+    with target.checked(common):  # may wait for the database, and the run begins after that
+        first = ConnectionRun(target, chosen, landings[0], history=historic, mask=common.masking.fingerprint)
         check_relations(first)
     return SyncRun(
         tuple(
