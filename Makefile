@@ -64,7 +64,7 @@ rehearse: .venv/everything.stamp ## kill, starve and disturb real syncs of the s
 	@$(BIN)/python -m benchmarks.robustness
 
 .PHONY: soak
-soak: .venv/everything.stamp ## look for deviations with random stories of syncs: SEED=0 SEEDS=1 STEPS=50 PROCESSES=1 (200 seeds take hours)
+soak: .venv/everything.stamp ## look for deviations with random stories of syncs: SEED=0 SEEDS=1 STEPS=50 PROCESSES=1 (a step takes about 0.4 s)
 	@$(BIN)/python -m benchmarks.soak run --seed $(or $(SEED),0) --seeds $(or $(SEEDS),1) --steps $(or $(STEPS),50) --processes $(or $(PROCESSES),1)
 
 .PHONY: bench

@@ -39,8 +39,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let the Prefect server run only for the tests that use it."""
     for server in SERVERS:
         if "prefect_server" in getattr(item, "fixturenames", ()):
-            server.go_on()
-        elif not server.suspended:
+            server.resume()
+        else:
             server.suspend()
 
 
@@ -48,14 +48,14 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
     """Let the Prefect server run for a fixture that a test asks for by name."""
     for server in SERVERS:
         if "prefect_server" in fixturedef.argnames:
-            server.go_on()
+            server.resume()
 
 
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Let the Prefect server run while the last fixtures end."""
     for server in SERVERS:
         if nextitem is None:
-            server.go_on()
+            server.resume()
 
 
 def pytest_collection_finish() -> None:

@@ -38,13 +38,14 @@ class RunningServer:
     suspended: bool = False
 
     def suspend(self) -> None:
-        """Suspend it."""
-        self.suspended = True
-        for process in self._processes():
-            process.suspend()
+        """Suspend it if it is running."""
+        if not self.suspended:
+            self.suspended = True
+            for process in self._processes():
+                process.suspend()
 
-    def go_on(self) -> None:
-        """Let it go on if it is suspended."""
+    def resume(self) -> None:
+        """Resume it if it is suspended."""
         if self.suspended:
             self.suspended = False
             for process in self._processes():
@@ -79,7 +80,7 @@ def serve_prefect(
         _wait_for(f"{url}/health", server, log)
         yield running
     finally:
-        running.go_on()
+        running.resume()
         server.terminate()
         server.wait(timeout=30)
 

@@ -91,12 +91,15 @@ class Target:
     @contextmanager
     def checked(self, settings: DripSettings) -> Iterator[None]:
         """Check that it can be written to, and keep the DuckDB file open in the block. Raises SettingsError."""
+        if self.path:
+            with _checked_duckdb(self.path, self.dataset, settings):
+                yield
+            return
         if self.name == "postgres":
             _postgres().check(self.dataset)
-        elif self.path is None:
+        else:
             configured.check(self.name, self.dataset)
-        with _checked_duckdb(self.path, self.dataset, settings) if self.path else nullcontext():
-            yield
+        yield
 
     def drop_staging(self, client: Any) -> None:
         """Drop the schemas that earlier versions staged rows in, in DuckDB. PostgreSQL needs its staging schema.
