@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 from dlt.extract.exceptions import ResourceExtractionError
+from dlt.extract.pipe_iterator import PipeIterator
 
 from flows.common.errors import DripError
 from flows.source.client import DripClient
@@ -102,9 +103,13 @@ def _land_list(reader: ListReader, landed: LandedList, pages: Iterator[Page]) ->
 
 
 def _through_dlt(endpoint: Endpoint, pages: Iterator[T]) -> Iterator[T]:
-    """The items of the list's dlt resource. Errors that dlt wraps are raised unwrapped."""
+    """The items of the list's dlt resource. Errors that dlt wraps are raised unwrapped.
+
+    Reads the pipe of the resource, since iterating the resource itself makes a schema first, for each list.
+    """
     try:
-        yield from table_resource(endpoint, pages)
+        with PipeIterator.from_pipe(table_resource(endpoint, pages)._pipe) as items:
+            yield from (item.item for item in items)
         return
     except ResourceExtractionError as error:
         raised = error.__cause__ if isinstance(error.__cause__, DripError) else error
