@@ -1,7 +1,8 @@
 """Test with the newest versions of all packages, ignoring upper bounds, and name the versions that break the tests.
 
 `make newest` runs it. It resolves the project's requirements without upper bounds, installs the result in a separate
-environment, runs the tests there, and repeats failing tests with one package at a time reset to its locked version.
+environment, runs the tests there, and repeats failing tests with one package at a time reset to its locked version,
+which it keeps if that mends any.
 It prints which bounds are needed, which are unnecessary, and which are missing.
 """
 
@@ -21,7 +22,7 @@ ENVIRONMENT = PROJECT / ".venv-newest"
 PYTHON = ENVIRONMENT / "bin" / "python"
 UPPER = ("<", "<=", "==", "~=")
 MOST_REPEATED = 5
-"""Maximum number of failing tests that are repeated for each package."""
+"""Maximum number of failing tests to try a package with."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -40,15 +41,34 @@ def main() -> int:
         say("all tests pass with the newest versions", *needless(changed))
         return 0
     say("these tests fail with the newest versions:", *failing)
-    unexplained = set(failing[:MOST_REPEATED])
-    for name in changed:
-        mended = mended_by(name, locked[name], newest[name], failing[:MOST_REPEATED])
-        unexplained -= mended
-        if mended:
-            say(f"{name} {newest[name]} breaks {', '.join(sorted(mended))}: {verdict(name)}")
+    unexplained = explained(failing, {name: (locked[name], version) for name, version in changed.items()})
     if unexplained:
-        say("no single version breaks these: several together do, or the tests are unstable", *sorted(unexplained))
+        say("no single version breaks these: several together do, or the tests are unstable", *unexplained)
     return 1
+
+
+def explained(failing: list[str], changed: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Print the packages that break tests, one after another. Returns the tests that no package explains.
+
+    A package found stays at its locked version while the others are tried, since it may hide what they break.
+
+    Args:
+        failing: the tests that fail with all of the newest versions.
+        changed: the locked and the newest version of each package that has a newer one.
+    """
+    while failing and (culprit := first_that_mends(changed, failing[:MOST_REPEATED])):
+        locked, newest = changed[culprit]
+        changed = {name: versions for name, versions in changed.items() if name != culprit}
+        install([f"{culprit}=={locked}"])
+        left = failing_tests(failing)
+        say(f"{culprit} {newest}: {verdict(culprit)}. It breaks", *(one for one in failing if one not in left))
+        failing = left
+    return failing
+
+
+def first_that_mends(changed: Mapping[str, tuple[str, str]], failing: list[str]) -> str:
+    """The first package whose locked version makes any of these tests pass; empty if none does."""
+    return next((name for name, versions in changed.items() if mends(name, *versions, failing)), "")
 
 
 def bounds() -> dict[str, Requirement]:
@@ -108,12 +128,12 @@ def failing_tests(chosen: Iterable[str]) -> list[str]:
     return failing
 
 
-def mended_by(name: str, locked: str, newest: str, failing: list[str]) -> set[str]:
-    """The failing tests that pass with a package at its locked version. The package is then reset to the newest."""
+def mends(name: str, locked: str, newest: str, failing: list[str]) -> bool:
+    """Whether any of the failing tests passes with a package at its locked version. It is then reset to the newest."""
     install([f"{name}=={locked}"])
     still = failing_tests(failing)
     install([f"{name}=={newest}"])
-    return set(failing) - set(still)
+    return len(still) < len(failing)
 
 
 def verdict(name: str) -> str:
