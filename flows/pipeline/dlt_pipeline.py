@@ -16,6 +16,9 @@ PIPELINE = "drip_flows"
 NO_COPY_LEFT = f"{PIPELINE}.load.truncate_staging_dataset"
 """dlt's setting to empty the staging dataset after a load, so that it keeps no copy of personal data."""
 
+TRACE = f"{PIPELINE}.enable_runtime_trace"
+"""dlt's setting to keep a trace of the run in the pipeline's folder, which is deleted after the run."""
+
 _pipelines: dict[str, dlt.Pipeline] = {}
 """Pipelines by run id. A new object would read its state and schemas from the destination again (0.1 s)."""
 
@@ -50,6 +53,7 @@ def pipeline_of(run: ConnectionRun) -> dlt.Pipeline:
     settings = common_settings()
     if run.id not in _pipelines:
         dlt.config[NO_COPY_LEFT] = run.target.path is None  # DuckDB has no staging dataset
+        dlt.config[TRACE] = False
         _pipelines[run.id] = dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(run.pipeline_folder),

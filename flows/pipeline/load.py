@@ -23,6 +23,7 @@ from flows.pipeline.partial_lists import DaysLoaded, count_days
 from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
 from flows.pipeline.views import make_views
+from flows.source.dlt_lookup_cache import missing_settings_remembered
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.frozen import FREEZE
 from flows.source.settings import common_settings
@@ -89,7 +90,7 @@ def load(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
-    with opened_pipeline(run) as pipeline:
+    with opened_pipeline(run) as pipeline, missing_settings_remembered():
         before, lists = columns_now(pipeline), landed_lists(runs, landed)
         loads = pipeline.run(source_of(runs, lists), loader_file_format="parquet").loads_ids
         drift = [*new_columns(before, columns_now(pipeline)), *refused(lists)]

@@ -1,7 +1,7 @@
 """Reads lists into the landing zone: a single list, or the lists that belong to the records of a parent list."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import pyarrow as pa
 from dlt.extract.exceptions import ResourceExtractionError
@@ -109,7 +109,7 @@ def _through_dlt(endpoint: Endpoint, pages: Iterator[T]) -> Iterator[T]:
     """
     try:
         with PipeIterator.from_pipe(table_resource(endpoint, pages)._pipe) as items:
-            yield from (item.item for item in items)
+            yield from cast(Iterator[T], (item.item for item in items))
         return
     except ResourceExtractionError as error:
         raised = error.__cause__ if isinstance(error.__cause__, DripError) else error
