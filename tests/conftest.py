@@ -16,6 +16,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 from vcr import VCR
+from xdist.scheduler import LoadFileScheduling
 
 from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
@@ -28,6 +29,23 @@ from tests.scrubbing import ReadableSerializer
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
     """Register the serializer for readable cassettes."""
     vcr.register_serializer("yaml", ReadableSerializer)
+
+
+class OneWorkerForSlowest(LoadFileScheduling):
+    """Distribute files among workers, but the slowest folder to one of them.
+
+    Its tests wait a lot. If all workers ran them at once, the processor would be idle.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return SLOWEST if SLOWEST in path.parts else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """The scheduler for several workers."""
+    return OneWorkerForSlowest(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
