@@ -129,7 +129,7 @@ def _behind(one: ListTimes, found: Status) -> str:
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago a moment was, in its two largest units at most: `45 s`, `12 min`, `3.5 h`, `2.0 days`."""
+    """How long ago a moment was: `45 s`, `12 min`, `3.5 h`, `2.0 days`."""
     passed = ((now or datetime.now(UTC)) - moment) / timedelta(seconds=1)
     if passed < 2 * 60:
         return f"{passed:.0f} s"
