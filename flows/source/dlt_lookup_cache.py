@@ -37,7 +37,7 @@ def missing_settings_remembered() -> Iterator[None]:
 def _remembering(look_up: Callable[..., Found]) -> Callable[..., Found]:
     @wraps(look_up)
     def answer(*where: Any) -> Found:
-        missing = _blocks[-1] if _blocks else None
+        missing = next(iter(_blocks[-1:]), None)  # another thread may end the last block at any moment
         if missing is None:
             return look_up(*where)
         try:
