@@ -65,10 +65,10 @@ def source(url: str, api_key: str) -> Any:
 
 
 def main(url: str, api_key: str, database: str) -> None:
-    """Load everything into the dataset `mended`. The files of the pipeline are stored beside the database."""
+    """Load everything into the dataset `guide`. The files of the pipeline are stored beside the database."""
     folder = Path(database).parent / "pipelines"
     destination = dlt.destinations.duckdb(database)
-    pipeline = dlt.pipeline("mended", pipelines_dir=str(folder), destination=destination, dataset_name="mended")
+    pipeline = dlt.pipeline("guide", pipelines_dir=str(folder), destination=destination, dataset_name="guide")
     pipeline.run(source(url, api_key))
 
 

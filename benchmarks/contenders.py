@@ -54,10 +54,10 @@ SYNC = sync("drip-flows sync", HISTORY="[]")
 WITH_HISTORY = sync("drip-flows sync, with history")
 AGAIN = sync("drip-flows sync, 1 % changed, with history", again=True)
 AUTO = sync("drip-flows sync --mode auto, 1 % changed, with history", "--mode", "auto", again=True)
-MENDED = Contender(
-    "the guide, mended",
+GUIDE = Contender(
+    "the guide, corrected",
     (sys.executable, str(HERE / "configuration_guide.py"), *TARGETS),
-    COUNT.format("mended.subscribers"),
+    COUNT.format("guide.subscribers"),
 )
 
 
@@ -79,6 +79,6 @@ def singer() -> Contender:
 
 def contenders(peers: bool) -> Iterator[Contender]:
     """All contenders, the limit first, with or without other tools."""
-    yield from (LIMIT, SYNC, WITH_HISTORY, AGAIN, AUTO, MENDED)
+    yield from (LIMIT, SYNC, WITH_HISTORY, AGAIN, AUTO, GUIDE)
     if peers:
         yield from (airbyte(), singer())

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from benchmarks.comparison import Comparison, Line
-from benchmarks.contenders import AGAIN, AIRBYTE, MENDED, SYNC, WITH_HISTORY
+from benchmarks.contenders import AGAIN, AIRBYTE, GUIDE, SYNC, WITH_HISTORY
 from benchmarks.findings import Finding
 
 OF_LIMIT = {SYNC.name: 2.0, WITH_HISTORY.name: 3.0, AGAIN.name: 2.5}
-OF_AIRBYTE, OF_MENDED = 7.0, 45.0
+OF_AIRBYTE, OF_GUIDE = 7.0, 45.0
 PAGE = 1_000
 WORSE, MOST_MB = 1.2, 700
 TASK_SECONDS, TWICE = 0.03, 2.2
@@ -25,7 +25,7 @@ def beside_others(found: Comparison, size: int) -> Iterator[Finding]:
     for name, most in OF_LIMIT.items():
         if line := found.line(size, name):
             yield at_most(f"{size:,} subscribers, {name}, times the limit", line.ratio, most)
-    for name, least in ((AIRBYTE, OF_AIRBYTE), (MENDED.name, OF_MENDED)):
+    for name, least in ((AIRBYTE, OF_AIRBYTE), (GUIDE.name, OF_GUIDE)):
         if theirs := found.line(size, name):
             faster = _per_row(theirs) / _per_row(ours)
             yield at_least(f"{size:,} subscribers, times as fast per row as {name}", faster, least)

@@ -2,7 +2,7 @@
 
 `make newest` runs it. It resolves the project's requirements without upper bounds, installs the result in a separate
 environment, runs the tests there, and repeats failing tests with one package at a time reset to its locked version,
-which it keeps if that mends any.
+which it keeps if any of them passes then.
 It prints which bounds are needed, which are unnecessary, and which are missing.
 """
 
@@ -56,7 +56,7 @@ def explained(failing: list[str], changed: Mapping[str, tuple[str, str]]) -> lis
         failing: the tests that fail with all of the newest versions.
         changed: the locked and the newest version of each package that has a newer one.
     """
-    while failing and (culprit := first_that_mends(changed, failing[:MOST_REPEATED])):
+    while failing and (culprit := first_to_blame(changed, failing[:MOST_REPEATED])):
         locked, newest = changed[culprit]
         changed = {name: versions for name, versions in changed.items() if name != culprit}
         install([f"{culprit}=={locked}"])
@@ -66,9 +66,9 @@ def explained(failing: list[str], changed: Mapping[str, tuple[str, str]]) -> lis
     return failing
 
 
-def first_that_mends(changed: Mapping[str, tuple[str, str]], failing: list[str]) -> str:
+def first_to_blame(changed: Mapping[str, tuple[str, str]], failing: list[str]) -> str:
     """The first package whose locked version makes any of these tests pass; empty if none does."""
-    return next((name for name, versions in changed.items() if mends(name, *versions, failing)), "")
+    return next((name for name, versions in changed.items() if breaks(name, *versions, failing)), "")
 
 
 def bounds() -> dict[str, Requirement]:
@@ -128,7 +128,7 @@ def failing_tests(chosen: Iterable[str]) -> list[str]:
     return failing
 
 
-def mends(name: str, locked: str, newest: str, failing: list[str]) -> bool:
+def breaks(name: str, locked: str, newest: str, failing: list[str]) -> bool:
     """Whether any of the failing tests passes with a package at its locked version. It is then reset to the newest."""
     install([f"{name}=={locked}"])
     still = failing_tests(failing)

@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import published, scale, targets, unit_costs
 from benchmarks.api import encode
 from benchmarks.comparison import Comparison
-from benchmarks.contenders import LIMIT, MENDED, SYNC, Contender
+from benchmarks.contenders import GUIDE, LIMIT, SYNC, Contender
 from benchmarks.findings import Finding
 from benchmarks.measuring import Run
 from benchmarks.speed import Bench
@@ -25,22 +25,22 @@ FAILING = Contender("a failing one", (*LIMIT.words[:2], "{url}/nowhere", "{key}"
 def found(prefect_server: None) -> dict[str, Run | str]:
     """Results of a run of each contender that needs no separate environment."""
     bench = Bench(runs=1, console=Console(file=io.StringIO()))
-    return bench.in_turns([LIMIT, SYNC, MENDED, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
+    return bench.in_turns([LIMIT, SYNC, GUIDE, ABSENT, FAILING], {SIZE: {"1000001": SIZE}})[SIZE]
 
 
 def test_each_is_measured_with_the_rows_that_arrived(found: dict[str, Run | str]) -> None:
-    limit, ours, mended = (found[one.name] for one in (LIMIT, SYNC, MENDED))
+    limit, ours, guide = (found[one.name] for one in (LIMIT, SYNC, GUIDE))
     assert isinstance(limit, Run), limit
     assert isinstance(ours, Run), ours
-    assert isinstance(mended, Run), mended
+    assert isinstance(guide, Run), guide
     active = World(1, {"1000001": SIZE}).account("1000001").subscribers.all()
     assert limit.rows == ours.rows == SIZE
-    assert mended.rows == sum(one["status"] == "active" for one in active)
+    assert guide.rows == sum(one["status"] == "active" for one in active)
     assert (limit.requests, limit.pages) == (2, 1)
-    assert (ours.pages, mended.pages) == (1, 2)
+    assert (ours.pages, guide.pages) == (1, 2)
     assert all(
         one.seconds > 0 and one.cpu_seconds > 0 and one.peak_mb > 10 and one.api_seconds >= 0
-        for one in (limit, ours, mended)
+        for one in (limit, ours, guide)
     )
 
 
@@ -55,8 +55,8 @@ def test_ratios_are_of_work_without_what_starting_costs() -> None:
     def run(seconds: float, rows: float = 1_000) -> Run:
         return Run(seconds, seconds, 100.0, 0.1, 12, 1, 0.0, rows)
 
-    start: dict[str, Run | str] = {LIMIT.name: run(1), SYNC.name: run(5), MENDED.name: run(2)}
-    large: dict[str, Run | str] = {LIMIT.name: run(3), SYNC.name: run(9), MENDED.name: run(52, rows=500)}
+    start: dict[str, Run | str] = {LIMIT.name: run(1), SYNC.name: run(5), GUIDE.name: run(2)}
+    large: dict[str, Run | str] = {LIMIT.name: run(3), SYNC.name: run(9), GUIDE.name: run(52, rows=500)}
     findings = list(targets.beside_others(Comparison({100: start, 1_000: large}), 1_000))
     assert [one.figures for one in findings] == ["2.00, at most 2", "25.00, at least 45", "1.00, at most 1"]
     assert [one.holds for one in findings] == [True, False, True]
@@ -66,10 +66,10 @@ def test_the_chart_and_the_section_show_everybody(found: dict[str, Run | str], t
     figures = published.Published("a machine", ["dlt 1"], 0.1, 1, {100: found, SIZE: found}, [Finding("a", "1", True)])
     copy = msgspec.json.decode(msgspec.json.encode(figures), type=published.Published)
     text = "\n".join(published.section(copy))
-    assert all(f"| {one.name} |" in text for one in (LIMIT, SYNC, MENDED))
+    assert all(f"| {one.name} |" in text for one in (LIMIT, SYNC, GUIDE))
     assert "nobody was not measured: it is not there." in text
     published.chart(copy).save(tmp_path / "chart.svg")
-    assert MENDED.name in (tmp_path / "chart.svg").read_text()
+    assert GUIDE.name in (tmp_path / "chart.svg").read_text()
 
 
 def test_encoded_people_are_the_sandboxs_own() -> None:
