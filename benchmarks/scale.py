@@ -22,7 +22,7 @@ from flows.common.list_key import ListKey
 from flows.pipeline.context import ConnectionRun, SyncRun
 from flows.pipeline.extract import Extracted, gather, submit_all
 from flows.pipeline.planning.requests import pages_of
-from flows.pipeline.sync import plan
+from flows.pipeline.sync import lists_to_read
 from flows.pipeline.threads import in_threads
 from flows.source.endpoints import DEFAULT_RESOURCES, ENDPOINTS
 from flows.source.errors import Stopped
@@ -117,7 +117,7 @@ class Reading:
         self._keys = {run.connection: Key(self.time) for run in runs.each}
         with patch("flows.pipeline.threads.extract_with_retry", self._extract), in_threads(runs) as submit:
             with self.time.busy():
-                pending = submit_all(plan(runs), lambda key: submit(runs.of(key.connection), key))
+                pending = submit_all(lists_to_read(runs), lambda key: submit(runs.of(key.connection), key))
             _, failures = gather(pending)
         self.requests += sum(key.budget.requests for key in self._keys.values())
         return not failures

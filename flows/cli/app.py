@@ -182,13 +182,13 @@ def copy_to_postgres(
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = SANDBOX_PORT,
-    seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of the invented people; the same seed, the same people.")] = 7,
     subscribers: Annotated[
         list[int] | None,
         typer.Option(metavar="N", help="Size of an account, up to 1000000; repeat it for more accounts."),
     ] = None,
-    as_of: Annotated[str, typer.Option(help="The day shown: 2026-03-01, or days since the first one.")] = SANDBOX_DAY,
-    faults: Annotated[Path | None, typer.Option(help="A plan of what breaks, as JSON.", exists=True)] = None,
+    as_of: Annotated[str, typer.Option(help="Current day of the sandbox: a date, or a number of days.")] = SANDBOX_DAY,
+    faults: Annotated[Path | None, typer.Option(help="JSON file with the faults to inject.", exists=True)] = None,
     rate_limit: Annotated[int, typer.Option(help="Requests granted in a window.")] = 3600,
     rate_window: Annotated[float, typer.Option(help="Seconds of that window.")] = 3600.0,
     latency_ms: Annotated[float, typer.Option(help="Milliseconds before every answer.")] = 0.0,

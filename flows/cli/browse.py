@@ -34,7 +34,7 @@ def browse(dataset: str) -> int:
     """
     file = database_file()
     if found := shutil.which(DUCKDB):
-        remark(f"DuckDB's UI reads {file} itself: a sync waits until you end it with Ctrl-C")
+        remark(f"While DuckDB's UI is open, syncs into {file} wait; close the UI with Ctrl-C")
         return subprocess.run([found, "-readonly", "-ui", str(file)], check=False).returncode  # noqa: S603 - the user's own
     if found := shutil.which(DATASETTE):
         return _in_datasette(found, file, dataset)

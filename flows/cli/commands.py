@@ -129,7 +129,9 @@ def _in_flow(wanted: dict[str, Any], verbose: bool) -> object:
 def checked_account(account: str) -> str:
     """The id of an account. Raises SettingsError if it is not one."""
     if not is_account_id(account):
-        raise SettingsError(f"--account {account!r} is no account id: these are digits; see `{program()} accounts`")
+        raise SettingsError(
+            f"--account {account!r} is not an account id: ids consist of digits; see `{program()} accounts`"
+        )
     return account
 
 
@@ -152,10 +154,10 @@ def run_forget(email: str, destination: str, dataset: str) -> None:
     else:
         say(f"Nobody has or had the address {email} here.")
     for one in forgotten.mentions:
-        say(marked(one.table, f" still mentions the address, in {one.rows:,} rows of others"))
+        say(marked(one.table, f" still mentions the address, in {one.rows:,} rows of other people"))
     for sentence in forgotten.remains:
         say(sentence)
-    say("Whoever is still in Drip comes back with the next full sync: delete them there too.")
+    say("If this person is still in Drip, the rows come back with the next full sync: delete the person there too.")
 
 
 def show_accounts(as_json: bool = False) -> int:
@@ -242,7 +244,7 @@ def show_result(result: object, shown: Shown | None = None) -> int:
 def _show_crash(error: BaseException) -> NoReturn:
     if isinstance(error, LoadFailed):
         fail(f"The sync failed: {error}", CRASHED)
-    fail(f"The sync broke off: {explain(error)}. What landed is kept: run the same command again.", CRASHED)
+    fail(f"The sync was interrupted: {explain(error)}. The landed pages are kept: run the same command again.", CRASHED)
 
 
 def show_freshness(
@@ -263,11 +265,11 @@ def show_freshness(
         show_json({"fresh": not report.problems, "oldest_hours": report.oldest, "lists": len(report.lists),
                    "problems": report.problems})  # fmt: skip
     else:
-        show_report(report)
+        show_problems(report)
     return 1 if report.problems else 0
 
 
-def show_report(report: "FreshnessReport") -> None:
+def show_problems(report: "FreshnessReport") -> None:
     """Every problem in a line, or that there is none."""
     for problem in report.problems:
         say(marked(f"{problem.resource} of {problem.account}", f": {problem.text}"))

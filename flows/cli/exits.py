@@ -22,7 +22,7 @@ CANNOT_START = 2
 INTERRUPTED, TERMINATED = 130, 143
 GRACE_SECONDS = 5.0
 """For an interrupted run to tell Prefect of its end; its threads may wait for the network much longer."""
-STOPPED = "stopped; what landed is kept: run the same command again to go on from there"
+STOPPED = "stopped; run the same command again (a sync resumes from the pages that have landed)"
 
 verbose = False
 """Whether an unexpected error shows its traceback, for all commands of this process."""

@@ -105,7 +105,7 @@ def _show_changed(plan: SyncPlan) -> None:
 
 
 def _table(lines: Sequence[ListPlan], changes: bool, title: str) -> Table:
-    titles = ("API has", "here", "requests", *(CHANGES if changes else ("MB",)))
+    titles = ("API has", "rows now", "requests", *(CHANGES if changes else ("MB",)))
     table = plain_table("resource", "mode", right=titles, title=title)
     for line in lines:
         numbers = [line.api_rows, line.rows, line.requests]

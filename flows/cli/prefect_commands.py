@@ -8,7 +8,7 @@ from flows.cli.exits import plain_errors
 from flows.cli.output import activity, remark
 from flows.orchestration.settings import apply_prefect_settings
 
-POOL_HELP = "Its type: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
+POOL_HELP = "Type of the work pool: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
 PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
 prefect_commands = typer.Typer()
 
@@ -40,9 +40,9 @@ def deploy(
     kind: Annotated[str, typer.Option("--type", help=POOL_HELP)] = "process",
     package: Annotated[str, typer.Option(help=PACKAGE_HELP)] = "",
     image: Annotated[
-        str, typer.Option(help="An image with the project installed, for all but process and managed.")
+        str, typer.Option(help="Image with the project installed; needed by all types but process and prefect:managed.")
     ] = "",
-    destination: Annotated[str, typer.Option(help="Where they sync to. Default: as prefect.yaml says.")] = "",
+    destination: Annotated[str, typer.Option(help="Where the syncs load to. Default: as in prefect.yaml.")] = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the output of `prefect deploy` too.")] = False,
 ) -> None:
     """Deploy the flows of prefect.yaml to Prefect.

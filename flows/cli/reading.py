@@ -22,7 +22,7 @@ def query(
     param: Annotated[
         list[str] | None,
         typer.Option(
-            "--param", "-p", metavar="NAME=VALUE", help="A text that stands for $NAME in the SQL; may be repeated."
+            "--param", "-p", metavar="NAME=VALUE", help="Value of $NAME in the SQL, as text; may be repeated."
         ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
@@ -41,7 +41,7 @@ def query(
     """
     with plain_errors():
         if as_csv and as_json:
-            fail("--csv and --json exclude each other")
+            fail("--csv and --json cannot be combined")
         from flows.cli.query import Form, parameters, show_query
 
         form: Form = "csv" if as_csv else "json" if as_json else "table"
@@ -101,7 +101,7 @@ def report(
 ) -> None:
     """Write the notebooks' charts as one HTML page.
 
-    The page is for sharing: it has no code, no data of single people, and needs no network.
+    The page is for sharing: it has no code, no data about individuals, and needs no network.
 
     Exit codes: 0 it is written; 2 there is no data, or something failed.
     """

@@ -122,7 +122,7 @@ def _cells(line: ListReport) -> list[str | Text]:
 
 
 def _remark(line: ListReport) -> str:
-    """How a list was read, where that was not plainly."""
+    """What was unusual about reading a list; empty if nothing was."""
     words = [f"{line.mode} ({line.why})"] if line.why else []
     words += [f"{line.saved} requests saved"] if line.saved else []
     words += [f"{line.repeated} repeated"] if line.repeated else []

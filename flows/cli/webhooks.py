@@ -79,8 +79,8 @@ def register(
 ) -> None:
     """Create the webhook of an account in Drip.
 
-    It posts every event to the receiver. Does nothing if there is one, and touches no other webhook. Needs a key with
-    write rights.
+    The webhook posts every event to the receiver. Does nothing if the account already has it, and changes no other
+    webhook. Needs a key with write rights.
 
     Exit codes: 0 there is a webhook; 2 you declined, or Drip refused or did not respond.
     """
@@ -98,7 +98,7 @@ def rotate(
 ) -> None:
     """Give the webhook of an account a new secret.
 
-    Both are accepted until nothing can come to the old one.
+    The old secret is accepted for four more days, since Drip repeats deliveries for three.
 
     Exit codes: 0 it has a new secret; 2 you declined, or Drip refused or did not respond.
     """
@@ -118,7 +118,7 @@ def unregister(
 
     Touches no other webhook.
 
-    Exit codes: 0 there is none any more; 2 you declined, or Drip refused or did not respond.
+    Exit codes: 0 it is removed; 2 you declined, or Drip refused or did not respond.
     """
     with plain_errors():
         from flows.cli.webhook_commands import registrar, say

@@ -120,7 +120,7 @@ def check_kind(kind: str, image: str, package: str, destination: str) -> None:
         _check_package(package)
     if kind in (MANAGED, *PUSH) and (destination in ("", "duckdb") or warehouse(destination).is_files):
         raise SettingsError(
-            f"a file is lost with a run in a work pool of type {kind}: set --destination, to postgres say"
+            f"runs in a work pool of type {kind} lose their files when they end: set --destination to a database"
         )
 
 

@@ -21,7 +21,7 @@ def _in_words(schedule: DeploymentSchedule) -> str:
     if isinstance(rule, CronSchedule):
         words = _cron(rule.cron, rule.timezone or "UTC")
     elif isinstance(rule, IntervalSchedule):
-        words = f"every {rule.interval} hours"
+        words = f"every {rule.interval.total_seconds() / 3600:g} hours"
     else:
         words = str(rule)
     return words if schedule.active else f"{words} (paused)"

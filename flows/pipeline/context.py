@@ -104,7 +104,9 @@ class ConnectionRun:
         """Whether a list is read in full or in part."""
         if ENDPOINTS[key.resource].daily:
             return DAILY_READ
-        return self.read_modes.get(key.account_id or "", FULL_READ) if ENDPOINTS[key.resource].freezable else FULL_READ
+        if not ENDPOINTS[key.resource].has_created_filter:
+            return FULL_READ
+        return self.read_modes.get(key.account_id or "", FULL_READ)
 
     @property
     def pipeline_folder(self) -> Folder:

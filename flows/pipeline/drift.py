@@ -22,7 +22,7 @@ Columns = Mapping[str, frozenset[str]]
 
 
 class Drift(msgspec.Struct):
-    """Something that the API gives otherwise than before.
+    """A way in which the API's data differs in form from the previous sync.
 
     Attributes:
         kind: NEW_COLUMN, NEW_MISFIT, EMPTIED or REFUSED.

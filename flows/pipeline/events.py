@@ -1,4 +1,4 @@
-"""`subscriber_events`: what webhooks told, loaded from the spool exactly once, whatever is killed when.
+"""`subscriber_events`: webhook events, loaded from the spool exactly once even if a process is killed.
 
 A batch of deliveries, and the number of the last one, are committed together. So a load that was killed has either
 taken place or not, and the next one goes on behind the last delivery that the destination has.

@@ -175,7 +175,7 @@ def _row_keys(run: ConnectionRun, key: ListKey, accounts: Iterable[str]) -> Iter
 def _saved(run: ConnectionRun, extracted: Extracted, loaded: Loaded) -> int:
     """Requests saved by reading only a part of the list."""
     key = extracted.key
-    if not ENDPOINTS[key.resource].freezable:
+    if not ENDPOINTS[key.resource].has_created_filter:
         return 0
     pages_in_full = loaded.rows[key.resource].get(key.account_id, 0) / (ENDPOINTS[key.resource].per_page or 1)
     return max(0, math.ceil(pages_in_full) - len(run.landed_list(key).files()))

@@ -42,7 +42,7 @@ class SyncReport:
         webhook_problems: by account, what is wrong with the webhook that was registered for the receiver.
         event_losses: by account, the webhook events that are missing according to the history, of the last days.
         view_problems: by view, why it could not be created or replaced.
-        drift: what the API gives otherwise than before.
+        drift: how the API's data differs in form from the previous sync.
         destination: name of the destination.
         newest: by resource, when the newest record in the destination was created, of those that say so.
     """

@@ -156,19 +156,19 @@ def _planned(runs: SyncRun, pipeline: dlt.Pipeline, mode: Mode) -> SyncRun:
         run.landing.use_mask(run.mask)
     runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)
     begin_partial_lists(runs, pipeline)
-    if words := expectation(runs, plan(runs), pipeline):
+    if words := expectation(runs, lists_to_read(runs), pipeline):
         tell(words)
     return runs
 
 
 def _submitted(runs: SyncRun, submit: Submit) -> dict[ListKey, Pending]:
     """Start the extraction of every list."""
-    keys = plan(runs)
+    keys = lists_to_read(runs)
     emit(ListsPlanned(len(keys), sum(len(run.accounts or ()) for run in runs.known), runs.account_names))
     return submit_all(keys, lambda key: submit(runs.of(key.connection), key))
 
 
-def plan(runs: SyncRun) -> list[ListKey]:
+def lists_to_read(runs: SyncRun) -> list[ListKey]:
     """The lists to read: first the parents of dependent lists, then paginated lists, which take longest.
 
     Within a resource, connections alternate, since each has its own rate limit.

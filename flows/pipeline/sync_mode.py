@@ -85,7 +85,7 @@ def count_arrived(pipeline: dlt.Pipeline, runs: SyncRun, landed: Sequence[Extrac
     counts: dict[str, int] = {}
     with runs.common.target.reader(pipeline) as client:
         for extracted in landed:
-            if extracted.part and extracted.key.account_id and ENDPOINTS[extracted.key.resource].freezable:
+            if extracted.part and extracted.key.account_id and ENDPOINTS[extracted.key.resource].has_created_filter:
                 table = client.make_qualified_table_name(extracted.key.resource)
                 landed_list = runs.landed_list(extracted.key)
                 keys = {key for page in landed_list.tables() for key in texts(page, landed_list.endpoint.key)}

@@ -106,7 +106,7 @@ def event_loss(one: AccountLoss) -> str:
     if one.first_missing_hour:
         text += f"; the first missing event is from the hour of {one.first_missing_hour:%Y-%m-%d %H:00} UTC"
     if one.unconfirmed_events:
-        text += f"; {counted(one.unconfirmed_events, 'event')} contradicted by the list, so that a later one is missing"
+        text += f"; {counted(one.unconfirmed_events, 'event')} contradicted by the list, so a later one must be missing"
     return text
 
 
@@ -206,7 +206,7 @@ def signed(value: int | None) -> str:
 
 
 def _budget(budget: Spent) -> str:
-    left = "number left unknown" if budget.left is None else f"{budget.left:,} left"
+    left = "remaining unknown" if budget.left is None else f"{budget.left:,} left"
     return f"{budget.connection} {budget.spent:,} used, {left}".lstrip()
 
 

@@ -19,7 +19,7 @@ class Segment(Record):
 
 
 class BroadcastAudience(Record):
-    """Whom a broadcast goes to: a filter, or what the API can say of one that it cannot show as such."""
+    """The audience of a broadcast: its filter, or a summary if the API cannot show the filter."""
 
     broadcast_id: Annotated[Text, "Broadcast that goes to the audience."] = None
     filter: Annotated[Json, "Conditions that the recipients meet, if the API can show them."] = msgspec.UNSET
@@ -48,7 +48,7 @@ class EmailMetric(Record):
 
     date: Annotated[Date, "Day in the time zone of the account's owner."] = None
     email_id: Annotated[Text, "Id of the email, or `other` for the rest that Drip does not list."] = None
-    broadcast_id: Annotated[Text, "Broadcast that the email is."] = None
+    broadcast_id: Annotated[Text, "Id of the broadcast, if the email is one."] = None
     workflow_id: Annotated[Text, "Workflow that sends the email."] = None
     node_id: Annotated[Text, "Step of the workflow that sends the email."] = None
     title: Annotated[Text, "Title of the email."] = None

@@ -31,7 +31,7 @@ class Endpoint:
         per_page: rows requested per page; None if the API reference has no such parameter.
         params: filters needed to get all rows.
         linked: keys of a record's `links`, other than the account, that become JSON columns.
-        freezable: whether the list supports `subscribed_before`, which excludes new rows while it is read.
+        has_created_filter: whether the list supports `subscribed_before`, which excludes new rows while it is read.
         optional: whether it is synced only if named, since it costs extra requests.
         parent: the resource whose records each have such a list (`{parent_id}` in `path`); empty if none.
         parent_column: the column with the parent's id, part of the key.
@@ -58,7 +58,7 @@ class Endpoint:
     per_page: int | None = None
     params: Mapping[str, str] = field(default_factory=dict, hash=False)
     linked: tuple[str, ...] = ()
-    freezable: bool = False
+    has_created_filter: bool = False
     optional: bool = False
     parent: str = ""
     parent_column: str = ""
@@ -95,7 +95,7 @@ class Endpoint:
         return replace(self.alone, path=self.path.replace("{parent_id}", parent_id), params=asked)
 
     def since(self, moment: str) -> "Endpoint":
-        """The part of a freezable list that was created after `moment` (ISO 8601)."""
+        """The part of a list that was created after `moment` (ISO 8601)."""
         return replace(self, params={**self.params, "subscribed_after": moment})
 
     def of(self, connection: str) -> "Endpoint":
@@ -130,7 +130,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
         Endpoint(
             "subscribers", "/{account_id}/subscribers", "subscribers", records.Subscriber,
-            paginated=True, per_page=1000, params=ALL, freezable=True,
+            paginated=True, per_page=1000, params=ALL, has_created_filter=True,
             historic=True, ignored_in_history=("utc_offset",),  # it changes for everybody with daylight saving time
         ),
         Endpoint(

@@ -1,4 +1,7 @@
-"""Reads lists into the landing zone: a single list, or the lists that belong to the records of a parent list."""
+"""Lands lists: drives a `ListReader` and writes its pages to a `LandedList`.
+
+Either a single list, or the lists that belong to the records of a parent list.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar, cast

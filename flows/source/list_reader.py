@@ -28,13 +28,13 @@ class PageMark(msgspec.Struct):
     Attributes:
         attempt: number of the attempt that read it; pages of earlier attempts are invalid.
         facts: the counts of the page.
-        frozen_before: the value of `subscribed_before` for the pages after the first; None if it is not used.
+        created_before: the value of `subscribed_before` for the pages after the first; None if it is not used.
         read_at: when it was read, by the server's clock.
     """
 
     attempt: int
     facts: PageCounts
-    frozen_before: str | None
+    created_before: str | None = msgspec.field(name="frozen_before")
     read_at: datetime
 
 
@@ -65,13 +65,13 @@ class ListReader:
         self.outcome: ListOutcome | None = None
         self.attempt = 1
         self._reading = ScanPaginator()
-        self._frozen_before: str | None = None
+        self._created_before: str | None = None
         self._previous: Any = None
 
     def resume(self, landed: Iterator[tuple[PageMark, list[str]]]) -> None:
         """Resume after the pages of an interrupted run, given in order with the keys of their rows."""
         for mark, keys in landed:
-            self.attempt, self._frozen_before = mark.attempt, mark.frozen_before
+            self.attempt, self._created_before = mark.attempt, mark.created_before
             self._reading.add(mark.facts, keys)
 
     def pages(self) -> Iterator[Page]:
@@ -124,9 +124,9 @@ class ListReader:
         decoded = self.decoder.decode(reply.body, self.account_id, reply.url, reply.fields)
         facts = page_counts(number, decoded)
         if number == 1:
-            self._freeze(reply.server_time)
+            self._exclude_new_rows(reply.server_time)
         belongs = self._reading.add(facts, decoded.keys)
-        mark = PageMark(self.attempt, facts, self._frozen_before, reply.server_time)
+        mark = PageMark(self.attempt, facts, self._created_before, reply.server_time)
         if number == 1 or (belongs and facts.received):
             yield Page(mark, marked(decoded.table, mark), decoded.quarantine)
 
@@ -139,11 +139,11 @@ class ListReader:
             params["page"] = number
         if self.endpoint.per_page:
             params["per_page"] = self.endpoint.per_page
-        if number > 1 and self._frozen_before:
-            params["subscribed_before"] = self._frozen_before
+        if number > 1 and self._created_before:
+            params["subscribed_before"] = self._created_before
         return params
 
-    def _freeze(self, server_time: datetime) -> None:
+    def _exclude_new_rows(self, server_time: datetime) -> None:
         """Exclude rows created from now on, by the server's clock in whole seconds.
 
         Otherwise a new row could compensate for a deleted one in the counts, and the row that the deletion moved to a
@@ -153,8 +153,8 @@ class ListReader:
         count on the second page reveals rows that the filter hides. The last attempt does not use the filter, for
         lists with such rows.
         """
-        freezing = self.endpoint.freezable and not self._is_last_attempt
-        self._frozen_before = server_time.strftime(ISO) if freezing else None
+        excluding = self.endpoint.has_created_filter and not self._is_last_attempt
+        self._created_before = server_time.strftime(ISO) if excluding else None
 
     def _judge(self) -> None:
         """Accept the attempt as complete, accept it as incomplete, or start another one."""
@@ -167,7 +167,7 @@ class ListReader:
         self._previous = signature
         self.attempt += 1
         self._reading = ScanPaginator()
-        if self.endpoint.freezable:
+        if self.endpoint.has_created_filter:
             self.client.stop.wait(A_SECOND)
 
 

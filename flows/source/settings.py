@@ -117,7 +117,7 @@ class DripSettings(BaseConfiguration):
     """Seconds after which the mode `auto` reads all subscribers of an account again."""
 
     optional_resources: list[str] = dataclasses.field(default_factory=list)
-    """Optional resources that are part of every sync which names none, such as `email_metrics,segments`."""
+    """Optional resources to include in every sync that is started without `--resource`: `email_metrics,segments`."""
     email_metrics_days: int = 366
     """Days that `email_metrics` goes back."""
     email_metrics_refresh_days: int = 14
@@ -125,7 +125,7 @@ class DripSettings(BaseConfiguration):
     email_metrics_rate_limit: int = 20
     """Requests for `email_metrics` that the API grants to an account in a window, apart from the others."""
     email_metrics_rate_window: float = 3600.0
-    """Seconds of that window."""
+    """Length of the window of `EMAIL_METRICS_RATE_LIMIT` in seconds."""
 
     history: list[str] = dataclasses.field(default_factory=lambda: list(DEFAULT_HISTORY))
     """Resources whose history is kept, such as `["subscribers", "campaigns"]`; see docs/tables.md. `[]` for none."""
@@ -146,7 +146,7 @@ class DripSettings(BaseConfiguration):
     webhook_secrets: TSecretStrValue | None = None
     """JSON object of account ids and secrets of delivery URLs, instead of the file in that folder."""
     webhook_days: float = 14.0
-    """Days that a delivery is kept after it came, also once it is loaded; one that is not loaded is kept."""
+    """Days that a delivery is kept in the spool after it came; deliveries that are not loaded yet are kept longer."""
     event_days: float = 0.0
     """Days after which an event is removed from subscriber_events; 0 keeps all."""
 

@@ -1,4 +1,4 @@
-"""Reading records one by one, where they have changed: by the ETag of each, or by the row of the record they are of."""
+"""Reads single records only if they have changed, judging by their ETag or by the row of their parent."""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ ADVICE = "nothing was changed; changing webhooks needs a key with write rights"
 
 
 def send(client: DripClient, method: str, path: str, body: Any = None) -> None:
-    """Send a request once: nobody knows whether one that broke off took place.
+    """Send a request without retries: after a broken connection, it is unknown whether it took effect.
 
     Args:
         client: of the token, whose rate limit counts.

@@ -63,7 +63,7 @@ class WebhookApi:
             received: have it tell of each email that a person was sent, too.
 
         Raises:
-            DripError: it was not made, or nobody knows.
+            DripError: it was not created, or this could not be verified.
         """
         body = {"webhooks": [{"post_url": post_url, "include_received_email": received}]}
         failure: DripError = DripError(f"account {self.account} does not list the webhook that was made: try again")
@@ -95,7 +95,7 @@ class WebhookApi:
 
 
 def api_of(account: str) -> tuple[WebhookApi, list[Webhook]]:
-    """The webhooks of an account, by the first of the keys that sees it, and what there are.
+    """A client for an account's webhooks, with the first key that has access to it, and their current list.
 
     Raises:
         SettingsError: there is no key, or none sees the account.

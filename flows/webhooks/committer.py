@@ -138,4 +138,4 @@ class Committer:
     def _log(self, text: str) -> None:
         if time.monotonic() - self._logged > LOG_SECONDS or not self._logged:
             self._logged = time.monotonic()
-            logger.warning("deliveries are answered 429, they cannot be kept: %s", text)
+            logger.warning("deliveries cannot be kept and are answered with 429: %s", text)

@@ -1,6 +1,6 @@
 """The receiver as an ASGI application: a delivery is on the disk before it is answered 200.
 
-Nothing of a body is read before the answer. Whatever cannot be kept now is answered 429, which Drip repeats for three
+A body is stored as it came and not parsed. Whatever cannot be kept now is answered 429, which Drip repeats for three
 days; every other error may lose the delivery, and after three days disables the webhook.
 """
 

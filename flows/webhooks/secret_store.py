@@ -157,7 +157,7 @@ class SecretStore:
         try:
             return SECRETS.decode(content)
         except msgspec.MsgspecError:
-            raise SettingsError(f"{self.path} is not what it was written as: restore it") from None
+            raise SettingsError(f"{self.path} is damaged or was edited wrongly: restore it from a backup") from None
 
     def _store(self, every: Secrets) -> None:
         part = self.path.with_name(f".{FILE}.part")

@@ -71,7 +71,7 @@ def test_what_broke_off(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
 @odd_values
 def test_a_stale_list(odd: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     found = FreshnessReport([Problem(odd, "tags", odd)], [], datetime.now(UTC), None)
-    terminal.show_report(found)
+    terminal.show_problems(found)
     assert f"tags of {odd}: {odd}" in capsys.readouterr().out
 
 

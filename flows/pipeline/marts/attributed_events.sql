@@ -1,6 +1,6 @@
 -- One row per custom event with a value, with the last email that the person clicked before it (last touch).
 -- The value is the number in the property `value`, which Drip's conversions have in cents, or else in `amount`. Clicks of
--- scanners and opens are no touch. is_attributed applies the window of SOURCES__DRIP__ATTRIBUTION_DAYS; for another
+-- scanners and opens do not count. is_attributed applies the window of SOURCES__DRIP__ATTRIBUTION_DAYS; for another
 -- window, compare days_since_click.
 --
 -- account_id (text): Account of the person.

@@ -1,12 +1,12 @@
 -- One row per email that was sent: broadcasts, steps of workflows, and all others (series, rules, forms).
--- The figures are people, from webhook events if there are any of the email, and otherwise the sums of email_metrics;
+-- The figures count people, by webhook events if the email has any; otherwise they are the sums of email_metrics;
 -- `source` names which. Opens are inflated by mail programs. The row 'other' of email_metrics, the rest of an account's
 -- emails that Drip does not list, is kept. An email without any figures has no row.
 --
 -- account_id (text): Account that sent the email.
 -- email_id (text): Id of the email, as in webhook events and email_metrics.
 -- kind (text): broadcast, workflow, or other.
--- broadcast_id (text): Broadcast that it is.
+-- broadcast_id (text): Id of the broadcast, if the email is one.
 -- workflow_id (text): Workflow that sends it.
 -- node_id (text): Step of the workflow that sends it.
 -- title (text): Subject line, or the title that Drip gives it.

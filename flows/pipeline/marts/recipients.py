@@ -1,7 +1,7 @@
 """The table with the rows of the mart `recipients`, refreshed for the people whose events have changed.
 
 A load of events notes whose events it changed in `_outdated_recipients`, in its own transaction. The refresh computes
-the rows of these people and empties that table, in one transaction too. So whatever is killed when, nobody is missed.
+the rows of these people and empties that table, in one transaction too. So nobody is missed if a process is killed.
 """
 
 import hashlib

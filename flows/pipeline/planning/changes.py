@@ -9,7 +9,7 @@ from flows.pipeline.context import SyncRun
 from flows.pipeline.extract import Extracted, gather, submit_all
 from flows.pipeline.planning.plan import ListPlan
 from flows.pipeline.planning.read_only import ReadOnlyDataset
-from flows.pipeline.sync import plan as lists_to_read
+from flows.pipeline.sync import lists_to_read
 from flows.pipeline.threads import in_threads
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, CONNECTION, ENDPOINTS, ROW_HASH
 from flows.source.frozen import HASH_SUFFIX

@@ -21,7 +21,7 @@ from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clea
 from flows.pipeline.extract import failure_of
 from flows.pipeline.planning.estimate import Estimate, estimate, waits_for
 from flows.pipeline.planning.read_only import ReadOnlyDataset, read_only
-from flows.pipeline.sync import plan as lists_to_read
+from flows.pipeline.sync import lists_to_read
 from flows.pipeline.sync_log import FULL, SYNCS_TABLE
 from flows.pipeline.sync_mode import SUBSCRIBERS, Mode, Seen, modes_of, seen_accounts
 from flows.pipeline.threads import LISTS_AT_ONCE

@@ -13,7 +13,7 @@ UNCHANGED = "unchanged.json"
 
 
 class VersionedLists(DependentLists):
-    """What landed of the records that each record of another list has one of. Their key is that record's id.
+    """The landed records of an endpoint with one record per parent; the key is the id of the parent.
 
     A record that has not changed since the last load lands as such, with no row.
     """
