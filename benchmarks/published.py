@@ -82,7 +82,7 @@ def section(found: Published) -> Iterator[str]:
     yield ""
     runs = f"{found.runs} run{'s' * (found.runs > 1)} of each, the medians"
     yield f"{size:,} subscribers of one account, from the sandbox into a DuckDB file: {runs}."
-    yield f"{found.machine}; {found.busy:.1f} other processes wanted its processor when this began."
+    yield f"{found.machine}; load average {found.busy:.1f} at the start."
     yield f"{'; '.join(found.versions)}."
     yield ""
     yield from _table(COLUMNS, (row for row in found.comparison.rows(size) if len(row) == len(COLUMNS)))
@@ -92,7 +92,7 @@ def section(found: Published) -> Iterator[str]:
             yield f"{name} was not measured: {reason[0]}."
             yield ""
     yield from _table(
-        ("promise", "measured", ""), ((f.what, f.figures, "" if f.holds else "broken") for f in found.findings)
+        ("target", "measured", ""), ((f.what, f.figures, "" if f.holds else "missed") for f in found.findings)
     )
 
 

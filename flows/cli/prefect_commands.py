@@ -8,7 +8,7 @@ from flows.cli.exits import plain_errors
 from flows.cli.output import activity, remark
 from flows.orchestration.settings import apply_prefect_settings
 
-POOL_HELP = "Type of the work pool: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
+POOL_HELP = "Type of work pool: process, docker, kubernetes, prefect:managed, or a push pool such as cloud-run:push."
 PACKAGE_HELP = "What prefect:managed installs: a git URL of the project, or its name in an index."
 prefect_commands = typer.Typer()
 
