@@ -205,7 +205,7 @@ def test_queries(cli: Run, world: World) -> None:
         (["SELEC 1"], "syntax error"),
         (["SELECT * FROM subscriber"], "subscriber"),
         (["SELECT $a", "--param", "a"], "NAME=VALUE"),
-        (["SELECT 1", "--csv", "--json"], "exclude"),
+        (["SELECT 1", "--csv", "--json"], "cannot be combined"),
     ],
 )
 def test_queries_that_are_refused(cli: Run, words: list[str], said: str) -> None:

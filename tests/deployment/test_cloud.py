@@ -20,14 +20,14 @@ PAGE = (PROJECT / "docs" / "cloud.md").read_text()
     [
         (MANAGED, "", "", "postgres", "needs a --package"),
         (MANAGED, "an/image", PACKAGE, "postgres", "takes no --image"),
-        (MANAGED, "", PACKAGE, "", "a file is lost"),
-        (MANAGED, "", PACKAGE, "duckdb", "a file is lost"),
+        (MANAGED, "", PACKAGE, "", "lose their files"),
+        (MANAGED, "", PACKAGE, "duckdb", "lose their files"),
         (MANAGED, "", "../drip-flows", "postgres", "neither a git URL"),
         (MANAGED, "", "file:///srv/drip-flows", "postgres", "neither a git URL"),
         (MANAGED, "", "drip flows", "postgres", "neither a git URL"),
         (MANAGED, "", "git+https://me:secret@example.com/drip-flows", "postgres", "contains credentials"),
         ("cloud-run:push", "", "", "postgres", "needs an --image"),
-        ("ecs:push", "an/image", "", "", "a file is lost"),
+        ("ecs:push", "an/image", "", "", "lose their files"),
         ("process", "", PACKAGE, "", "takes no --package"),
     ],
 )
