@@ -118,9 +118,7 @@ class DailyList(LandedList):
 
     def marks(self) -> dict[date, DayMark]:
         """The days that landed, newest first."""
-        found = (DAY_MARK.decode((parquet(path).schema_arrow.metadata or {})[DAY_METADATA])
-                 for path in self.files())  # fmt: skip
-        return {mark.day: mark for mark in found}
+        return {mark.day: mark for mark in map(_mark, self._schemas())}
 
     def files(self) -> list[Folder]:
         """The Parquet files of the days, newest first."""
@@ -135,10 +133,16 @@ class DailyList(LandedList):
     def is_sound(self) -> bool:
         """Whether all that landed can be used."""
         try:
-            self.marks(), self.outcome(), self.placements(), self.known()
-            return not any(is_outdated(self.endpoint, parquet(path).schema_arrow) for path in self.files())
+            schemas = [*self._schemas()]
+            for schema in schemas:
+                _mark(schema)
+            self.outcome(), self.placements(), self.known()
         except (pa.ArrowException, OSError, KeyError, msgspec.MsgspecError):
             return False
+        return not any(is_outdated(self.endpoint, schema) for schema in schemas)
+
+    def _schemas(self) -> Iterator[pa.Schema]:
+        return (parquet(path).schema_arrow for path in self.files())
 
     def may_resume(self, max_age: float) -> bool:
         """Whether to go on from what landed: days do not age, since each says when it was read."""
@@ -199,6 +203,11 @@ class DailyList(LandedList):
 
     def _reply(self, day: date, query: str) -> Folder:
         return self._replies(day) / f"{hashlib.blake2b(query.encode(), digest_size=10).hexdigest()}.json"
+
+
+def _mark(schema: pa.Schema) -> DayMark:
+    """The mark of the day whose file has this schema."""
+    return DAY_MARK.decode((schema.metadata or {})[DAY_METADATA])
 
 
 def _placed(table: pa.Table, placements: Mapping[str, Placement]) -> pa.Table:
