@@ -153,7 +153,9 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Writte
     ]
     place = target.destination(load_settings())
     pipeline = dlt.pipeline(PIPELINE, pipelines_dir=str(tmp_path), destination=place, dataset_name="drip")
-    pipeline.extract(source_of(SyncRun((run,)), landed_lists(SyncRun((run,)), landed)), loader_file_format="parquet")
+    pipeline.extract(
+        source_of(SyncRun((run,)), landed_lists(SyncRun((run,)), landed, pipeline)), loader_file_format="parquet"
+    )
     pipeline.normalize()
     client = place.client(pipeline.default_schema, place.spec()._bind_dataset_name("drip"))
     tables = {one: client.prepare_load_table(one) for one in DEFAULT_RESOURCES}

@@ -11,9 +11,10 @@ import msgspec
 from flows.pipeline.report_line import ListReport
 from flows.source.endpoints import ENDPOINTS
 from flows.source.frozen import refused_counts
+from flows.source.landed_input import LandedLists
 from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.schema import MISFIT_SUFFIX, arrow_schema
-from flows.source.tables import SCHEMA, LandedLists
+from flows.source.tables import SCHEMA
 
 NEW_COLUMN, NEW_MISFIT, EMPTIED = "new column", "type that no longer fits", "list that turned empty"
 REFUSED = "unknown field in a frozen schema"

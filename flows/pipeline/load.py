@@ -22,13 +22,14 @@ from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.partial_lists import DaysLoaded, count_days
 from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
+from flows.pipeline.unchanged import StoredTables
 from flows.pipeline.views import make_views
 from flows.source.dlt_lookup_cache import missing_settings_remembered
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS
 from flows.source.frozen import FREEZE
+from flows.source.landed_input import LandedLists, SourceList, TableFormat
 from flows.source.settings import common_settings
 from flows.source.source import drip_source
-from flows.source.tables import LandedLists, SourceList, TableFormat
 
 CREATED_AT = "created_at"
 LOAD_RETRY_SECONDS = 5.0
@@ -91,7 +92,7 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
     """As `load`, but raises the errors of dlt and of the drivers."""
     run = runs.common
     with opened_pipeline(run) as pipeline, missing_settings_remembered():
-        before, lists = columns_now(pipeline), landed_lists(runs, landed)
+        before, lists = columns_now(pipeline), landed_lists(runs, landed, pipeline)
         loads = pipeline.run(source_of(runs, lists), loader_file_format="parquet").loads_ids
         drift = [*new_columns(before, columns_now(pipeline)), *refused(lists)]
         declare_history(pipeline, run)
@@ -106,8 +107,8 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         return Loaded(loads[-1], counts, arrived, days, events, problems, drift, newest)
 
 
-def landed_lists(runs: SyncRun, landed: Sequence[Extracted]) -> LandedLists:
-    """The landed lists of all connections."""
+def landed_lists(runs: SyncRun, landed: Sequence[Extracted], pipeline: dlt.Pipeline) -> LandedLists:
+    """The landed lists of all connections, and the tables that they are loaded into."""
     run, kind = runs.common, runs.common.target.kind
     return LandedLists(
         [_source_list(runs.of(extracted.key.connection), extracted) for extracted in landed],
@@ -117,6 +118,7 @@ def landed_lists(runs: SyncRun, landed: Sequence[Extracted]) -> LandedLists:
         len(runs.each),
         run.mask,
         common_settings().schema == FREEZE,
+        StoredTables(pipeline, run.target, run.mask).hold,
     )
 
 

@@ -11,8 +11,8 @@ from dlt.extract import DltResource
 
 from flows.source.decoding.decoder import Quarantined
 from flows.source.frozen import refused_records
+from flows.source.landed_input import Lists, SourceList
 from flows.source.schema import mirrored, sql_list, stored
-from flows.source.tables import Lists, SourceList
 
 TABLE = "_quarantine"
 HASH = "record_hash"

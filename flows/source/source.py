@@ -20,6 +20,7 @@ from flows.source.endpoints import ACCOUNTS, DEFAULT_RESOURCES, ENDPOINTS, Endpo
 from flows.source.errors import Stopped
 from flows.source.frozen import FREEZE
 from flows.source.known_rows import begin, is_read_in_part, known_rows
+from flows.source.landed_input import IN_DATABASE, Lists, SourceList, TableLoad
 from flows.source.landing.kinds import landed_list_in
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import folder_at
@@ -28,7 +29,7 @@ from flows.source.mask_check import check_masks
 from flows.source.quarantine import quarantine_resource
 from flows.source.schema import texts
 from flows.source.settings import load_settings
-from flows.source.tables import SCHEMA, Lists, SourceList, TableFormat, known_columns, table_resource, table_rows
+from flows.source.tables import SCHEMA, known_columns, table_resource, table_rows
 
 MOST_NAMED = 5
 """Maximum number of accounts named in a message."""
@@ -109,7 +110,7 @@ class LiveLists:
         wanted: ids of the accounts; None for all that the token has access to.
     """
 
-    format = TableFormat()
+    format = IN_DATABASE
     tokens = 1
 
     def __init__(self, client: DripClient, wanted: Sequence[str] | None) -> None:
@@ -132,6 +133,10 @@ class LiveLists:
         """The columns in the destination of the running pipeline."""
         context = Container()[PipelineContext]
         return known_columns(context.pipeline()).get(resource, {}) if context.is_active() else {}
+
+    def are_loaded(self, load: TableLoad) -> bool:
+        """Unknown: everything is loaded."""
+        return False
 
     def _check_masks(self) -> None:
         """Refuse to load into a dataset with another mask. Raises SettingsError."""

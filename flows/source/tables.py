@@ -1,9 +1,7 @@
 """The dlt resources of the source: rows, keys and hints of each table."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import dlt
 import msgspec
@@ -14,10 +12,10 @@ from dlt.extract import DltResource
 from flows.source.decoding.column_names import ColumnNames
 from flows.source.endpoints import ACCOUNTS, ROW_HASH, Endpoint
 from flows.source.frozen import is_unknown, marked_rows
+from flows.source.landed_input import IN_DATABASE, Lists, SourceList, TableFormat, TableLoad
 from flows.source.landing.landed_list import BATCH_ROWS, LandedList
 from flows.source.landing.storage import parquet
 from flows.source.mask_check import table_hints
-from flows.source.paginator import ListOutcome
 from flows.source.schema import (
     FIELD_HINT,
     FIELD_NAME,
@@ -35,91 +33,8 @@ SCHEMA = "drip"
 """Name of the dlt source, and of its schema."""
 
 
-@dataclass(frozen=True)
-class TableFormat:
-    """How a destination stores tables.
-
-    Attributes:
-        json: dlt's data type for JSON columns.
-        in_files: whether the tables are files that dlt merges itself, as for Delta, rather than a database.
-        table_format: dlt's name for the format of these files.
-    """
-
-    json: str = "json"
-    in_files: bool = False
-    table_format: Any = None
-
-
-@dataclass(frozen=True)
-class SourceList:
-    """A landed list.
-
-    Attributes:
-        landed: its landed pages.
-        outcome: the outcome of reading it.
-        whole: whether it was read in full and proven complete, so that missing rows can be deleted.
-        accounts: for the list of accounts, the ids of those to sync.
-    """
-
-    landed: LandedList
-    outcome: ListOutcome
-    whole: bool
-    accounts: Sequence[str] = ()
-
-
-class Lists(Protocol):
-    """Where a source gets its lists from."""
-
-    @property
-    def format(self) -> TableFormat:
-        """The format of the destination's tables."""
-
-    @property
-    def started(self) -> datetime:
-        """When the sync began."""
-
-    @property
-    def tokens(self) -> int:
-        """The number of tokens that the lists were read with."""
-
-    @property
-    def mask(self) -> str:
-        """Fingerprint of the mask that the lists were read with; empty for none."""
-
-    @property
-    def frozen(self) -> bool:
-        """Whether unknown fields get no column."""
-
-    def of(self, resource: str) -> Sequence[SourceList]:
-        """The landed lists of a resource."""
-
-    def known_columns(self, resource: str) -> Mapping[str, str]:
-        """Existing columns for fields that are not in the API reference, by the API's name of the field."""
-
-
-@dataclass(frozen=True)
-class LandedLists:
-    """Lists that have already landed, so that the source sends no requests."""
-
-    lists: Sequence[SourceList]
-    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    format: TableFormat = TableFormat()
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    tokens: int = 1
-    mask: str = ""
-    frozen: bool = False
-
-    def of(self, resource: str) -> Sequence[SourceList]:
-        """The lists of a resource."""
-        return [source_list for source_list in self.lists if source_list.landed.endpoint.resource == resource]
-
-    def known_columns(self, resource: str) -> Mapping[str, str]:
-        """The columns in the destination."""
-        return self.columns.get(resource, {})
-
-
 def table_resource(
-    endpoint: Endpoint, rows: Iterator[Any], format: TableFormat = TableFormat(), mask: str = ""
+    endpoint: Endpoint, rows: Iterator[Any], format: TableFormat = IN_DATABASE, mask: str = ""
 ) -> DltResource:
     """The dlt resource of a table, used both to extract and to load its rows.
 
@@ -145,7 +60,7 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     """The rows of all lists of a table. Missing rows are deleted for accounts whose list was proven complete.
 
     These accounts, and the columns of unknown fields, are only known after the lists have landed. They are passed as
-    hints with the first item, which dlt applies to the rest.
+    hints with the first item, which dlt applies to the rest. There are no items if the table has exactly these rows.
     """
     source_lists, format = lists.of(endpoint.resource), lists.format
     names = ColumnNames(arrow_schema(endpoint).names, lists.known_columns(endpoint.resource))
@@ -155,14 +70,19 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     whole = [one.landed for one in source_lists if one.whole and not one.landed.is_part]
     complete = [landed.account_id for landed in whole if landed.account_id]
     parts = [scope for one in source_lists if (scope := one.landed.scope(one.whole, format.in_files))]
+    columns = column_hints(endpoint, [*extra_columns(endpoint, schema), *_kept_as_json(schema)], format.json)
     hints = dlt.mark.make_hints(
         primary_key=endpoint.primary_key,
-        columns=column_hints(endpoint, [*extra_columns(endpoint, schema), *_kept_as_json(schema)], format.json),
+        columns=columns,
         write_disposition=mirror(endpoint, complete, format.in_files, parts),
     )
     rows = _rows(endpoint, source_lists, schema, names, format.in_files, known)
-    yield dlt.mark.with_hints(next(rows), hints)
-    yield from rows
+    start, batch = next(rows), next(rows, schema.empty_table())
+    is_all = batch.num_rows < BATCH_ROWS and len(complete) == len(source_lists) > 0
+    if not (is_all and lists.are_loaded(TableLoad(endpoint, complete, batch, columns))):
+        yield dlt.mark.with_hints(start, hints)
+        yield batch
+        yield from rows
 
 
 def table_schema(

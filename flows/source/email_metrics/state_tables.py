@@ -12,9 +12,10 @@ from dlt.extract import DltResource
 
 from flows.source.email_records import COUNTS
 from flows.source.endpoints import ACCOUNT_ID, DATE, ROW_HASH
+from flows.source.landed_input import Lists
 from flows.source.landing.daily_list import EMAIL_ID, NODE_ID, WORKFLOW_ID, DailyList
 from flows.source.schema import key_type, mirrored
-from flows.source.tables import Lists, placeholder
+from flows.source.tables import placeholder
 
 RESOURCE = "email_metrics"
 DAYS, PLACEMENTS = "_email_metrics_days", "_email_placements"

@@ -1,0 +1,70 @@
+"""A load leaves out the tables that already hold the rows that landed, and no others."""
+
+from typing import Any
+
+import dlt
+import pytest
+
+from flows.sandbox import World
+from tests.conftest import Warehouse, both_destinations
+from tests.mirror import LISTS, assert_mirrors
+
+FIRST = "1000001"
+ALWAYS = {"accounts", "users", "_quarantine"}
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The tables that each load of the test loaded."""
+    loads: list[set[str]] = []
+    run = dlt.Pipeline.run
+
+    def recorded(*args: Any, **options: Any) -> Any:
+        info = run(*args, **options)
+        loads.append({job.job_file_info.table_name for one in info.load_packages for job in one.jobs["completed_jobs"]})
+        return info
+
+    monkeypatch.setattr(dlt.Pipeline, "run", recorded)
+    return loads
+
+
+def tables(load: set[str]) -> set[str]:
+    """Without the tables that dlt loads its own state into."""
+    return {name for name in load if not name.startswith("_dlt")}
+
+
+@both_destinations
+def test_tables_without_changes_are_left_out(
+    plain_sync: Any, warehouse: Warehouse, world: World, loaded: list[set[str]]
+) -> None:
+    plain_sync()
+    assert tables(loaded[0]) == {*LISTS, *ALWAYS}
+    report = plain_sync()
+    assert report.exit_code == 0
+    assert {line.loaded == line.total for line in report.lists} == {True}
+    assert tables(loaded[1]) == ALWAYS
+    changes = {"subscribers": "change", "tags": "add", "webhooks": "delete"}
+    people, tags, webhooks = (world.account(FIRST).records[resource] for resource in changes)
+    people.update(people.all()[0]["id"], first_name="Zoë")
+    tags.add("Brand new")
+    webhooks.delete([webhooks.all()[0]["id"]])
+    plain_sync()
+    assert tables(loaded[2]) == {*changes, *ALWAYS}
+    assert_mirrors(warehouse, world)
+
+
+@both_destinations
+def test_tables_edited_by_hand_are_loaded(
+    plain_sync: Any, warehouse: Warehouse, world: World, loaded: list[set[str]]
+) -> None:
+    plain_sync()
+    edits = {
+        "webhooks": "DELETE FROM drip.webhooks",
+        "tags": "UPDATE drip.tags SET _row_hash = 'another'",
+        "custom_fields": "INSERT INTO drip.custom_fields SELECT * FROM drip.custom_fields",
+        "campaigns": f"UPDATE drip.campaigns SET account_id = 'another' WHERE account_id = '{FIRST}'",
+    }
+    for edit in edits.values():
+        warehouse.execute(edit)
+    plain_sync()
+    assert tables(loaded[1]) == {*edits, *ALWAYS}
