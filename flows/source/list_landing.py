@@ -3,7 +3,8 @@
 Either a single list, or the lists that belong to the records of a parent list.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import NamedTuple, TypeVar, cast
 
 import pyarrow as pa
@@ -111,7 +112,8 @@ def _through_dlt(endpoint: Endpoint, pages: Iterator[T]) -> Iterator[T]:
     Reads the pipe of the resource, since iterating the resource itself makes a schema first, for each list.
     """
     try:
-        with PipeIterator.from_pipe(table_resource(endpoint, pages)._pipe) as items:
+        pipe = table_resource(endpoint, pages)._pipe
+        with closing(cast(Generator[T], pages)), PipeIterator.from_pipe(pipe) as items:
             yield from cast(Iterator[T], (item.item for item in items))
         return
     except ResourceExtractionError as error:

@@ -13,6 +13,7 @@ from flows.source.decoding.decoder import Quarantined
 from flows.source.frozen import refused_records
 from flows.source.landed_input import Lists, SourceList
 from flows.source.schema import mirrored, sql_list, stored
+from flows.source.tables import merge_resource
 
 TABLE = "_quarantine"
 HASH = "record_hash"
@@ -25,17 +26,9 @@ SCHEMA = pa.schema(
 
 def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:
     """The dlt resource with the quarantined records of these resources."""
-    format = lists.format
-    resource: DltResource = dlt.resource(
-        _rows(resources, lists),
-        name=TABLE,
-        primary_key=KEYS,
-        columns={name: {"nullable": False, "data_type": "text"} for name in KEYS},
-        write_disposition=mirrored("", HASH, HASH, format.in_files),
-        file_format="parquet",
-        table_format=format.table_format,
-    )
-    return resource
+    columns = {name: {"nullable": False, "data_type": "text"} for name in KEYS}
+    disposition = mirrored("", HASH, HASH, lists.format.in_files)
+    return merge_resource(TABLE, _rows(resources, lists), KEYS, columns, disposition, lists.format)
 
 
 def _rows(resources: Sequence[str], lists: Lists) -> Iterator[Any]:

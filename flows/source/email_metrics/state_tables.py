@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
@@ -15,7 +14,7 @@ from flows.source.endpoints import ACCOUNT_ID, DATE, ROW_HASH
 from flows.source.landed_input import Lists
 from flows.source.landing.daily_list import EMAIL_ID, NODE_ID, WORKFLOW_ID, DailyList
 from flows.source.schema import key_type, mirrored
-from flows.source.tables import placeholder
+from flows.source.tables import merge_resource, placeholder
 
 RESOURCE = "email_metrics"
 DAYS, PLACEMENTS = "_email_metrics_days", "_email_placements"
@@ -52,16 +51,7 @@ def _resource(
         yield from () if in_files else (placeholder(keys, schema),)
         yield pa.Table.from_pylist(list(map(_hashed, found)), schema=schema)
 
-    resource: DltResource = dlt.resource(
-        tables(),
-        name=name,
-        primary_key=keys,
-        columns=hints,
-        write_disposition=mirrored("", ROW_HASH, ACCOUNT_ID, in_files),
-        file_format="parquet",
-        table_format=lists.format.table_format,
-    )
-    return resource
+    return merge_resource(name, tables(), keys, hints, mirrored("", ROW_HASH, ACCOUNT_ID, in_files), lists.format)
 
 
 def _day_rows(unit: DailyList) -> list[dict[str, Any]]:
