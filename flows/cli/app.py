@@ -23,7 +23,7 @@ from flows.cli.options import (
 from flows.cli.output import activity, silence
 from flows.cli.prefect_commands import prefect_commands
 from flows.cli.reading import reading
-from flows.cli.startup import begin_process, hide_pandas
+from flows.cli.startup import begin_process
 from flows.cli.webhooks import webhooks
 from flows.common.output_guard import scrub_logs, scrub_output
 from flows.orchestration.settings import api_is_configured, apply_prefect_settings
@@ -86,9 +86,7 @@ def sync(
     """
     silence(quiet)
     with_prefect = api_is_configured() if prefect is None else prefect
-    if not with_prefect:
-        hide_pandas()
-    with plain_errors(verbose, starting="Starting the sync"):
+    with plain_errors(verbose, starting="Starting the sync", pandas=False):
         with activity("Starting the sync"):
             apply_prefect_settings()
             from flows.cli.commands import Shown, run_sync

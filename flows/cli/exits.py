@@ -15,6 +15,7 @@ from typing import NoReturn
 import typer
 
 from flows.cli.output import activity
+from flows.cli.startup import hide_pandas
 from flows.common.project import PROJECT_SETTING, project_root
 from flows.common.scrubbing import scrub
 
@@ -41,7 +42,9 @@ class Failed(SystemExit):
 
 
 @contextmanager
-def plain_errors(with_traceback: bool = False, in_project: bool = True, starting: str = "") -> Iterator[None]:
+def plain_errors(
+    with_traceback: bool = False, in_project: bool = True, starting: str = "", pandas: bool = True
+) -> Iterator[None]:
     """The outermost handler of every command: one line on stderr whatever goes wrong, also on Ctrl-C and SIGTERM.
 
     What a command imports belongs into the block too: Prefect reads its settings as it is imported.
@@ -50,6 +53,7 @@ def plain_errors(with_traceback: bool = False, in_project: bool = True, starting
         with_traceback: that of an unexpected error is shown before the line.
         in_project: settings and relative paths are those of the project in the block.
         starting: what is shown on stderr until the project has been entered, which imports dlt.
+        pandas: whether the command uses pandas; if not, pyarrow does not import it.
     """
     # Prefect hands a SIGTERM on to whoever had it before.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,6 +61,8 @@ def plain_errors(with_traceback: bool = False, in_project: bool = True, starting
     try:
         with ExitStack() as stack:
             with activity(starting) if starting else nullcontext():
+                if not pandas:
+                    hide_pandas()
                 if in_project:
                     _enter_project(stack)
             yield

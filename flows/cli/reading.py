@@ -8,7 +8,6 @@ import typer
 from flows.cli.exits import fail, plain_errors
 from flows.cli.options import Account, AsJson, Dataset, Destination, Quiet, Resource, SyncMode
 from flows.cli.output import silence
-from flows.cli.startup import hide_pandas
 from flows.orchestration.settings import apply_prefect_settings
 
 REPORT = "data/report.html"
@@ -149,9 +148,8 @@ def plan(
 
     Exit codes: 0 it is shown; 1 some list cannot be read, and is named; 2 a sync could not start.
     """
-    with plain_errors():
+    with plain_errors(pandas=False):
         apply_prefect_settings()
-        hide_pandas()
         from flows.cli.planning import show_plan
 
         raise typer.Exit(show_plan(account, resource, destination, dataset, mode, changes, verbose, as_json))

@@ -1,6 +1,7 @@
 """What makes a command start sooner. Only for a process that runs one command and ends."""
 
 import gc
+import importlib
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -15,7 +16,7 @@ own_process = False
 
 
 class WithoutPandas(MetaPathFinder):
-    """Fails to find pandas. pyarrow looks for it with its first array, and does without."""
+    """Fails to find pandas."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         """Leave every other module to the next finder. Raises ModuleNotFoundError."""
@@ -31,6 +32,14 @@ def begin_process() -> None:
 
 
 def hide_pandas() -> None:
-    """Keep pyarrow from importing pandas, which takes as long as dlt and DuckDB together."""
+    """Keep pyarrow from importing pandas, which takes as long as dlt and DuckDB together.
+
+    pyarrow looks for pandas only once, when it makes its first array, and does without. Anything else may import it
+    afterwards.
+    """
     if own_process:
-        sys.meta_path.insert(0, WithoutPandas())
+        sys.meta_path.insert(0, hidden := WithoutPandas())
+        try:
+            importlib.import_module("pyarrow").array([])
+        finally:
+            sys.meta_path.remove(hidden)

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from flows.cli.exits import plain_errors
-from flows.cli.startup import hide_pandas
 
 ACCOUNT_HELP = "Id of the account."
 DESTINATION_HELP = "duckdb or postgres, configured as dlt documents it."
@@ -158,8 +157,7 @@ def load(
 
     Exit codes: 0 they are loaded; 2 they are not.
     """
-    with plain_errors():
-        hide_pandas()
+    with plain_errors(pandas=False):
         from flows.cli.webhook_commands import run_load
 
         run_load(destination, dataset)
@@ -176,8 +174,7 @@ def replay(
 
     Exit codes: 0 they are loaded; 2 they are not.
     """
-    with plain_errors():
-        hide_pandas()
+    with plain_errors(pandas=False):
         from flows.cli.webhook_commands import run_load
 
         run_load(destination, dataset, replay=True)

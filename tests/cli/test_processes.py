@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from flows.sandbox import Server, World
 from tests.conftest import Warehouse
 from tests.processes import command
@@ -23,9 +25,10 @@ def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> Non
     assert warehouse.value("SELECT count(*) FROM tags") == len(world.account("1000001").records["tags"])
 
 
-def test_a_sync_imports_nothing_that_it_does_not_use(server: Server, warehouse: Warehouse) -> None:
+@pytest.mark.parametrize("words", ["sync", "plan"])
+def test_a_command_imports_nothing_that_it_does_not_use(words: str, server: Server, warehouse: Warehouse) -> None:
     """Each of these takes about as long to import as dlt."""
-    result = command("sync", PYTHONPROFILEIMPORTTIME="1")
+    result = command(words, PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0, result.stdout
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "import time:" in line}
     packages = {name.split(".")[0] for name in imported if "." in name}  # a package alone may not have been found

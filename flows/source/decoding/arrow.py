@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,8 +13,7 @@ from flows.source.endpoints import ACCOUNT_ID, CONNECTION, ROW_HASH, Endpoint
 from flows.source.records import Int, Json, Text, field_types, fields_of, is_json
 from flows.source.schema import FIELD_NAME, LINKS, MISFIT_SUFFIX, arrow_schema, link_column
 
-with suppress(ImportError):
-    import pandas  # noqa: F401 - pyarrow imports it with its first array, which is not safe once threads are running
+pa.array([])  # With its first array, pyarrow imports pandas, which is not safe once threads are running.
 
 Columns = dict[str, Any]
 """Column values by name: a list with one value per row, or an Arrow array."""
