@@ -4,6 +4,7 @@ Only Delta tables are loaded here; the tests in `flow/` run syncs into DuckDB an
 """
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -141,8 +142,9 @@ class Written:
 
 
 @pytest.fixture(params=DATABASES)
-def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Written]:
+def written(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Written]:
     """The SQL that dlt generates to load an account with empty lists into a destination."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # dlt writes the SQL to files there
     name = request.param
     target = resolve_target(name, "drip")
     run = ConnectionRun(target, DEFAULT_RESOURCES, Landing(folder_at(str(tmp_path)), "landing"), accounts=(FIRST,))

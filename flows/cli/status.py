@@ -11,6 +11,7 @@ import msgspec
 from flows.cli.commands import checked_destination
 from flows.cli.output import console, plain_table, say, show_json
 from flows.common.console import marked
+from flows.common.duration import duration
 from flows.common.errors import DripError, SettingsError
 from flows.common.labels import account_label
 from flows.dataset.files import database_file
@@ -27,7 +28,7 @@ ASK_SECONDS = 10.0
 TITLE = "Last complete sync of each list"
 BEHIND = timedelta(days=1)
 """After the newest list, from which on a list is named."""
-HOUR, DAY, MB = 3_600, 86_400, 1_000_000
+MB = 1_000_000
 
 
 def show_status(destination: str, dataset: str, verbose: bool, offline: bool, as_json: bool) -> None:
@@ -129,10 +130,5 @@ def _behind(one: ListTimes, found: Status) -> str:
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago a moment was: `45 s`, `12 min`, `3.5 h`, `2.0 days`."""
-    passed = ((now or datetime.now(UTC)) - moment) / timedelta(seconds=1)
-    if passed < 2 * 60:
-        return f"{passed:.0f} s"
-    if passed < 2 * HOUR:
-        return f"{passed / 60:.0f} min"
-    return f"{passed / HOUR:.1f} h" if passed < 2 * DAY else f"{passed / DAY:.1f} days"
+    """How long ago a moment was."""
+    return duration(((now or datetime.now(UTC)) - moment).total_seconds())

@@ -15,7 +15,7 @@ from flows.destinations.target import Target, resolve_target
 from flows.maintenance import addresses
 from flows.maintenance.forget_deliveries import forget_deliveries
 from flows.pipeline.context import ConnectionRun, private_files
-from flows.pipeline.dataset_mask import check_mask_of
+from flows.pipeline.dataset_mask import check_dataset_mask
 from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.event_batch import OUTDATED as OUTDATED_RECIPIENTS
 from flows.pipeline.event_batch import TABLE as EVENTS
@@ -110,7 +110,7 @@ def _forget(run: ConnectionRun, address: str) -> Forgotten:
     wait, token = common_settings().lock_wait, common_settings().masking.token(address)
     with opened_pipeline(run) as pipeline, sql_client(pipeline) as client:
         pipeline.sync_destination()
-        check_mask_of(run, pipeline)
+        check_dataset_mask(run, pipeline)
         search = _PersonSearch(client, address, token, run.target.kind.dialect)
         with client.begin_transaction():
             people = search.people()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
@@ -21,7 +22,8 @@ def _in_words(schedule: DeploymentSchedule) -> str:
     if isinstance(rule, CronSchedule):
         words = _cron(rule.cron, rule.timezone or "UTC")
     elif isinstance(rule, IntervalSchedule):
-        words = f"every {rule.interval.total_seconds() / 3600:g} hours"
+        hours = rule.interval / timedelta(hours=1)
+        words = f"every {hours:g} hours" if hours != 1 else "every hour"
     else:
         words = str(rule)
     return words if schedule.active else f"{words} (paused)"

@@ -3,11 +3,11 @@
 import dlt
 
 from flows.pipeline.context import ConnectionRun
-from flows.source.mask_check import check_masks
+from flows.source.mask_check import check_table_masks
 from flows.source.tables import SCHEMA
 
 
-def check_mask_of(run: ConnectionRun, pipeline: dlt.Pipeline) -> None:
+def check_dataset_mask(run: ConnectionRun, pipeline: dlt.Pipeline) -> None:
     """Check that the data of a dataset has the mask of the run.
 
     Args:
@@ -18,4 +18,4 @@ def check_mask_of(run: ConnectionRun, pipeline: dlt.Pipeline) -> None:
         SettingsError: it was loaded with another mask or key, or without one.
     """
     tables = pipeline.schemas[SCHEMA].tables if SCHEMA in pipeline.schemas else {}
-    check_masks(tables, run.mask, f"{run.target.location}, dataset {run.target.dataset}")
+    check_table_masks(tables, run.mask, f"{run.target.location}, dataset {run.target.dataset}")

@@ -22,7 +22,7 @@ from flows.pipeline.marts.refresh import make_marts
 from flows.pipeline.partial_lists import DaysLoaded, count_days
 from flows.pipeline.sync_log import declare_sync_log
 from flows.pipeline.sync_mode import count_arrived
-from flows.pipeline.unchanged import StoredTables
+from flows.pipeline.unchanged_tables import StoredTables
 from flows.pipeline.views import make_views
 from flows.source.dlt_lookup_cache import missing_settings_remembered
 from flows.source.endpoints import ACCOUNT_ID, ENDPOINTS

@@ -18,7 +18,7 @@ from flows.common.list_key import ListKey
 from flows.destinations.catalogue import DestinationName
 from flows.pipeline.accounts import Ask, Discovery, ask, discover, seen_by_several, with_accounts
 from flows.pipeline.context import DEFAULT_DATASET, ConnectionRun, SyncRun, clean_up, connection_of, private_files
-from flows.pipeline.dataset_mask import check_mask_of
+from flows.pipeline.dataset_mask import check_dataset_mask
 from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.extract import Extracted, ExtractFailure, Pending, gather, submit_all, without_refused
 from flows.pipeline.load import Loaded, load_with_retry
@@ -151,7 +151,7 @@ def _stages(runs: SyncRun, discovery: Discovery, mode: Mode, runner: Runner) -> 
 def _planned(runs: SyncRun, pipeline: dlt.Pipeline, mode: Mode) -> SyncRun:
     """Decide by what the destination has how each list is read, and say how long that will take."""
     pipeline.sync_destination()
-    check_mask_of(runs.common, pipeline)
+    check_dataset_mask(runs.common, pipeline)
     for run in runs.each:
         run.landing.use_mask(run.mask)
     runs = with_modes(runs.with_columns(known_columns(pipeline)), pipeline, mode)

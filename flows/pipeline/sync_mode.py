@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import dlt
 from dlt.common.utils import chunks
 
+from flows.common.duration import duration
 from flows.destinations.sql import written_for
 from flows.pipeline.context import ConnectionRun, ReadMode, SyncRun, connection_of
 from flows.pipeline.extract import Extracted
@@ -112,9 +113,9 @@ def _read_mode(run: ConnectionRun, seen: Seen, mode: str) -> ReadMode:
         return ReadMode(FULL, "the last sync was incomplete")
     age = (run.started - seen.last_full).total_seconds()
     if mode == AUTO and age > settings.full_every:
-        return ReadMode(FULL, f"last read in full {_hours(age)} ago, due every {_hours(settings.full_every)}")
+        return ReadMode(FULL, f"last read in full {duration(age)} ago, due every {duration(settings.full_every)}")
     since = (seen.newest - timedelta(seconds=settings.overlap)).strftime(ISO)
-    return ReadMode(INCREMENTAL, f"last read in full {_hours(age)} ago", since)
+    return ReadMode(INCREMENTAL, f"last read in full {duration(age)} ago", since)
 
 
 def _seen(run: ConnectionRun, pipeline: dlt.Pipeline) -> dict[str, Seen]:
@@ -131,7 +132,3 @@ def seen_accounts(client: Any, dialect: str) -> dict[str, Seen]:
     qualified = {name: client.make_qualified_table_name(table) for name, table in names.items()}
     rows: Any = client.execute_sql(written_for(dialect, SEEN, qualified)) or []
     return {account: Seen(*moments) for account, *moments in rows}
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h"

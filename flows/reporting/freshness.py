@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from flows.common import clock
+from flows.common.duration import HOUR, duration
 from flows.common.errors import SettingsError
 from flows.common.labels import account_label
 from flows.dataset.reader import has_column, query
@@ -19,7 +20,7 @@ from flows.pipeline.context import DEFAULT_DATASET
 from flows.pipeline.event_sources import spool_folder
 from flows.pipeline.sync_log import LOOK_BACK_DAYS, NO_ACCOUNT, ListTimes
 from flows.pipeline.webhook_check import STATES, WEBHOOKS, webhook_problems, webhook_query
-from flows.reporting.event_losses import lost_events
+from flows.reporting.event_loss_problems import lost_events
 from flows.reporting.markdown import table
 from flows.reporting.problem import Problem
 from flows.reporting.status import account_names, list_times
@@ -30,7 +31,6 @@ from flows.source.settings import common_settings
 from flows.source.source import chosen_endpoints
 
 HOURS, SHRINK, EVENT_LOSS = 3.0, 0.2, 0.01
-HOUR_SECONDS, MINUTES = 3_600, 60
 SUBSCRIBERS = "subscribers"
 """The list whose history shows which webhook events are missing."""
 EVERY = "every"
@@ -81,14 +81,10 @@ class FreshnessReport:
     def summary(self) -> str:
         """The result on one line, naming the first problems."""
         if not self.problems:
-            return f"{len(self.lists)} lists are fresh; the oldest arrived {_hours(self.oldest or 0)} ago"
+            return f"{len(self.lists)} lists are fresh; the oldest arrived {duration((self.oldest or 0) * HOUR)} ago"
         more = len(self.problems) - MOST_NAMED
         named = [str(problem) for problem in self.problems[:MOST_NAMED]]
         return "; ".join([*named, *([f"and {more} more"] if more > 0 else [])])
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 2 else f"{hours * MINUTES:.0f} min"
 
 
 def check_freshness(
@@ -202,7 +198,7 @@ def _never_tried(
 
 
 def _age(moment: datetime, now: datetime) -> float:
-    return (now - moment).total_seconds() / HOUR_SECONDS
+    return (now - moment).total_seconds() / HOUR
 
 
 def freshness_markdown(report: FreshnessReport) -> str:

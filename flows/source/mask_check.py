@@ -16,7 +16,7 @@ def table_hints(fingerprint: str) -> dict[str, Any]:
     return {MASK_HINT: fingerprint} if fingerprint else {}
 
 
-def check_masks(tables: Mapping[str, Any], fingerprint: str, place: str) -> None:
+def check_table_masks(tables: Mapping[str, Any], fingerprint: str, place: str) -> None:
     """Check that the tables of a dataset were loaded with a mask.
 
     Args:

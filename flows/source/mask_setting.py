@@ -18,7 +18,7 @@ USER_EMAIL = ("users", "email")
 """The only key that may be masked: a token of an address identifies the user as well as the address."""
 
 
-def check_mask(actions: Mapping[str, Any]) -> None:
+def check_actions(actions: Mapping[str, Any]) -> None:
     """Check a mask. Raises SettingsError naming the pattern, in one line."""
     for name, action in actions.items():
         if action not in ACTIONS:

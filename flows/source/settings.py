@@ -20,7 +20,7 @@ from flows.common.errors import SettingsError, first_line
 from flows.common.scrubbing import remember
 from flows.source.decoding.masking import Mask
 from flows.source.environment_checks import check_header
-from flows.source.mask_setting import check_mask, mask_of
+from flows.source.mask_setting import check_actions, mask_of
 from flows.source.setting_checks import check_history, check_optional, check_schema, checked_credential, checked_url
 from flows.source.setting_names import SECTION, names_with_commas, refuse_unknown
 from flows.source.settings_cache import kept
@@ -165,7 +165,7 @@ class DripSettings(BaseConfiguration):
         check_optional(self.optional_resources, variable("optional_resources"))
         check_schema(self.schema)
         remember(self.mask_key)
-        check_mask(self.mask)
+        check_actions(self.mask)
         for name in ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"SOURCES__DRIP__{name.upper()} must be greater than 0")

@@ -25,7 +25,7 @@ from flows.source.landing.kinds import landed_list_in
 from flows.source.landing.landed_list import LandedList
 from flows.source.landing.storage import folder_at
 from flows.source.list_landing import land
-from flows.source.mask_check import check_masks
+from flows.source.mask_check import check_table_masks
 from flows.source.quarantine import quarantine_resource
 from flows.source.schema import texts
 from flows.source.settings import load_settings
@@ -142,7 +142,7 @@ class LiveLists:
         """Refuse to load into a dataset with another mask. Raises SettingsError."""
         context = Container()[PipelineContext]
         if context.is_active() and SCHEMA in (pipeline := context.pipeline()).schemas:
-            check_masks(pipeline.schemas[SCHEMA].tables, self.mask, f"dataset {pipeline.dataset_name}")
+            check_table_masks(pipeline.schemas[SCHEMA].tables, self.mask, f"dataset {pipeline.dataset_name}")
 
     def _accounts(self) -> list[str]:
         """The ids of the accounts to sync. Raises SettingsError if one is not visible."""

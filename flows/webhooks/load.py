@@ -9,7 +9,7 @@ from flows.common.errors import DripError, SettingsError
 from flows.destinations.catalogue import EVENTS, DestinationName, warehouse
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline.context import ConnectionRun, private_files
-from flows.pipeline.dataset_mask import check_mask_of
+from flows.pipeline.dataset_mask import check_dataset_mask
 from flows.pipeline.dlt_pipeline import opened_pipeline, release_pipeline
 from flows.pipeline.event_sources import event_sources, spool_folder
 from flows.pipeline.events import ELSEWHERE, EventsLoaded, load_events, replay_events
@@ -66,7 +66,7 @@ def _loaded(run: ConnectionRun, load: Callable[[dlt.Pipeline, Target], EventsLoa
     try:
         with opened_pipeline(run) as pipeline:
             pipeline.sync_destination()
-            check_mask_of(run, pipeline)
+            check_dataset_mask(run, pipeline)
             loaded = load(pipeline, run.target) or EventsLoaded()
             for name, reason in make_marts(pipeline, run.target).items():
                 logger.warning("the view %s is not up to date: %s", name, reason)

@@ -18,6 +18,7 @@ from flows.orchestration.schedule_text import schedule_text
         (CronSchedule(cron="*/5 * * * *"), "every 5 minutes"),
         (CronSchedule(cron="0 6 * * 1"), "0 6 * * 1 UTC"),
         (IntervalSchedule(interval=timedelta(hours=6)), "every 6 hours"),
+        (IntervalSchedule(interval=timedelta(hours=1)), "every hour"),
         (IntervalSchedule(interval=timedelta(minutes=90)), "every 1.5 hours"),
     ],
 )

@@ -19,7 +19,7 @@ Rows = dict[tuple[Any, ...], str]
 """Row hashes by key."""
 
 
-def compare(runs: SyncRun, discovery: Discovery, kept: ReadOnlyDataset | None, lists: Sequence[ListPlan]) -> None:
+def compare(runs: SyncRun, discovery: Discovery, existing: ReadOnlyDataset | None, lists: Sequence[ListPlan]) -> None:
     """Read all lists into the temporary landing zone of the plan, and fill in what a sync would change.
 
     A list that could not be read gets a note instead.
@@ -27,7 +27,7 @@ def compare(runs: SyncRun, discovery: Discovery, kept: ReadOnlyDataset | None, l
     for run in runs.each:
         run.landing.prepare()
     known = discovery.land(runs)
-    _begin_partial_lists(runs, kept)
+    _begin_partial_lists(runs, existing)
     with in_threads(runs) as submit:
         keys = lists_to_read(runs)
         landed, failures = gather(submit_all(keys, lambda key: submit(runs.of(key.connection), key)))
@@ -36,21 +36,21 @@ def compare(runs: SyncRun, discovery: Discovery, kept: ReadOnlyDataset | None, l
         lines[failure.key].note = failure.message
     loaded = landed if ACCOUNTS.resource not in runs.common.resources else [*known, *landed]
     for extracted in loaded:
-        _fill(lines[extracted.key], runs, extracted, kept)
+        _fill(lines[extracted.key], runs, extracted, existing)
 
 
-def _begin_partial_lists(runs: SyncRun, kept: ReadOnlyDataset | None) -> None:
+def _begin_partial_lists(runs: SyncRun, existing: ReadOnlyDataset | None) -> None:
     for name in runs.common.resources:
         if is_read_in_part(ENDPOINTS[name]):
-            found: Any = known_rows(kept, kept.tables, ENDPOINTS[name]) if kept else {}  # type: ignore[arg-type]
+            found: Any = known_rows(existing, existing.tables, ENDPOINTS[name]) if existing else {}  # type: ignore[arg-type]
             for run in runs.known:
                 for account in run.accounts or ():
                     begin(run.landed_list(run.key(name, account)), found.get(account))
 
 
-def _fill(line: ListPlan, runs: SyncRun, extracted: Extracted, kept: ReadOnlyDataset | None) -> None:
+def _fill(line: ListPlan, runs: SyncRun, extracted: Extracted, existing: ReadOnlyDataset | None) -> None:
     """Compare a list. Rows are only removed if it was proven complete."""
-    new, old = _landed(runs, extracted), _loaded(extracted.key, kept)
+    new, old = _landed(runs, extracted), _loaded(extracted.key, existing)
     line.added = len(new.keys() - old.keys())
     line.changed = sum(old[key].removesuffix(HASH_SUFFIX) != hash for key, hash in new.items() if key in old)
     removes = extracted.whole and not runs.landed_list(extracted.key).is_part
@@ -69,15 +69,15 @@ def _landed(runs: SyncRun, extracted: Extracted) -> Rows:
     return rows
 
 
-def _loaded(key: ListKey, kept: ReadOnlyDataset | None) -> Rows:
+def _loaded(key: ListKey, existing: ReadOnlyDataset | None) -> Rows:
     endpoint = ENDPOINTS[key.resource]
-    if kept is None or endpoint.resource not in kept.tables:
+    if existing is None or endpoint.resource not in existing.tables:
         return {}
-    columns, table = ", ".join([*endpoint.primary_key, ROW_HASH]), kept.make_qualified_table_name(endpoint.resource)
+    columns, table = ", ".join([*endpoint.primary_key, ROW_HASH]), existing.make_qualified_table_name(endpoint.resource)
     if endpoint.per_account:
-        found = kept.execute_sql(f"SELECT {columns} FROM {table} WHERE {ACCOUNT_ID} = %s", key.account_id)
+        found = existing.execute_sql(f"SELECT {columns} FROM {table} WHERE {ACCOUNT_ID} = %s", key.account_id)
     elif key.connection:
-        found = kept.execute_sql(f"SELECT {columns} FROM {table} WHERE {CONNECTION} = %s", key.connection)
+        found = existing.execute_sql(f"SELECT {columns} FROM {table} WHERE {CONNECTION} = %s", key.connection)
     else:
-        found = kept.execute_sql(f"SELECT {columns} FROM {table}")
+        found = existing.execute_sql(f"SELECT {columns} FROM {table}")
     return {tuple(own): hash for *own, hash in found}

@@ -45,13 +45,13 @@ Others = Mapping[ListKey, "Estimate | DripError"]
 """The estimates of other lists."""
 
 
-def estimate(run: ConnectionRun, key: ListKey, kept: ReadOnlyDataset | None, others: Others) -> Estimate:
+def estimate(run: ConnectionRun, key: ListKey, existing: ReadOnlyDataset | None, others: Others) -> Estimate:
     """The estimate of a list, which takes at most one request.
 
     Args:
         run: the run of its connection.
         key: the list.
-        kept: the dataset; None if there is none that can be read.
+        existing: the dataset; None if there is none that can be read.
         others: the estimates of the lists that it may depend on.
 
     Raises:
@@ -59,9 +59,9 @@ def estimate(run: ConnectionRun, key: ListKey, kept: ReadOnlyDataset | None, oth
     """
     endpoint = ENDPOINTS[key.resource]
     if endpoint.daily:
-        return _of_days(run, key, kept)
+        return _of_days(run, key, existing)
     if endpoint.parent:
-        return _of_dependents(run, key, kept, others)
+        return _of_dependents(run, key, existing, others)
     return _of_first_page(run, key)
 
 
@@ -79,7 +79,7 @@ def _of_first_page(run: ConnectionRun, key: ListKey) -> Estimate:
     return Estimate(rows, expected.requests, expected.exact, size, tuple(decoded.table.to_pylist()))
 
 
-def _of_dependents(run: ConnectionRun, key: ListKey, kept: ReadOnlyDataset | None, others: Others) -> Estimate:
+def _of_dependents(run: ConnectionRun, key: ListKey, existing: ReadOnlyDataset | None, others: Others) -> Estimate:
     """The lists of the records of a parent list. If that is not synced itself, its pages are read as well."""
     endpoint = ENDPOINTS[key.resource]
     parent_key = run.key(endpoint.parent, key.account_id)
@@ -89,32 +89,32 @@ def _of_dependents(run: ConnectionRun, key: ListKey, kept: ReadOnlyDataset | Non
     own = 0 if parent_key in others else parents.requests
     count = parents.rows if parents.rows is not None else len(parents.first)
     if endpoint.version:
-        expected = _of_versions(endpoint, key, kept, count)
+        expected = _of_versions(endpoint, key, existing, count)
     else:
-        known = _known_sizes(endpoint, key, kept)
+        known = _known_sizes(endpoint, key, existing)
         rows = [_sizes(row, known.get(str(row[ENDPOINTS[endpoint.parent].key]), {})) for row in parents.first]
         unseen = max(count - len(rows), 0)
         expected = Expected(sweep_requests(endpoint, [*rows, *[{}] * unseen]), not unseen)
     return Estimate(None, own + expected.requests, parents.exact and expected.exact)
 
 
-def _of_versions(endpoint: Endpoint, key: ListKey, kept: ReadOnlyDataset | None, count: int) -> Expected:
+def _of_versions(endpoint: Endpoint, key: ListKey, existing: ReadOnlyDataset | None, count: int) -> Expected:
     """Records with an ETag are all asked for; otherwise only those that are new, if no parent has changed."""
-    if endpoint.version == "etag" or kept is None:
+    if endpoint.version == "etag" or existing is None:
         return Expected(count)
-    known = known_rows(kept, kept.tables, endpoint).get(key.account_id or "", {})  # type: ignore[arg-type]
+    known = known_rows(existing, existing.tables, endpoint).get(key.account_id or "", {})  # type: ignore[arg-type]
     return Expected(max(count - len(known), 0), exact=bool(known))
 
 
-def _known_sizes(endpoint: Endpoint, key: ListKey, kept: ReadOnlyDataset | None) -> dict[str, dict[str, int]]:
+def _known_sizes(endpoint: Endpoint, key: ListKey, existing: ReadOnlyDataset | None) -> dict[str, dict[str, int]]:
     """By parent and status, the rows in the destination."""
-    if kept is None or endpoint.resource not in kept.tables:
+    if existing is None or endpoint.resource not in existing.tables:
         return {}
-    status, table = endpoint.sweep_column or "''", kept.make_qualified_table_name(endpoint.resource)
+    status, table = endpoint.sweep_column or "''", existing.make_qualified_table_name(endpoint.resource)
     columns = f"{endpoint.parent_column}, {status}"
     query = f"SELECT {columns}, count(*) FROM {table} WHERE account_id = %s GROUP BY 1, 2"
     found: dict[str, dict[str, int]] = {}
-    for parent, one, rows in kept.execute_sql(query, key.account_id):
+    for parent, one, rows in existing.execute_sql(query, key.account_id):
         found.setdefault(parent, {})[one] = rows
     return found
 
@@ -125,10 +125,12 @@ def _sizes(parent: Mapping[str, Any], known: Mapping[str, int]) -> dict[str, int
     return {**known, **counted}
 
 
-def _of_days(run: ConnectionRun, key: ListKey, kept: ReadOnlyDataset | None) -> Estimate:
+def _of_days(run: ConnectionRun, key: ListKey, existing: ReadOnlyDataset | None) -> Estimate:
     """The days that are due, as far as the limit of the endpoint allows. Which emails they have is not known yet."""
     settings = connection_of(run).settings
-    known = known_rows(kept, kept.tables, ENDPOINTS[key.resource]).get(key.account_id or "") if kept else None  # type: ignore[arg-type]
+    known = (
+        known_rows(existing, existing.tables, ENDPOINTS[key.resource]).get(key.account_id or "") if existing else None
+    )  # type: ignore[arg-type]
     due = _due(settings, known or Known())
     others = sum(pages_of(ENDPOINTS[name], 0) for name in CANDIDATES if name not in run.resources)
     return Estimate(None, min(due, settings.email_metrics_rate_limit) + others, exact=False)

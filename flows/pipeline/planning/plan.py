@@ -29,7 +29,7 @@ from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNTS, ENDPOINTS
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
-from flows.source.mask_check import check_masks
+from flows.source.mask_check import check_table_masks
 from flows.source.settings import common_settings, every_settings
 from flows.source.source import chosen_endpoints
 
@@ -145,17 +145,19 @@ def make_plan(
         started = time.monotonic()
         discovery = discover(runs)
         runs = with_accounts(runs, discovery, accounts)
-        kept = stack.enter_context(read_only(runs.common.target, common_settings().lock_wait))
-        if kept:
-            check_masks(kept.schema_tables(), runs.common.mask, f"{runs.common.target.location}, dataset {dataset}")
-        runs = modes_of(runs, mode, _seen(runs, kept))
-        lists = [*_account_lists(runs, discovery, kept), *_planned(runs, kept)]
+        existing = stack.enter_context(read_only(runs.common.target, common_settings().lock_wait))
+        if existing:
+            check_table_masks(
+                existing.schema_tables(), runs.common.mask, f"{runs.common.target.location}, dataset {dataset}"
+            )
+        runs = modes_of(runs, mode, _seen(runs, existing))
+        lists = [*_account_lists(runs, discovery, existing), *_planned(runs, existing)]
         plan = SyncPlan(runs.common.target.location, dataset, lists, [], account_names=runs.account_names)
         plan.spent = sum(connection_of(run).client.budget.requests for run in runs.each)
         latency = (time.monotonic() - started) / max(plan.spent, 1)
         plan.tokens = [_token(run, lists, latency) for run in runs.each]
         if compare:
-            compare(runs, discovery, kept, lists)
+            compare(runs, discovery, existing, lists)
         return plan
 
 
@@ -180,17 +182,19 @@ def _prepared(resources: Sequence[str] | None, destination: DestinationName, dat
             clean_up(runs)
 
 
-def _seen(runs: SyncRun, kept: ReadOnlyDataset | None) -> dict[str, Seen]:
-    if kept is None or not {SYNCS_TABLE, SUBSCRIBERS} <= kept.tables:
+def _seen(runs: SyncRun, existing: ReadOnlyDataset | None) -> dict[str, Seen]:
+    if existing is None or not {SYNCS_TABLE, SUBSCRIBERS} <= existing.tables:
         return {}
-    return seen_accounts(kept, runs.common.target.kind.dialect)
+    return seen_accounts(existing, runs.common.target.kind.dialect)
 
 
-def _account_lists(runs: SyncRun, discovery: Discovery, kept: ReadOnlyDataset | None) -> Iterator[ListPlan]:
+def _account_lists(runs: SyncRun, discovery: Discovery, existing: ReadOnlyDataset | None) -> Iterator[ListPlan]:
     """The lists of accounts, which have been read."""
-    counts = kept.row_counts(ACCOUNTS) if kept else {}
+    counts = existing.row_counts(ACCOUNTS) if existing else {}
     for run in runs.each:
-        line = ListPlan(None, ACCOUNTS.resource, run.connection, rows=counts.get(None, 0) if kept else None, requests=1)
+        line = ListPlan(
+            None, ACCOUNTS.resource, run.connection, rows=counts.get(None, 0) if existing else None, requests=1
+        )
         if run.connection in discovery.seen:
             line.api_rows = discovery.seen[run.connection].outcome.api_rows
         yield line
@@ -198,31 +202,31 @@ def _account_lists(runs: SyncRun, discovery: Discovery, kept: ReadOnlyDataset | 
         yield ListPlan(None, ACCOUNTS.resource, failure.key.connection, note=failure.message)
 
 
-def _planned(runs: SyncRun, kept: ReadOnlyDataset | None) -> list[ListPlan]:
+def _planned(runs: SyncRun, existing: ReadOnlyDataset | None) -> list[ListPlan]:
     """A line for each list, each with at most one request."""
     keys = lists_to_read(runs)
     with ThreadPoolExecutor(LISTS_AT_ONCE * len(runs.each), thread_name_prefix="drip-plan") as pool:
         pages = {
-            key: pool.submit(copy_context().run, _estimated, runs.of(key.connection), key, kept)
+            key: pool.submit(copy_context().run, _estimated, runs.of(key.connection), key, existing)
             for key in keys
             if not ENDPOINTS[key.resource].parent
         }
         found = {key: future.result() for key, future in pages.items()}
     for key in keys:
         if ENDPOINTS[key.resource].parent:
-            found[key] = _estimated(runs.of(key.connection), key, kept, found)
-    counts = {name: kept.row_counts(ENDPOINTS[name]) for name in runs.common.resources} if kept else None
+            found[key] = _estimated(runs.of(key.connection), key, existing, found)
+    counts = {name: existing.row_counts(ENDPOINTS[name]) for name in runs.common.resources} if existing else None
     return [_line(runs.of(key.connection), key, found[key], counts) for key in keys]
 
 
 def _estimated(
     run: ConnectionRun,
     key: ListKey,
-    kept: ReadOnlyDataset | None,
+    existing: ReadOnlyDataset | None,
     others: dict[ListKey, Estimate | DripError] | None = None,
 ) -> Estimate | DripError:
     try:
-        return estimate(run, key, kept, others or {})
+        return estimate(run, key, existing, others or {})
     except DripError as error:
         return error
 

@@ -1,4 +1,4 @@
-"""Tables that already hold the rows that landed. The load leaves them out: dlt spends 30 ms on a table of any size."""
+"""Finds the tables that already hold the rows that landed, which the load leaves out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from flows.destinations.relations import DIALECTS
 from flows.destinations.target import Target
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.landed_input import TableLoad
-from flows.source.landing.landed_list import BATCH_ROWS
 from flows.source.mask_check import table_hints
 from flows.source.schema import sql_list
 from flows.source.tables import SCHEMA
@@ -36,7 +35,7 @@ class StoredTables(NamedTuple):
             return False
         keys = [*load.endpoint.primary_key, ROW_HASH]
         landed = zip(*(load.rows[name].to_pylist() for name in keys), strict=True)
-        return Counter(landed) == self._rows(load.endpoint, keys, load.accounts)
+        return Counter(landed) == self._rows(load.endpoint, keys, load.accounts, load.rows.num_rows + 1)
 
     def _have_columns(self, load: TableLoad) -> bool:
         tables = self.pipeline.schemas[SCHEMA].tables if SCHEMA in self.pipeline.schemas else {}
@@ -48,12 +47,14 @@ class StoredTables(NamedTuple):
             and table.items() >= table_hints(self.mask).items()
         )
 
-    def _rows(self, endpoint: Endpoint, columns: Sequence[str], accounts: Sequence[str]) -> Counter[Any] | None:
-        """These columns of the accounts' rows, as far as a load may compare them; None if the table was dropped."""
+    def _rows(
+        self, endpoint: Endpoint, columns: Sequence[str], accounts: Sequence[str], most: int
+    ) -> Counter[Any] | None:
+        """These columns of the accounts' rows, at most so many; None if the table was dropped."""
         with self.target.reader(self.pipeline) as client:
             table = client.make_qualified_table_name(endpoint.resource)
             query = f"SELECT {', '.join(columns)} FROM {table} WHERE {ACCOUNT_ID} IN ({sql_list(accounts)})"
             try:
-                return Counter(map(tuple, client.execute_sql(f"{query} LIMIT {BATCH_ROWS}") or ()))
+                return Counter(map(tuple, client.execute_sql(f"{query} LIMIT {most}") or ()))
             except DatabaseUndefinedRelation:
                 return None
