@@ -1,4 +1,4 @@
-"""The load: one dlt pipeline run that merges all tables of all accounts into the destination."""
+"""The load: one dlt pipeline run that merges all accounts into each table that has changed."""
 
 import logging
 import time
