@@ -40,6 +40,14 @@ LATENCY, ONE_BY_ONE = 0.1, "one page after another"
 HELP, EMPTY_FLOW = [COMMAND, "--help"], [sys.executable, str(Path(__file__).parent / "empty_flow.py")]
 IMPORTS = [sys.executable, "-c", "import dlt, duckdb, pyarrow"]
 NO_PREFECT = {"PREFECT_API_URL": ""}
+STARTS: list[tuple[list[str], Mapping[str, str]]] = [
+    (HELP, {}),
+    (EMPTY_FLOW, {}),
+    ([COMMAND, "sync"], {}),
+    ([COMMAND, "sync"], NO_PREFECT),
+    (IMPORTS, {}),
+]
+"""The commands whose start is measured, with their settings."""
 
 
 def wide() -> Console:
@@ -128,9 +136,7 @@ def accounts(bench: Bench) -> Iterator[Finding]:
 def startup(bench: Bench) -> Iterator[Finding]:
     """Measure start-up, with a Prefect server and without."""
     with api.running({str(FIRST): START}) as served:
-        helped, empty = (_seconds(bench, served, words) for words in (HELP, EMPTY_FLOW))
-        beside, alone = (_seconds(bench, served, [COMMAND, "sync"], one) for one in ({}, NO_PREFECT))
-        imports = _seconds(bench, served, IMPORTS)
+        helped, empty, beside, alone, imports = _seconds(bench, served)
     bench.console.print(
         f"A sync of {START} subscribers {alone:.2f} s; on Prefect {beside:.2f} s, an empty flow {empty:.2f} s; "
         f"`import dlt, duckdb, pyarrow` {imports:.2f} s",
@@ -143,11 +149,18 @@ def startup(bench: Bench) -> Iterator[Finding]:
     yield at_most(f"{sync}, times `import dlt, duckdb, pyarrow`", alone / imports, targets.OF_IMPORTS)
 
 
-def _seconds(bench: Bench, served: api.Api, words: Sequence[str], settings: Mapping[str, str] = {}) -> float:
-    """The median duration of a command, after a first run that is not measured."""
-    with place({**SYNC.settings, **settings}) as there:
-        costs = [checked(there.start(served.url, served.api_key, words).wait()) for _ in range(bench.runs + 1)]
-    return median(cost.seconds for cost in costs[1:])
+def _seconds(bench: Bench, served: api.Api) -> list[float]:
+    """The median durations of the commands of `STARTS`, which take turns, after a first turn that is not measured."""
+    with ExitStack() as stack:
+        places = [stack.enter_context(place({**SYNC.settings, **settings})) for _, settings in STARTS]
+        turns = [
+            [
+                checked(there.start(served.url, served.api_key, words).wait()).seconds
+                for there, (words, _) in zip(places, STARTS, strict=True)
+            ]
+            for _ in range(bench.runs + 1)
+        ]
+    return [median(seconds) for seconds in zip(*turns[1:], strict=True)]
 
 
 def latency(bench: Bench) -> Iterator[Finding]:
@@ -173,10 +186,11 @@ def latency(bench: Bench) -> Iterator[Finding]:
 PARTS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
     "beside": beside,
     "growth": growth,
-    "accounts": accounts,
     "startup": startup,
     "latency": latency,
+    "accounts": accounts,
 }
+"""The accounts come last: the Prefect server goes on with their events for a minute."""
 
 
 def measure(bench: Bench, parts: Sequence[str], busy: float) -> list[Finding]:

@@ -128,9 +128,8 @@ def _sizes(parent: Mapping[str, Any], known: Mapping[str, int]) -> dict[str, int
 def _of_days(run: ConnectionRun, key: ListKey, existing: ReadOnlyDataset | None) -> Estimate:
     """The days that are due, as far as the limit of the endpoint allows. Which emails they have is not known yet."""
     settings = connection_of(run).settings
-    known = (
-        known_rows(existing, existing.tables, ENDPOINTS[key.resource]).get(key.account_id or "") if existing else None
-    )  # type: ignore[arg-type]
+    dataset: Any = existing
+    known = known_rows(dataset, dataset.tables, ENDPOINTS[key.resource]).get(key.account_id or "") if dataset else None
     due = _due(settings, known or Known())
     others = sum(pages_of(ENDPOINTS[name], 0) for name in CANDIDATES if name not in run.resources)
     return Estimate(None, min(due, settings.email_metrics_rate_limit) + others, exact=False)
