@@ -28,6 +28,7 @@ class TableFormat:
 
 
 IN_DATABASE = TableFormat()
+"""Tables of a database, with JSON columns of the type `json`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class TableLoad(NamedTuple):
 
     Attributes:
         endpoint: the endpoint of the table.
-        accounts: the accounts whose lists were read.
+        accounts: the accounts whose lists were read in full and proven complete.
         rows: their rows.
         columns: dlt's hints of the columns.
     """
@@ -98,7 +99,15 @@ class Lists(Protocol):
 
 @dataclass(frozen=True)
 class LandedLists:
-    """Lists that have already landed, so that the source sends no requests."""
+    """Lists that have already landed, so that the source sends no requests.
+
+    Attributes:
+        lists: the lists.
+        columns: by resource, the columns of unknown fields in the destination.
+        stored: whether the destination has the rows of a load, and no others of its accounts.
+
+    The others are as in `Lists`.
+    """
 
     lists: Sequence[SourceList]
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
