@@ -1,7 +1,6 @@
 """What makes a command start sooner. Only for a process that runs one command and ends."""
 
 import gc
-import importlib
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -40,6 +39,8 @@ def hide_pandas() -> None:
     if own_process:
         sys.meta_path.insert(0, hidden := WithoutPandas())
         try:
-            importlib.import_module("pyarrow").array([])
+            import pyarrow
+
+            pyarrow.array([])
         finally:
             sys.meta_path.remove(hidden)

@@ -4,7 +4,7 @@ import dlt
 
 from flows.pipeline.context import ConnectionRun
 from flows.source.mask_check import check_table_masks
-from flows.source.tables import SCHEMA
+from flows.source.tables import tables_of
 
 
 def check_dataset_mask(run: ConnectionRun, pipeline: dlt.Pipeline) -> None:
@@ -17,5 +17,4 @@ def check_dataset_mask(run: ConnectionRun, pipeline: dlt.Pipeline) -> None:
     Raises:
         SettingsError: it was loaded with another mask or key, or without one.
     """
-    tables = pipeline.schemas[SCHEMA].tables if SCHEMA in pipeline.schemas else {}
-    check_table_masks(tables, run.mask, f"{run.target.location}, dataset {run.target.dataset}")
+    check_table_masks(tables_of(pipeline), run.mask, f"{run.target.location}, dataset {run.target.dataset}")

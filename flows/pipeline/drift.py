@@ -14,7 +14,7 @@ from flows.source.frozen import refused_counts
 from flows.source.landed_input import LandedLists
 from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.schema import MISFIT_SUFFIX, arrow_schema
-from flows.source.tables import SCHEMA
+from flows.source.tables import tables_of
 
 NEW_COLUMN, NEW_MISFIT, EMPTIED = "new column", "type that no longer fits", "list that turned empty"
 REFUSED = "unknown field in a frozen schema"
@@ -42,10 +42,7 @@ class Drift(msgspec.Struct):
 
 def columns_now(pipeline: dlt.Pipeline) -> Columns:
     """The columns of the resources' tables, as the pipeline knows them."""
-    if SCHEMA not in pipeline.schemas:
-        return {}
-    tables = pipeline.schemas[SCHEMA].tables
-    return {name: frozenset(table["columns"]) for name, table in tables.items() if name in ENDPOINTS}
+    return {name: frozenset(table["columns"]) for name, table in tables_of(pipeline).items() if name in ENDPOINTS}
 
 
 def new_columns(before: Columns, after: Columns) -> list[Drift]:

@@ -20,7 +20,7 @@ from flows.pipeline.marts.refresh import is_ours
 from flows.pipeline.views import VIEW_COLUMNS
 from flows.source.landing.storage import remove
 from flows.source.settings import common_settings
-from flows.source.tables import SCHEMA
+from flows.source.tables import tables_of
 
 DESTINATIONS = ("duckdb", "postgres")
 
@@ -43,7 +43,7 @@ def empty_dataset(runs: SyncRun) -> None:
     run, target = runs.common, runs.common.target
     with opened_pipeline(run) as pipeline:
         pipeline.sync_destination()
-        tables = [*pipeline.schemas[SCHEMA].tables] if SCHEMA in pipeline.schemas else []
+        tables = [*tables_of(pipeline)]
         if tables:
             _drop(pipeline, target, tables)
     if tables:

@@ -13,7 +13,7 @@ from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.landed_input import TableLoad
 from flows.source.mask_check import table_hints
 from flows.source.schema import sql_list
-from flows.source.tables import SCHEMA
+from flows.source.tables import tables_of
 
 
 class StoredTables(NamedTuple):
@@ -38,8 +38,7 @@ class StoredTables(NamedTuple):
         return Counter(landed) == self._rows(load.endpoint, keys, load.accounts, load.rows.num_rows + 1)
 
     def _have_columns(self, load: TableLoad) -> bool:
-        tables = self.pipeline.schemas[SCHEMA].tables if SCHEMA in self.pipeline.schemas else {}
-        table: Mapping[str, Any] = tables.get(load.endpoint.resource, {})
+        table: Mapping[str, Any] = tables_of(self.pipeline).get(load.endpoint.resource, {})
         columns = table.get("columns", {})
         return (
             columns.keys() >= {*load.rows.column_names}
@@ -50,7 +49,7 @@ class StoredTables(NamedTuple):
     def _rows(
         self, endpoint: Endpoint, columns: Sequence[str], accounts: Sequence[str], most: int
     ) -> Counter[Any] | None:
-        """These columns of the accounts' rows, at most so many; None if the table was dropped."""
+        """These columns of up to `most` rows of the accounts; None if the table was dropped."""
         with self.target.reader(self.pipeline) as client:
             table = client.make_qualified_table_name(endpoint.resource)
             query = f"SELECT {', '.join(columns)} FROM {table} WHERE {ACCOUNT_ID} IN ({sql_list(accounts)})"

@@ -29,7 +29,7 @@ from flows.source.mask_check import check_table_masks
 from flows.source.quarantine import quarantine_resource
 from flows.source.schema import texts
 from flows.source.settings import load_settings
-from flows.source.tables import SCHEMA, known_columns, table_resource, table_rows
+from flows.source.tables import SCHEMA, known_columns, table_resource, table_rows, tables_of
 
 MOST_NAMED = 5
 """Maximum number of accounts named in a message."""
@@ -172,7 +172,7 @@ class LiveLists:
         if not is_read_in_part(endpoint) or not context.is_active():
             return {}
         pipeline = context.pipeline()
-        tables = pipeline.schemas[SCHEMA].tables if SCHEMA in pipeline.schemas else {}
+        tables = tables_of(pipeline)
         if not {endpoint.resource} <= tables.keys():
             return {}
         with pipeline.sql_client(SCHEMA) as client:  # type: ignore[attr-defined]

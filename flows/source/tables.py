@@ -1,6 +1,6 @@
 """The dlt resources of the source: rows, keys and hints of each table."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -212,10 +212,12 @@ def _conformed(table: pa.Table, schema: pa.Schema, names: ColumnNames) -> pa.Tab
 
 def known_columns(pipeline: SupportsPipeline | dlt.Pipeline) -> dict[str, dict[str, str]]:
     """The columns of fields that are not in the API reference, by table. The pipeline's schema must be up to date."""
-    if SCHEMA not in pipeline.schemas:
-        return {}
-    tables = pipeline.schemas[SCHEMA].tables
     return {
-        name: {str(c[FIELD_HINT]): n for n, c in table["columns"].items() if FIELD_HINT in c}  # type: ignore[literal-required]
-        for name, table in tables.items()
+        name: {str(c[FIELD_HINT]): n for n, c in table["columns"].items() if FIELD_HINT in c}
+        for name, table in tables_of(pipeline).items()
     }
+
+
+def tables_of(pipeline: SupportsPipeline | dlt.Pipeline) -> Mapping[str, Any]:
+    """The tables in dlt's schema of the source, by name; none before the first load."""
+    return pipeline.schemas[SCHEMA].tables if SCHEMA in pipeline.schemas else {}
