@@ -15,8 +15,6 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
 from rich.console import Console
 from rich.table import Table
 
@@ -197,6 +195,10 @@ def measure(bench: Bench, parts: Sequence[str], busy: float) -> list[Finding]:
     """The findings of these parts, each printed at once."""
     bench.console.print(machine(), *versions(bench.peers), sep="\n", highlight=False)
     bench.console.print(f"{busy:.1f} was the load average at the start", highlight=False)
+    # Importing it takes seconds, and the test of this module needs no server.
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
     with prefect_test_harness(server_startup_timeout=180):
         os.environ["PREFECT_API_URL"] = PREFECT_API_URL.value() or ""
         return [shown(bench.console, finding) for part in parts for finding in _findings(bench, part)]
