@@ -14,7 +14,7 @@ from tests.conftest import Warehouse
 from tests.pipeline.conftest import refused, serve_limited
 
 ACCOUNT = "1000001"
-PAGES = 20
+PAGES, PAGE = 20, 100
 FIXED = 11 + 4
 """Requests other than for pages of subscribers: the accounts, the user, and all pages of the other lists."""
 PARALLEL = 2
@@ -26,7 +26,7 @@ LOST_BY_A_KILL = LISTS_AT_ONCE + PARALLEL + 1
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=5, sizes={ACCOUNT: PAGES * 1_000})
+    return World(seed=5, sizes={ACCOUNT: PAGES * PAGE}, largest_page=PAGE)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> Non
 
 def assert_exact(warehouse: Warehouse, world: World) -> None:
     rows = warehouse.column("SELECT id FROM subscribers")
-    assert len(rows) == len(set(rows)) == PAGES * 1_000
+    assert len(rows) == len(set(rows)) == PAGES * PAGE
     assert set(rows) == set(world.account(ACCOUNT).subscribers.ids())
 
 
@@ -127,7 +127,7 @@ def test_what_landed_too_long_ago_is_read_again(
 def test_a_spent_budget_is_waited_for(
     warehouse: Warehouse, sync: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limited = World(seed=5, sizes={ACCOUNT: PAGES * 1_000}, rate_limit=10, rate_window=2.0)
+    limited = World(seed=5, sizes={ACCOUNT: PAGES * PAGE}, largest_page=PAGE, rate_limit=10, rate_window=2.0)
     with serve_limited(limited, monkeypatch, 10, 2) as server:
         report = sync()
         assert report.exit_code == 0, report.failures
