@@ -25,12 +25,14 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, Stat
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flow_engine import run_flow
 from prefect.server.api import collections_data
 from prefect.states import Cancelled, Pending, Running
 from prefect.utilities.templating import apply_values
 
 from flows.orchestration.deploy import description
 from flows.sandbox import Server, World
+from flows.sync import sync as flow
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
 from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, filled_in, prefect, start
@@ -324,7 +326,7 @@ def test_runs_that_do_not_begin_or_end(client: SyncPrefectClient, deployments: d
 
 
 def test_a_file_in_a_container_is_refused(
-    client: SyncPrefectClient, deployment: DeploymentResponse, server: Server, warehouse: Warehouse, tmp_path: Path
+    client: SyncPrefectClient, deployment: DeploymentResponse, server: Server, warehouse: Warehouse
 ) -> None:
     client.create_work_pool(WorkPoolCreate(name="containers", type="prefect:managed"))
     elsewhere = client.create_deployment(
@@ -335,8 +337,7 @@ def test_a_file_in_a_container_is_refused(
         work_pool_name="containers",
     )
     run = client.create_flow_run_from_deployment(elsewhere)
-    executed = start("prefect", "flow-run", "execute", str(run.id), cwd=tmp_path)
-    executed.communicate(timeout=RUN_SECONDS)
+    run_flow(flow, flow_run=run, return_type="state")
     state = client.read_flow_run(run.id).state
     client.delete_deployment(elsewhere)
     assert state is not None
