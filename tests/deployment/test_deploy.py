@@ -20,7 +20,7 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowFilter, LogFilter
+from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
@@ -38,7 +38,6 @@ from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
 from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, filled_in, prefect, start
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
-from tests.postgres import PASSWORD
 
 NAME, POOL, QUEUE = "drip-sync/sync", "drip", "sync"
 SCHEDULES = {"sync": [("17 * * * *", True)], "full-refresh": [("37 2 * * *", True)], "sync-account": []}
@@ -214,44 +213,6 @@ def nothing_scheduled(client: SyncPrefectClient, deployments: dict[str, Deployme
     for one in deployments.values():
         for schedule in client.read_deployment(one.id).schedules:
             client.update_deployment_schedule(one.id, schedule.id, active=False)
-
-
-def assert_synced(client: SyncPrefectClient, run: UUID, warehouse: Warehouse, world: World) -> None:
-    state = client.read_flow_run(run).state
-    assert state is not None
-    assert state.is_completed(), state.message
-    for account in world.account_ids:
-        expected = {person["id"] for person in world.account(account).records["subscribers"].all()}
-        rows = warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{account}'")
-        assert len(rows) == len(expected)
-        assert set(rows) == expected
-
-
-@pytest.mark.usefixtures("nothing_scheduled", "no_block_left")
-@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
-def test_a_worker_syncs_into_postgres_with_secrets_from_blocks(
-    client: SyncPrefectClient,
-    deployment: DeploymentResponse,
-    server: Server,
-    warehouse: Warehouse,
-    world: World,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for setting in SECRET_VALUES:
-        value = os.environ[setting]
-        monkeypatch.delenv(setting)
-        result = run_command("secret", setting, folder=tmp_path, typed=f"{value}\n", PREFECT_API_URL=PREFECT_API_URL)
-        assert result.exit_code == 0, result.output
-        assert value not in result.output
-    run = client.create_flow_run_from_deployment(deployment.id, parameters={"destination": "postgres"})
-    output = prefect("worker", "start", "--pool", POOL, "--run-once", cwd=tmp_path, timeout=RUN_SECONDS)
-    assert_synced(client, run.id, warehouse, world)
-    logs = client.read_logs(LogFilter(flow_run_id={"any_": [run.id]}), limit=200)
-    assert logs
-    stored = str(client.read_flow_run(run.id)) + str(logs) + output
-    for secret in (world.api_key, PASSWORD):
-        assert secret not in stored
 
 
 @contextmanager

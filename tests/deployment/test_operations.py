@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import LogFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -14,6 +15,8 @@ from flows.sandbox import Server, World
 from tests.command import drip_flows, prefect
 from tests.conftest import PREFECT_API_URL, PROJECT, PostgresWarehouse
 from tests.deployment.commands import RUN_SECONDS, finish, start
+from tests.postgres import PASSWORD
+from tests.prefect_runs import newest_run
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -26,6 +29,7 @@ INSTEAD = {
     ".venv/bin/prefect worker start --pool drip": ".venv/bin/prefect worker start --pool drip --run-once",
 }
 FIRST_RUN = ".venv/bin/prefect deployment run drip-sync/sync"
+SECRETS = ("SOURCES__DRIP__API_KEY", "DESTINATION__POSTGRES__CREDENTIALS")
 WORKER = INSTEAD[".venv/bin/prefect worker start --pool drip"]
 
 
@@ -33,7 +37,7 @@ def run(command: str, folder: Path) -> str:
     """The output of a command. If it asks for a secret, the one in the environment is entered."""
     words = shlex.split(INSTEAD.get(command, command))
     typed = os.environ[words[-1]] + "\n" if "secret" in words else ""
-    if Path(words[0]).name == "prefect" and words[1] in ("deployment", "flow-run"):
+    if Path(words[0]).name == "prefect" and words[1] in ("deployment", "flow-run", "server"):
         return prefect(*words[1:], folder=folder)
     if Path(words[0]).name == "drip-flows":
         result = drip_flows(*words[1:], folder=folder, typed=typed, PREFECT_API_URL=PREFECT_API_URL)
@@ -62,7 +66,8 @@ def test_every_command(
             run("drip-flows sync", checkout)
         output = run(command, checkout)
         if command == FIRST_RUN:
-            run(WORKER, checkout)
+            output += first_run(client, checkout)
+        assert not [secret for secret in (world.api_key, PASSWORD) if secret in output]
         if command == FIRST_RUN or command.endswith("copy-to-postgres"):
             assert warehouse.value("SELECT count(*) FROM subscribers") == people
         if command.endswith("accounts"):
@@ -72,6 +77,18 @@ def test_every_command(
         assert wanted in asked
     for deployment in client.read_deployments():
         client.delete_deployment(deployment.id)
+
+
+def first_run(client: SyncPrefectClient, folder: Path) -> str:
+    """Start a worker without secrets in its environment for the first run; returns its output, the run and its log."""
+    with pytest.MonkeyPatch.context() as patch:
+        for setting in SECRETS:
+            patch.delenv(setting)
+        output = run(WORKER, folder)
+    done = newest_run()
+    logs = client.read_logs(LogFilter(flow_run_id={"any_": [done.id]}), limit=200)
+    assert logs
+    return f"{output} {done} {logs}"
 
 
 def flow_runs(client: SyncPrefectClient) -> list[FlowRun]:
