@@ -50,6 +50,7 @@ def test_the_key_is_nowhere_that_a_run_leaves(
     settings = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "prefect"), "SOURCES__DRIP__KEEP_LANDING": "true"}
     settings |= {"SOURCES__DRIP__MAX_RETRIES": "0", "DLT_DATA_DIR": str(tmp_path / "dlt")}
     words = [str(Path(sys.executable).parent / "drip-flows"), "sync", "--prefect", "--verbose"]
+    words += [word for name in ("subscribers", "tags", "events", "webhooks") for word in ("--resource", name)]
     environment = os.environ | settings
     result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=240, check=False)
     assert result.returncode == 1, result
