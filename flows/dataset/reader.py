@@ -23,6 +23,7 @@ from flows.dataset.frames import POSTGRES_JSON, marked, to_frame, unquoted_field
 from flows.dataset.parameters import pyformat
 from flows.dataset.views import view_columns
 from flows.destinations.catalogue import READING, DestinationName
+from flows.destinations.duckdb_file import literal
 from flows.destinations.schemas import quoted
 from flows.destinations.target import Target, resolve_target
 from flows.pipeline import changes
@@ -99,7 +100,7 @@ def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd
     """
     with _reading(destination, dataset) as reader:
         names = [name for name in sorted(reader.dataset.tables) if not name.startswith("_dlt") and reader.has(name)]
-        rows = [(name, reader.count(name), ", ".join(_shown(reader.table(name)))) for name in names]
+        rows = [(name, reader.count(name), ", ".join(_shown(reader.columns(name)))) for name in names]
     frame = pd.DataFrame(rows, columns=["table", "rows", "columns"])
     return frame.astype({"table": "string", "rows": "Int64", "columns": "string"})
 
@@ -143,7 +144,7 @@ def has_column(
         DatasetError: no such data, or something holds it for too long.
     """
     with _reading(destination, dataset, or_demo) as reader:
-        return column in reader.table(table).columns
+        return column in reader.columns(table)
 
 
 @dataclass(frozen=True)
@@ -153,16 +154,18 @@ class _Reader:
     dataset: dlt.Dataset
     con: duckdb.DuckDBPyConnection | None
 
-    def table(self, name: str) -> dlt.Relation:
-        """All of a table or view, still to be read. Raises SettingsError."""
+    def columns(self, name: str) -> list[str]:
+        """The columns of a table or view by dlt's schema. Raises SettingsError.
+
+        A relation has them too, but works them out of an SQL query each time, which takes longer than to read a table.
+        """
         if name not in self.dataset.tables:
             raise unknown("table", name, self.dataset.tables)
-        return self.dataset.table(name)
+        return list(self.dataset.schema.get_table_columns(name))
 
     def has(self, name: str) -> bool:
         """Whether the database has this table or view, whatever dlt's schema knows."""
-        literal = name.replace("'", "''")
-        place = f"table_schema = '{self.dataset.dataset_name}' AND table_name = '{literal}'"
+        place = f"table_schema = '{self.dataset.dataset_name}' AND table_name = {literal(name)}"
         return bool(self.rows_of_sql(f"SELECT 1 AS found FROM information_schema.tables WHERE {place}").num_rows)
 
     def count(self, name: str) -> int:
@@ -170,10 +173,12 @@ class _Reader:
         place = f'"{self.dataset.dataset_name}"."{name}"'
         return int(self.rows_of_sql(f"SELECT count(*) AS n FROM {place}").column("n")[0].as_py())
 
-    def rows_of(self, relation: dlt.Relation) -> Any:
-        """The rows of a relation, in Arrow. dlt 1.31 asks DuckDB for them by a name that DuckDB 2 dropped."""
-        if self.con is not None:
-            return self.rows_of_sql(relation.to_sql())
+    def rows_on_server(self, table: str, columns: Sequence[str], owner: str, ids: Sequence[str] | None) -> Any:
+        """Some columns of a server's table, in Arrow typed by dlt's schema, and only the rows of these accounts."""
+        relation = self.dataset.table(table)
+        if ids is not None:
+            relation = relation.where(owner, "in", ids or [""])
+        relation = relation.select(*columns)
         rows: Any = relation.arrow()
         return marked(rows, [relation.columns_schema[name].get("data_type") == "json" for name in rows.schema.names])
 
@@ -224,14 +229,13 @@ def _open(target: Target, stack: ExitStack, or_demo: bool) -> _Reader:
     return _Reader(dataset, con)
 
 
-def _of_accounts(reader: _Reader, relation: dlt.Relation, table: str, accounts: Sequence[str]) -> dlt.Relation:
-    """Only the rows of these accounts. Raises SettingsError where one is not known, or rows belong to no account."""
-    owner = OWNERS.get(table, ACCOUNT_ID)
-    if owner not in relation.columns:
+def _account_ids(reader: _Reader, table: str, owner: str, accounts: str | Sequence[str]) -> list[str]:
+    """The ids of these accounts. Raises SettingsError where one is not known, or rows belong to no account."""
+    if owner not in reader.columns(table):
         raise SettingsError(f"the rows of {table} belong to no account: leave `accounts` out")
     names = _account_names(reader)
-    ids = [_account_id(reader, table, owner, names, str(account)) for account in accounts]
-    return relation.where(owner, "in", ids or [""])
+    wanted = [accounts] if isinstance(accounts, str) else accounts
+    return [_account_id(reader, table, owner, names, str(account)) for account in wanted]
 
 
 def _account_names(reader: _Reader) -> dict[str, str]:
@@ -272,23 +276,25 @@ def _rows(
     limit: int | None = None,
 ) -> Any:
     """The rows wanted, in Arrow, so that the reader can be closed before they become a frame."""
-    relation = reader.table(table)
-    if accounts is not None:
-        relation = _of_accounts(reader, relation, table, [accounts] if isinstance(accounts, str) else accounts)
-    if not where and limit is None:
-        return reader.rows_of(relation.select(*_column_names(relation, table, columns)))
-    names = ", ".join(quoted(name) for name in _column_names(relation, table, columns))
+    there, owner = reader.columns(table), OWNERS.get(table, ACCOUNT_ID)
+    ids = None if accounts is None else _account_ids(reader, table, owner, accounts)
+    names = _column_names(there, table, columns)
+    if reader.con is None and not where and limit is None:
+        return reader.rows_on_server(table, names, owner, ids)
+    owned = "" if ids is None else f" WHERE {quoted(owner)} IN ({', '.join(map(literal, ids or ['']))})"
+    every = f"SELECT * FROM {quoted(reader.dataset.dataset_name, table)}{owned}"
     condition = f" WHERE {where}" if where else ""
     most = "" if limit is None else f" LIMIT {int(limit)}"
-    return reader.rows_of_sql(f"SELECT {names} FROM ({relation.to_sql()}) AS wanted{condition}{most}", params)
+    chosen = ", ".join(map(quoted, names))
+    return reader.rows_of_sql(f"SELECT {chosen} FROM ({every}) AS wanted{condition}{most}", params)
 
 
-def _column_names(relation: dlt.Relation, table: str, wanted: Sequence[str] | None) -> Sequence[str]:
+def _column_names(there: Sequence[str], table: str, wanted: Sequence[str] | None) -> Sequence[str]:
     """The columns wanted, all but bookkeeping by default. Raises SettingsError for one that is not there."""
-    if missing := set(wanted or ()) - set(relation.columns):
-        raise unknown(f"column of {table}", min(missing), relation.columns)
-    return wanted or _shown(relation)
+    if missing := set(wanted or ()) - set(there):
+        raise unknown(f"column of {table}", min(missing), there)
+    return wanted or _shown(there)
 
 
-def _shown(relation: dlt.Relation) -> list[str]:
-    return [name for name in relation.columns if name not in BOOKKEEPING]
+def _shown(columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if name not in BOOKKEEPING]
