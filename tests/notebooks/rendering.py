@@ -35,20 +35,25 @@ def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return list(spec["datasets"][drawn["data"]["name"]])
 
 
+def spec_of(chart: alt.Chart | dict[str, Any]) -> dict[str, Any]:
+    """The specification of a chart, which takes time to make and can be given in its place."""
+    return chart if isinstance(chart, dict) else dict(chart.to_dict())
+
+
 def colours(chart: Any) -> dict[str, str]:
     """The legend: the colours of the entries, in their order."""
-    scale = main_layer(chart.to_dict())["encoding"]["color"]["scale"]
+    scale = main_layer(spec_of(chart))["encoding"]["color"]["scale"]
     return dict(zip(scale["domain"], scale["range"], strict=True))
 
 
-def svg_of(chart: alt.Chart, theme: Any = None) -> str:
+def svg_of(chart: alt.Chart | dict[str, Any], theme: Any = None) -> str:
     """The chart as JupyterLab draws it in a light (None) or dark theme."""
-    return str(vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="5.20", theme=theme))
+    return str(vl_convert.vegalite_to_svg(spec_of(chart), vl_version="5.20", theme=theme))
 
 
-def width_of(chart: alt.Chart) -> float:
-    """Pixels."""
-    found = re.search(r'width="([\d.]+)"', svg_of(chart))
+def width_of(picture: str) -> float:
+    """Pixels of an SVG."""
+    found = re.search(r'width="([\d.]+)"', picture)
     assert found
     return float(found[1])
 
