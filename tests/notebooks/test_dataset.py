@@ -1,5 +1,6 @@
 """Reading returns the right rows and types from the right file, and never blocks a sync."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -54,16 +55,23 @@ def assert_free(path: Path) -> None:
     duckdb.connect(path).close()
 
 
-@pytest.fixture
-def tiny(warehouse: Warehouse) -> Warehouse:
+@pytest.fixture(scope="module")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset without a sync: one table, created by dlt with the sync's names."""
     import dlt
 
+    folder = tmp_path_factory.mktemp("tiny")
     with_name = dlt.resource([{"account_id": FIRST, "tag": "a"}], name="tags")
-    place = dlt.destinations.duckdb(str(warehouse.path))
-    folder = str(warehouse.path.parent / "pipelines")
+    place = dlt.destinations.duckdb(str(folder / "tiny.duckdb"))
     source = dlt.source(lambda: with_name, name=reader.SCHEMA)
-    dlt.pipeline("tiny", pipelines_dir=folder, destination=place, dataset_name="drip").run(source())
+    dlt.pipeline("tiny", pipelines_dir=str(folder), destination=place, dataset_name="drip").run(source())
+    return folder / "tiny.duckdb"
+
+
+@pytest.fixture
+def tiny(tiny_file: Path, warehouse: Warehouse) -> Warehouse:
+    """A copy of that dataset."""
+    shutil.copy(tiny_file, warehouse.path)
     return warehouse
 
 
@@ -73,7 +81,10 @@ def test_the_schema_is_the_one_of_the_load() -> None:
     assert reader.SCHEMA == SCHEMA
 
 
-def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World) -> None:
+def test_every_table_arrives_typed(
+    sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "2")
     people = world.account(FIRST).records["subscribers"]
     gap, large = (person["id"] for person in people.all()[:2])
     people.update(gap, lifetime_value=None, prospect=None)
@@ -99,7 +110,7 @@ def test_every_table_arrives_typed(sync: Any, warehouse: Warehouse, world: World
 
 
 def test_some_accounts_and_columns(sync: Any, warehouse: Warehouse, world: World) -> None:
-    sync()
+    sync(resources=["accounts", "subscribers"])
     people = load("subscribers", [SECOND], columns=["status", "email"])
     assert list(people) == ["status", "email"]
     expected = world.account(SECOND).records["subscribers"].all()
@@ -117,7 +128,7 @@ def test_some_accounts_and_columns(sync: Any, warehouse: Warehouse, world: World
 
 
 def test_a_query(sync: Any, warehouse: Warehouse) -> None:
-    sync()
+    sync(resources=["subscribers"])
     sql = "SELECT account_id, sum(lead_score) AS score, min(created_at) AS since FROM subscribers GROUP BY ALL"
     frame = query(sql)
     assert list(map(str, frame.dtypes)) == ["string", "Int64", "datetime64[us, UTC]"]
