@@ -40,10 +40,17 @@ class Kernel:
             self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
         return cell.outputs
 
-    def charts(self, notebook: Path) -> list[dict[str, Any]]:
-        """Run a notebook's cells, none of which may fail, and return the specifications of its charts."""
+    def charts(self, notebook: Path, most: int | None = None) -> list[dict[str, Any]]:
+        """Run a notebook's cells, none of which may fail, and return the specifications of its charts.
+
+        Args:
+            notebook: its file.
+            most: how many charts are wanted; the cells after them do not run.
+        """
         specs: list[dict[str, Any]] = []
         for cell in nbformat.read(notebook, as_version=4).cells:
+            if len(specs) == most:
+                break
             if cell.cell_type == "code":
                 outputs = self.run(cell.source)
                 assert not [output for output in outputs if output.output_type == "error"], outputs
