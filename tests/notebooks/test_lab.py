@@ -6,37 +6,61 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
-from flows.cli.lab import command
+from flows.cli.lab import command, main
+from flows.dataset import files
 from flows.dataset.files import demo_is_read
 from tests.conftest import PROJECT, Warehouse
 
 
-def lab(**settings: str) -> subprocess.CompletedProcess[str]:
+def lab() -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "flows.cli.lab", "--version"]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)} | settings
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_configured_place_without_data_is_named(warehouse: Warehouse) -> None:
-    result = lab()
-    assert result.returncode == 2
-    assert str(warehouse.path) in result.stderr
-    assert "drip-flows sync" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that this process would have become."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, command: commands.append(command))
+    monkeypatch.setattr("sys.argv", ["lab"])
+    return commands
 
 
-def test_data_is_found_wherever_it_is(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_configured_place_without_data_is_named(
+    warehouse: Warehouse, started: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert (ended.value.code, started) == (2, [])
+    assert str(warehouse.path) in said
+    assert "drip-flows sync" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_jupyterlab_starts_where_there_is_data(warehouse: Warehouse) -> None:
     duckdb.connect(warehouse.path).close()
     result = lab()
     assert result.returncode == 0, result.stderr
     assert str(warehouse.path) in result.stderr.replace("\n", "")
+
+
+def test_the_demo_is_found(
+    tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "data").mkdir()
     duckdb.connect(tmp_path / "data" / "demo.duckdb").close()
-    result = lab(DESTINATION__DUCKDB__CREDENTIALS="", DLT_PROJECT_DIR=str(tmp_path))
-    assert "invented people" in result.stderr
-    assert "demo.duckdb" in result.stderr
-    assert result.returncode == 0, result.stderr
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "")
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    files._say_once.cache_clear()
+    main()
+    said = capsys.readouterr().err
+    assert "invented people" in said
+    assert "demo.duckdb" in said
+    assert started == [command([])]
 
 
 def test_the_demo_is_made_only_where_the_notebooks_would_read_it(warehouse: Warehouse) -> None:
