@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from flows.common.http_server import listen_on
 from flows.webhooks.secret_store import SecretStore, delivery_url
+from tests.command import assert_plain_error, drip_flows
 from tests.webhooks.conftest import ACCOUNT, spooled
 
 
@@ -50,10 +52,7 @@ def test_it_ends_well_and_tells_no_secret(tmp_path: Path, number: signal.Signals
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with served(tmp_path) as (_, address):
-        port = address.rpartition(":")[2]
-        words = [str(Path(sys.executable).with_name("drip-flows")), "webhooks", "serve", "--port", port]
-        settings = os.environ | {"SOURCES__DRIP__WEBHOOKS": str(tmp_path)}
-        done = subprocess.run(words, env=settings, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    with listen_on("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        result = drip_flows("webhooks", "serve", "--port", port, SOURCES__DRIP__WEBHOOKS=str(tmp_path))
+    assert_plain_error(result, f"cannot listen on 127.0.0.1:{port}")
