@@ -52,7 +52,7 @@ KINDS = ("received_email", "opened_email", "clicked_email", "bounced", "complain
 @pytest.fixture(scope="session")
 def bodies() -> list[dict[str, Any]]:
     """The deliveries about emails of three months, by time."""
-    found = events_of(World(seed=11, sizes={ACCOUNT: 100}), ACCOUNT, 90)
+    found = events_of(World(seed=11, sizes={ACCOUNT: 40}), ACCOUNT, 90)
     found += deeds_after(found)
     about = [body for body in found if body["event"].removeprefix("subscriber.") in KINDS]
     return sorted(about, key=lambda body: str(body["occurred_at"]))

@@ -118,14 +118,14 @@ def test_a_window_of_attribution_is_a_setting(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_scanners_of_a_large_world_are_recognized() -> None:
-    world = World(seed=7, sizes={FIRST: 6_000})
+    world = World(seed=7, sizes={FIRST: 2_000})
     with duckdb.connect() as con:
         con.execute("CREATE SCHEMA drip")
         fill_events(con, [one for one in events_of(world, FIRST, 40) if one["event"].endswith("clicked_email")])
         rows = con.execute(f"SELECT ip_address, is_scanner FROM ({query_of(con, 'email_clicks')})").fetchall()
     scanners = [flagged for address, flagged in rows if address.startswith("198.51.100.")]
     people = [flagged for address, flagged in rows if not address.startswith("198.51.100.")]
-    assert len(scanners) > 500 < len(people)
+    assert len(scanners) > 150 < len(people)
     assert sum(scanners) >= 0.95 * len(scanners)
     assert sum(people) <= 0.01 * len(people)
 

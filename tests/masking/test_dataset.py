@@ -33,7 +33,7 @@ COUNTS = """
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=7, sizes={FIRST: 120, SECOND: 20})
+    return World(seed=7, sizes={FIRST: 40, SECOND: 10})
 
 
 def bad_records() -> list[Any]:
