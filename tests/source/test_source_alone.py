@@ -31,7 +31,7 @@ def test_everything_arrives_and_stays_a_mirror(load: Any, warehouse: Warehouse, 
     people = world.account("1000001").records["subscribers"]
     people.delete([people.all()[0]["id"]])
     world.account("1000002").records["webhooks"].clear()
-    load()
+    load(resources=["subscribers", "webhooks"])
     total = sum(len(world.account(account).records["subscribers"]) for account in world.account_ids)
     assert warehouse.value("SELECT count(*) FROM subscribers") == total
     assert warehouse.value("SELECT count(*) FROM webhooks WHERE account_id = '1000002'") == 0
