@@ -1,4 +1,7 @@
-"""The numbers of every mart equal a computation in pandas that shares no code with the SQL."""
+"""The numbers of every mart equal a computation in pandas that shares no code with the SQL.
+
+The comments of the database are tested here as well, since both need the same dataset, which takes seconds to fill.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -9,10 +12,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from flows.destinations.relations import Relation
+from flows.pipeline.comments import outdated
+from flows.pipeline.documentation import column_text, documented
 from flows.pipeline.marts.files import marts
 from flows.sandbox.generator.events import SCANNER_ADDRESS
+from flows.source.endpoints import ENDPOINTS
 from tests.conftest import Warehouse
-from tests.marts.conftest import SIZES, records
+from tests.marts.conftest import SIZES, records, there
 
 Row = dict[str, Any]
 SECOND = timedelta(seconds=1)
@@ -369,3 +376,24 @@ def test_the_files_describe_the_columns_as_they_are(filled: Warehouse) -> None:
         for name, column in mart.columns.items():
             fits = types.get(column.data_type, lambda kind, same=column.data_type: kind.lower() == same)
             assert fits(there[name]), (mart.name, name, there[name])
+
+
+def test_the_database_has_it_as_a_comment(filled: Warehouse) -> None:
+    found = {name: one for name, one in there(filled).items() if not name.startswith("_dlt")}
+    assert {*ENDPOINTS} & found.keys()
+    assert found.keys() <= documented().keys()
+    for name, relation in found.items():
+        assert relation.comment.startswith(documented()[name].description)
+        for column, one in relation.columns.items():
+            assert one.comment == column_text(name, column) != "", f"{name}.{column}"
+    assert list(outdated(found, filled.dataset)) == [], "a comment would be written again"
+
+
+def test_a_comment_that_differs_is_replaced(filled: Warehouse) -> None:
+    found = there(filled)
+    found["tags"] = Relation(False, "", "", {"tag": found["subscribers"].columns["id"]})
+    statements = list(outdated(found, "drip"))
+    assert [statement.partition(" IS ")[0] for statement in statements] == [
+        'COMMENT ON TABLE "drip"."tags"',
+        'COMMENT ON COLUMN "drip"."tags"."tag"',
+    ]
