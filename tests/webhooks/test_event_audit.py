@@ -65,15 +65,15 @@ def delete_events(pipeline: Any, condition: str) -> None:
         client.execute_sql(f"DELETE FROM {client.make_qualified_table_name('subscriber_events')} WHERE {condition}")
 
 
-def test_fifty_random_days(tables: Audited, keep_days: None) -> None:
-    days = Days(seed=11, days=50, people=200, daily=160)
+def test_thirty_random_days(tables: Audited, keep_days: None) -> None:
+    days = Days(seed=11, days=30, people=200, daily=160)
     keep_syncs(*tables, days.syncs)
     receive(*tables, days.happened)
     found = audited(*tables, days.syncs)
-    assert len(found) == 50
+    assert len(found) == 30
     assert [(one.missing_events, one.unconfirmed_events, one.first_missing_hour) for one in found] == [
         (0, 0, None)
-    ] * 50
+    ] * 30
     assert min(one.changes for one in found) > 60
     for percent in (1, 5, 20):
         delete_events(tables[0], f"hash(event_id) % 100 < {percent}")
