@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from flows.charts import email as charts
 from flows.metrics import email as metrics
 from flows.metrics.counting import name_accounts
-from flows.sandbox import World, serve
+from flows.sandbox import World
 from tests.conftest import Warehouse
-from tests.notebooks.conftest import NOTEBOOKS, SIZES, Kernel
+from tests.notebooks.conftest import NOTEBOOKS, Kernel
 
 numbers = st.integers(0, 5_000)
 rows = st.fixed_dictionaries(
@@ -48,7 +48,8 @@ def frame_of(drawn: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype({**texts, **dict.fromkeys(metrics.COUNTS, "Int64"), "date": "datetime64[us]"})
 
 
-@given(st.lists(rows, max_size=25))
+@settings(max_examples=30)
+@given(st.lists(rows, max_size=15))
 def test_performance_adds_up_and_divides_by_nothing(drawn: list[dict[str, Any]]) -> None:
     done = metrics.performance(frame_of(drawn), ["account_id"])
     for row in done.to_dict("records"):
@@ -62,7 +63,8 @@ def test_performance_adds_up_and_divides_by_nothing(drawn: list[dict[str, Any]])
     assert len(done) == len({one["account_id"] for one in drawn})
 
 
-@given(st.lists(rows, max_size=25))
+@settings(max_examples=30)
+@given(st.lists(rows, max_size=15))
 def test_broadcasts_and_steps_count_their_own_emails_once(drawn: list[dict[str, Any]]) -> None:
     sent = metrics.broadcast_performance(frame_of(drawn), BROADCASTS)
     assert sent["sends"].sum() == sum(one["sends"] for one in drawn if one["broadcast_id"])
@@ -76,8 +78,8 @@ def test_broadcasts_and_steps_count_their_own_emails_once(drawn: list[dict[str, 
     assert set(zip(timed["weekday"], timed["hour"], strict=True)) <= {("Monday", 15)}
 
 
-@settings(max_examples=15)
-@given(st.lists(rows, max_size=25))
+@settings(max_examples=8)
+@given(st.lists(rows, max_size=12))
 def test_every_chart_is_drawn_of_any_rows(drawn: list[dict[str, Any]]) -> None:
     figures = frame_of(drawn)
     sent = metrics.broadcast_performance(figures, BROADCASTS)
@@ -129,23 +131,19 @@ def test_subject_lines_with_few_sends_are_not_ranked() -> None:
     assert ((ranked["low"] < ranked["click_rate"]) & (ranked["click_rate"] < ranked["high"])).all()
 
 
-def test_the_notebook_draws_them(there: Warehouse, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.pipeline.sync import sync
-
-    world = World(sizes=SIZES)
+def test_the_notebook_draws_them(
+    sync: Any, world: World, warehouse: Warehouse, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.metrics.limit = 100
-    with serve(world) as server:
-        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
-        monkeypatch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
-        monkeypatch.setenv("SOURCES__DRIP__LANDING", str(there.path.parent / "landing"))
-        monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "45")  # as far back as its last broadcasts
-        monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_RATE_LIMIT", "100")
-        assert sync(resources=["email_metrics"], accounts=["1000001"]).exit_code == 0
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "45")  # as far back as its last broadcasts
+    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_RATE_LIMIT", "100")
+    lists = ["accounts", "subscribers", "broadcasts", "campaigns", "workflows", "conversions", "email_metrics"]
+    assert sync(resources=lists, accounts=["1000001"]).exit_code == 0
     specs = {str(spec.get("title")): spec for spec in kernel.charts(NOTEBOOKS / "03-sending.ipynb")}
     (latest,) = [spec for title, spec in specs.items() if "How the latest broadcasts did" in title]
     drawn = {row["broadcast_id"]: row["clicks"] for rows in latest["datasets"].values() for row in rows}
     query = "SELECT broadcast_id, sum(clicks)::BIGINT FROM email_metrics WHERE broadcast_id IS NOT NULL GROUP BY 1"
-    expected = dict(there.rows(query))
+    expected = dict(warehouse.rows(query))
     assert drawn
     assert drawn.items() <= expected.items()
     assert any("Complaints per send" in title for title in specs)
