@@ -176,8 +176,8 @@ def test_a_load_that_breaks_off_has_not_taken_place(
 def test_several_batches(
     warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Spool.read, "__defaults__", (4, 1 << 20))
-    deliver(*numbered(10), *numbered(3), event(person="x" * 2_000_000), *numbered(1))
+    monkeypatch.setattr(Spool.read, "__defaults__", (4, 1 << 16))
+    deliver(*numbered(10), *numbered(3), event(person="x" * 100_000), *numbered(1))
     assert load() == EventsLoaded(15, 11, 0)
     assert warehouse.rows("SELECT deliveries, count(*) FROM subscriber_events GROUP BY 1 ORDER BY 1") == [
         (1, 8),
