@@ -92,8 +92,9 @@ EVERYTHING = """
 """
 
 
-@pytest.mark.parametrize("name", ["warehouse.duckdb", "Brien's.v2.db", "no suffix"])
-@pytest.mark.parametrize("version", ["v1.0.0", "v1.4.0"])
+@pytest.mark.parametrize(
+    ("name", "version"), [("warehouse.duckdb", "v1.0.0"), ("Brien's.v2.db", "v1.4.0"), ("no suffix", "v1.0.0")]
+)
 def test_a_rewritten_file_is_the_same_database(tmp_path: Path, name: str, version: str) -> None:
     path, link = tmp_path / name, tmp_path / f"link to {name}"
     with duckdb.connect() as con:
