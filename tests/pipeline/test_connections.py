@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,9 @@ def refuse(world: World) -> None:
     world.api_key = "another"
 
 
-def assert_holds(warehouse: Warehouse, *worlds: World) -> None:
-    """Check that every table has the rows of the worlds, each once."""
-    for resource in LISTS:
+def assert_holds(warehouse: Warehouse, *worlds: World, resources: Sequence[str] = LISTS) -> None:
+    """Check that the tables have the rows of the worlds, each once."""
+    for resource in resources:
         rows = table_keys(warehouse, resource)
         assert len(rows) == len(set(rows)), resource
         assert set(rows) == {key for world in worlds for key in api_keys(world, resource)}, resource
@@ -181,20 +181,20 @@ def test_where_none_can_be_used_nothing_starts(sync: Any, worlds: dict[str, Worl
 def test_each_budget_is_kept_on_its_own(
     sync_flow: Any, warehouse: Warehouse, worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scarce = World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME], rate_limit=15, rate_window=3)
+    scarce = World(seed=7, sizes={ONE: 60, SHARED: 10}, api_key=KEYS[ACME], rate_limit=5, rate_window=3)
     with serve(scarce) as server:
-        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "15"), ("RATE_WINDOW", "3")):
+        for name, value in (("BASE_URL", server.url), ("RATE_LIMIT", "5"), ("RATE_WINDOW", "3")):
             monkeypatch.setenv(variable(ACME, name), value)
-        report = sync_flow()
+        report = sync_flow(resources=SOME)
         assert report.exit_code == 0
         assert refused(server.log) <= 3
-        assert len(server.log) > 15
-    assert_holds(warehouse, scarce, worlds[ZENITH])
+        assert len(server.log) > 5
+    assert_holds(warehouse, scarce, worlds[ZENITH], resources=SOME[2:])
     limits = {}
     with get_client(sync_client=True) as client:
         for name in worlds:
             limits[name] = client.read_global_concurrency_limit_by_name(limit_name(load_settings(name))).limit
-    assert limits == {ACME: 15, ZENITH: 3_600}
+    assert limits == {ACME: 5, ZENITH: 3_600}
 
 
 def test_modes_and_history_go_by_the_account(
@@ -224,7 +224,7 @@ def test_modes_and_history_go_by_the_account(
 def test_accounts_are_chosen_among_all(
     sync: Any, warehouse: Warehouse, worlds: dict[str, World], server: dict[str, Server]
 ) -> None:
-    assert sync(accounts=[OTHER]).exit_code == 0
+    assert sync(accounts=[OTHER], resources=["accounts", "tags"]).exit_code == 0
     assert [asked(server[name]) for name in (ACME, ZENITH)] == [set(), {OTHER}]
     assert warehouse.rows(MARKED) == [(OTHER, ZENITH)]
     refuse(worlds[ACME])
@@ -261,12 +261,13 @@ def test_which_accounts_can_be_synced(worlds: dict[str, World]) -> None:
 def test_an_account_that_vanished_from_one_connection(
     sync: Any, warehouse: Warehouse, worlds: dict[str, World]
 ) -> None:
-    sync(resources=SOME)
-    before = {resource: rows_of(warehouse, resource, ONE) for resource in SOME[2:]}
+    resources = ["accounts", "tags"]
+    sync(resources=resources)
+    before = rows_of(warehouse, "tags", ONE)
     worlds[ACME].remove_account(ONE)
     worlds[ZENITH].account(OTHER).records["tags"].add("Brand new")
-    assert sync(resources=SOME).exit_code == 0
-    assert {resource: rows_of(warehouse, resource, ONE) for resource in before} == before
+    assert sync(resources=resources).exit_code == 0
+    assert rows_of(warehouse, "tags", ONE) == before != []
     assert set(table_keys(warehouse, "tags")) >= api_keys(worlds[ZENITH], "tags")
 
 
@@ -340,7 +341,7 @@ def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
         action = {"kind": "raw", "body": f"<b>{key} {basic(key)}</b>"}
         worlds[name].faults = [{"match": {"resource": "webhooks"}, "action": action}]
     monkeypatch.setenv("SOURCES__DRIP__MAX_RETRIES", "0")
-    code = "import sys; from flows.sync import sync; sys.exit(not sync(return_state=True).is_failed())"
+    code = "from flows.sync import sync; exit(not sync(resources=['tags', 'webhooks'], return_state=True).is_failed())"
     environment = os.environ | {"SOURCES__DRIP__KEEP_LANDING": "true"}
     words = [sys.executable, "-c", code]
     result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=240, check=False)
@@ -351,7 +352,7 @@ def test_keys_come_from_blocks_and_are_nowhere_that_a_run_leaves(
         left = [logs, client.read_flow_runs(), client.read_task_runs(), client.read_artifacts()]
     kept = {"output": result.stdout + result.stderr, "Prefect": str(left).encode()}
     kept |= {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(kept) > 20
+    assert sum(name.endswith(".parquet") for name in kept) >= 3, "nothing landed"
     for name, content in kept.items():
         for key in KEYS.values():
             assert key.encode() not in content, name
