@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.sandbox import Server, World
+from flows.sandbox import Server, World, serve
 from flows.sandbox.faults import PASSING_FAULTS
 from tests.conftest import Warehouse
 from tests.mirror import assert_mirrors
@@ -30,29 +30,41 @@ def asked(server: Server, account: str, name: str) -> int:
     return sum(request.path.endswith(f"/{account}/{name}") for request in server.log)
 
 
-def test_a_list_that_keeps_failing_keeps_its_old_rows(
-    sync: Any, world: World, warehouse: Warehouse, server: Server
+def test_lists_that_keep_failing_keep_their_old_rows(
+    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync()
-    old = warehouse.rows(f"SELECT * FROM tags WHERE account_id = '{FIRST}' ORDER BY ALL")
-    world.account(FIRST).records["tags"].clear()
-    world.account(FIRST).records["webhooks"].clear()
-    world.account(SECOND).records["tags"].add("Fresh")
-    for name, (action, words) in LASTING.items():
+    """Each of a number of accounts fails in its own way."""
+    failing = {str(1_000_001 + place): name for place, name in enumerate(LASTING)}
+    healthy = str(1_000_001 + len(LASTING))
+    world = World(seed=7, sizes=dict.fromkeys([*failing, healthy], 1))
+    of_failing = f"SELECT * FROM {{}} WHERE account_id <> '{healthy}' ORDER BY ALL"
+    with serve(world) as server:
+        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        sync(resources=["tags", "webhooks"])
+        old = warehouse.rows(of_failing.format("tags"))
+        assert {row[0] for row in warehouse.rows("SELECT account_id FROM tags")} == {*failing, healthy}
+        for account in failing:
+            world.account(account).records["tags"].clear()
+            world.account(account).records["webhooks"].clear()
+        world.account(healthy).records["tags"].add("Fresh")
+        world.faults = [
+            {"match": {"account": account, "resource": "tags"}, "action": LASTING[name][0]}
+            for account, name in failing.items()
+        ]
         server.log.clear()
-        world.faults = [{"match": TAGS, "action": action}]
         report = sync(resources=["tags", "webhooks"])
-        (failure,) = report.failures
-        assert report.exit_code == 1, name
-        assert (failure.account, failure.resource) == (FIRST, "tags")
-        assert words in failure.note, failure.note
-        assert asked(server, FIRST, "tags") == TRIES.get(name, asked(server, FIRST, "tags")), name
-    assert warehouse.rows(f"SELECT * FROM tags WHERE account_id = '{FIRST}' ORDER BY ALL") == old
-    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{SECOND}' AND tag = 'Fresh'") == 1
-    assert warehouse.value(f"SELECT count(*) FROM webhooks WHERE account_id = '{FIRST}'") == 0
-    world.faults = None
-    assert sync(resources=["tags"]).exit_code == 0
-    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == 0
+        assert report.exit_code == 1
+        notes = {(failure.account, failure.resource): failure.note for failure in report.failures}
+        assert notes.keys() == {(account, "tags") for account in failing}
+        for account, name in failing.items():
+            assert LASTING[name][1] in notes[account, "tags"]
+            assert asked(server, account, "tags") == TRIES.get(name, asked(server, account, "tags")), name
+        assert warehouse.rows(of_failing.format("tags")) == old
+        assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{healthy}' AND tag = 'Fresh'") == 1
+        assert warehouse.rows(of_failing.format("webhooks")) == []
+        world.faults = None
+        assert sync(resources=["tags"]).exit_code == 0
+    assert warehouse.rows(of_failing.format("tags")) == []
 
 
 def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehouse, server: Server) -> None:
@@ -78,7 +90,7 @@ def test_retry_after_is_obeyed(sync: Any, world: World, server: Server) -> None:
 def test_a_token_that_is_refused_in_mid_run_stops_all(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
-    sync()
+    sync(resources=["subscribers"])
     before = warehouse.rows("SELECT * FROM subscribers ORDER BY ALL")
     world.account(FIRST).records["subscribers"].clear()
     server.log.clear()
