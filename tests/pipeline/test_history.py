@@ -83,37 +83,29 @@ def test_what_happens_to_people_is_told(day: Any, warehouse: Warehouse, world: W
 
 
 @both_destinations
-def test_only_what_changes_is_kept(day: Any, warehouse: Warehouse, world: World) -> None:
+def test_only_what_changes_is_kept_and_closed_versions_are_forgotten_in_time(
+    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     day()
     (baseline,) = warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history")
     assert baseline == (17, 0)
     people = world.account(FIRST).subscribers
+    extended, changed, gone = people.ids()[:3]
     for person in people.ids():
         people.update(person, utc_offset=61, nothing_new=None)
-    people.update(people.ids()[0], brand_new={"a": 1})
-    day()
-    day()
-    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(18, 1)]
-    here = f"account_id = '{FIRST}' AND valid_to IS NULL"
-    assert warehouse.rows(f"SELECT DISTINCT utc_offset FROM subscribers_history WHERE {here}") == [(61,)]
-    versions = warehouse.rows(
-        f"SELECT brand_new IS NULL FROM subscribers_history WHERE id = '{people.ids()[0]}' ORDER BY 1"
-    )
-    assert versions == [(False,), (True,)]
-    assert_open_is_mirror(warehouse)
-
-
-@both_destinations
-def test_closed_versions_are_forgotten_in_time(
-    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    people = world.account(FIRST).subscribers
-    changed, gone = people.ids()[:2]
-    day()
+    people.update(extended, brand_new={"a": 1})
     people.update(changed, status="undeliverable")
     people.delete([gone])
     day()
+    day()
+    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(19, 3)]
+    here = f"account_id = '{FIRST}' AND valid_to IS NULL"
+    assert warehouse.rows(f"SELECT DISTINCT utc_offset FROM subscribers_history WHERE {here}") == [(61,)]
+    versions = warehouse.rows(f"SELECT brand_new IS NULL FROM subscribers_history WHERE id = '{extended}' ORDER BY 1")
+    assert versions == [(False,), (True,)]
+    assert_open_is_mirror(warehouse)
     assert {row[3] for row in warehouse.rows(EVENTS)} == {"status", "left"}
+
     monkeypatch.setenv("SOURCES__DRIP__HISTORY_DAYS", "1e-6")
     day()
     assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(16, 0)]
