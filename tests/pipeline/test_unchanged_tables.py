@@ -57,14 +57,15 @@ def test_tables_without_changes_are_left_out(
 def test_tables_edited_by_hand_are_loaded(
     plain_sync: Any, warehouse: Warehouse, world: World, loaded: list[set[str]]
 ) -> None:
-    plain_sync()
     edits = {
         "webhooks": "DELETE FROM drip.webhooks",
         "tags": "UPDATE drip.tags SET _row_hash = 'another'",
         "custom_fields": "INSERT INTO drip.custom_fields SELECT * FROM drip.custom_fields",
         "campaigns": f"UPDATE drip.campaigns SET account_id = 'another' WHERE account_id = '{FIRST}'",
     }
+    resources = ["accounts", "users", "subscribers", *edits]
+    plain_sync(resources=resources)
     for edit in edits.values():
         warehouse.execute(edit)
-    plain_sync()
+    plain_sync(resources=resources)
     assert tables(loaded[1]) == {*edits, *ALWAYS}
