@@ -16,8 +16,10 @@ IDS = "SELECT account_id, id FROM subscribers ORDER BY 1, 2"
 
 
 @pytest.fixture
-def world() -> World:
-    return World(seed=7, sizes={FIRST: 1_200, SECOND: 10})
+def world(request: pytest.FixtureRequest) -> World:
+    """Two pages of subscribers in the first account, of 100 each, or as many as a test chooses."""
+    page = getattr(request, "param", 100)
+    return World(seed=7, sizes={FIRST: page * 12 // 10, SECOND: 10}, largest_page=page)
 
 
 def line(report: SyncReport, account: str = FIRST) -> ListReport:
@@ -36,6 +38,7 @@ def people(world: World) -> list[tuple[str, str]]:
 
 
 @both_destinations
+@pytest.mark.parametrize("world", [1_000], indirect=True, ids=[""])  # as the saved pages are counted
 def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: World, server: Server) -> None:
     world.account(FIRST).subscribers.add("no record")
     sync(resources=SUBSCRIBERS)
@@ -68,7 +71,7 @@ def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: Wo
 def test_an_account_that_was_never_whole_is_read_whole(sync: Any, warehouse: Warehouse, world: World) -> None:
     report = sync(resources=SUBSCRIBERS, mode="incremental")
     assert line(report).why == "never read completely before"
-    world.faults = [{"match": {"account": FIRST}, "action": {"kind": "meta", "values": {"total_count": 1_300}}}]
+    world.faults = [{"match": {"account": FIRST}, "action": {"kind": "meta", "values": {"total_count": 130}}}]
     assert sync(resources=SUBSCRIBERS).exit_code == 1
     world.faults = None
     world.account(SECOND).subscribers.clear()
@@ -97,7 +100,7 @@ def test_a_part_is_gone_on_from_and_never_taken_for_the_whole(
         world.faults = [{"match": {"account": FIRST, "page": page}, "action": {"kind": "status", "status": 403}}]
 
     def arrive() -> None:
-        world.account(FIRST).arrive(1_500)
+        world.account(FIRST).arrive(150)
         time.sleep(1)  # a list whose newest row was created in this second is read again
 
     sync(resources=SUBSCRIBERS)
