@@ -13,6 +13,8 @@ from tests.conftest import Warehouse
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import serve_limited
 
+RESOURCES = ["subscribers", "tags"]
+
 
 @pytest.fixture
 def sync(sync_flow: Any) -> Any:
@@ -56,13 +58,13 @@ def test_what_another_process_has_used_up_is_waited_for(
     with serve_limited(world, monkeypatch, 30, 3_600) as server:
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "0")  # any wait would fail the lists with that reason
         assert SharedRateLimit(prefect, load_settings()).lease(30) == 0
-        starved = sync()
+        starved = sync(resources=RESOURCES)
         assert "SOURCES__DRIP__MAX_WAIT" in starved.stopped
         assert not server.log
         monkeypatch.setenv("SOURCES__DRIP__MAX_WAIT", "60")
         monkeypatch.setenv("SOURCES__DRIP__RATE_WINDOW", "6")
-        assert sync().exit_code == 0
-    assert_mirrors(warehouse, world)
+        assert sync(resources=RESOURCES).exit_code == 0
+    assert_mirrors(warehouse, world, RESOURCES)
 
 
 def test_a_wait_is_a_state_of_the_flow_run(
