@@ -88,47 +88,71 @@ def test_a_load_that_fails_half_way_is_done_again(
 
 
 def test_what_landed_broken_is_read_again(sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one account a page, in another the outcome, in a third both."""
-    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
-    page, outcome, both = (str(1_000_001 + place) for place in range(3))
-    world = World(seed=7, sizes={page: 30, outcome: 20, both: 10})
-    landing = warehouse.path.parent / "landing"
+    """In one account a page, in another the outcome, in a third both; the fourth one is as it landed."""
+    page, outcome, both, whole = (str(1_000_001 + place) for place in range(4))
+    world = World(seed=7, sizes={page: 30, outcome: 20, both: 10, whole: 5})
     with serve(world) as server:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", server.url)
-        sync(resources=["subscribers"])
+        warehouse.execute("CREATE SCHEMA drip; CREATE VIEW drip.subscribers AS SELECT 1 AS odd, '' AS _row_hash")
+        with pytest.raises(LoadFailed):
+            sync(resources=["subscribers"])
+        (landed,) = (warehouse.path.parent / "landing").glob("*/subscribers")
         for account in (page, both):
-            for path in landing.glob(f"*/subscribers/{account}/*.parquet"):
-                path.write_bytes(path.read_bytes()[:100])
+            (file,) = (landed / account).glob("*.parquet")
+            file.write_bytes(file.read_bytes()[:100])
         for account in (outcome, both):
-            for path in landing.glob(f"*/subscribers/{account}/outcome.json"):
-                path.write_bytes(b"")
+            assert (landed / account / "outcome.json").read_bytes()
+            (landed / account / "outcome.json").write_bytes(b"")
+        warehouse.execute("DROP VIEW drip.subscribers")
+        server.log.clear()
         assert sync(resources=["subscribers"]).exit_code == 0
+        asked = {one.path.split("/")[2] for one in server.log if one.path.endswith("/subscribers")}
+        assert asked == {page, outcome, both}
     assert_mirrors(warehouse, world, ["subscribers"])
 
 
+@pytest.fixture
+def half_read(sync: Any, world: World) -> World:
+    """A world of whose subscribers a sync has landed the first of two pages."""
+    world.largest_page = 100
+    world.faults = [{"match": {"resource": "subscribers", "page": 2}, "action": {"kind": "status", "status": 403}}]
+    assert sync(resources=["subscribers"]).exit_code == 1
+    world.faults = None
+    return world
+
+
 def test_what_landed_for_another_database_is_not_used(
-    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    sync: Any, half_read: World, warehouse: Warehouse, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
-    needed = sync(resources=FEW[:2]).requests
-    warehouse.dataset = "second"
-    assert sync(resources=FEW[:2], dataset="second").requests == needed
-    assert_mirrors(warehouse, world, FEW[:2])
-    warehouse.path = warehouse.path.with_name("other.duckdb")
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(warehouse.path))
-    assert sync(resources=FEW[:2], dataset="second").requests == needed
-    assert_mirrors(warehouse, world, FEW[:2])
+    needed = ["1", "2"]
+    path, dataset = warehouse.path, warehouse.dataset
+    for name, other in ((path.name, "second"), ("other.duckdb", dataset)):
+        warehouse.path, warehouse.dataset = path.with_name(name), other
+        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(warehouse.path))
+        server.log.clear()
+        assert sync(resources=["subscribers"], dataset=other).exit_code == 0
+        assert pages_of_first(server) == needed
+        assert_mirrors(warehouse, half_read, ["subscribers"])
+    warehouse.path, warehouse.dataset = path, dataset
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    server.log.clear()
+    assert sync(resources=["subscribers"]).exit_code == 0
+    assert pages_of_first(server) == ["2"], "what landed is still there for the database that it landed for"
 
 
+def pages_of_first(server: Server) -> list[str]:
+    return sorted(one.query["page"] for one in server.log if one.path.endswith(f"/{FIRST}/subscribers"))
+
+
+@pytest.mark.usefixtures("half_read")
 def test_what_landed_from_another_url_is_not_used(
     sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "1")
-    sync(resources=FEW[:2])
     elsewhere = World(seed=8, sizes={FIRST: 150, "1000009": 3})
     with serve(elsewhere) as second:
         monkeypatch.setenv("SOURCES__DRIP__BASE_URL", second.url)
-        assert sync(resources=FEW[:2], accounts=elsewhere.account_ids).exit_code == 0
+        assert sync(resources=["subscribers"], accounts=elsewhere.account_ids).exit_code == 0
+        assert pages_of_first(second) == ["1"]
     first = elsewhere.account(FIRST).subscribers.ids()
     assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(first)
 
