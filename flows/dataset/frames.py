@@ -7,6 +7,8 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from flows.pipeline import changes
+
 PANDAS_TYPES: dict[Any, Any] = {
     pa.bool_(): pd.BooleanDtype(),
     **dict.fromkeys((pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32()), "Int64"),
@@ -49,6 +51,12 @@ def to_frame(rows: pa.Table, as_objects: Sequence[str] | bool = ()) -> pd.DataFr
     return pd.DataFrame(frame)
 
 
+def table_frame(rows: pa.Table, table: str, as_objects: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a table or view as a frame. The arguments are as in `to_frame`."""
+    frame = to_frame(rows, as_objects)
+    return unquoted_fields(frame) if table == changes.VIEW else frame
+
+
 def unquoted(values: "pd.Series[Any]") -> "pd.Series[Any]":
     """JSON values as text, a JSON text as what it says; lists, objects and numbers stay JSON."""
     is_text = values.str.startswith('"').fillna(False).astype(bool)
@@ -57,15 +65,13 @@ def unquoted(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return plain
 
 
-def unquoted_fields(changes: pd.DataFrame) -> pd.DataFrame:
+def unquoted_fields(rows: pd.DataFrame) -> pd.DataFrame:
     """The view `subscriber_changes` with the values of custom fields, which are JSON, without quotes."""
-    if CHANGE not in changes:
-        return changes
-    is_field = changes[CHANGE] == CUSTOM_FIELD
-    values = {column: changes[column] for column in CHANGED_VALUES if column in changes}
-    return changes.assign(
-        **{column: old.mask(is_field, unquoted(old.where(is_field))) for column, old in values.items()}
-    )
+    if CHANGE not in rows:
+        return rows
+    is_field = rows[CHANGE] == CUSTOM_FIELD
+    values = {column: rows[column] for column in CHANGED_VALUES if column in rows}
+    return rows.assign(**{column: old.mask(is_field, unquoted(old.where(is_field))) for column, old in values.items()})
 
 
 def to_pandas(rows: pa.Table) -> pd.DataFrame:

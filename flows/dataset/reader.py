@@ -19,14 +19,13 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from flows.common.errors import SettingsError, first_line, unknown
 from flows.dataset.files import DatasetError, existing, how_to_fill, open_for_reading
-from flows.dataset.frames import POSTGRES_JSON, marked, to_frame, unquoted_fields
+from flows.dataset.frames import POSTGRES_JSON, marked, table_frame, to_frame
 from flows.dataset.parameters import pyformat
 from flows.dataset.views import view_columns
 from flows.destinations.catalogue import READING, DestinationName
 from flows.destinations.duckdb_file import literal
 from flows.destinations.schemas import quoted
 from flows.destinations.target import Target, resolve_target
-from flows.pipeline import changes
 from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH, VERSION
 
@@ -71,7 +70,7 @@ def load(
     """
     with _reading(destination, dataset) as reader:
         rows = _rows(reader, table, accounts, columns, where, params, limit)
-    return _frame(rows, table, as_objects)
+    return table_frame(rows, table, as_objects)
 
 
 def load_if_kept(
@@ -89,7 +88,7 @@ def load_if_kept(
     """
     with _reading(destination, dataset) as reader:
         rows = _rows(reader, table, accounts, columns) if reader.has(table) else None
-    return None if rows is None else _frame(rows, table)
+    return None if rows is None else table_frame(rows, table)
 
 
 def tables(destination: DestinationName = "duckdb", dataset: str = "drip") -> pd.DataFrame:
@@ -187,10 +186,14 @@ class _Reader:
         if self.con is not None:
             result = self.con.sql(sql, params=dict(params) if params else None)
             return marked(result.to_arrow_table(), [str(kind) == "JSON" for kind in result.types])
+        from flows.destinations.postgres_connection import return_json_as_text  # its driver is an extra
+
         text, values = pyformat(sql, params or {})
-        with self.dataset.sql_client as client, client.execute_query(text, **values) as cursor:
-            rows: Any = cursor.arrow()
-            return marked(rows, [one[1] in POSTGRES_JSON for one in cursor.native_cursor.description])
+        with self.dataset.sql_client as client:
+            return_json_as_text(client.native_connection)
+            with client.execute_query(text, **values) as cursor:
+                rows: Any = cursor.arrow()
+                return marked(rows, [one[1] in POSTGRES_JSON for one in cursor.native_cursor.description])
 
 
 @contextmanager
@@ -259,11 +262,6 @@ def _account_id(reader: _Reader, table: str, owner: str, names: Mapping[str, str
     if reader.rows_of_sql(rows, {"wanted": wanted}).num_rows:  # an account that the key no longer sees
         return wanted
     raise unknown("account", wanted, [*names, *filter(None, names.values())])
-
-
-def _frame(rows: Any, table: str, as_objects: Sequence[str] = ()) -> pd.DataFrame:
-    frame = to_frame(rows, as_objects)
-    return unquoted_fields(frame) if table == changes.VIEW else frame
 
 
 def _rows(

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg2
+import psycopg2.extras
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.typing import TSecretStrValue
@@ -118,3 +119,9 @@ def connect() -> Any:
         raise _cannot_connect(found, error) from None
     connection.autocommit = True
     return connection
+
+
+def return_json_as_text(connection: Any) -> None:
+    """Make a connection return JSON as text, as DuckDB does. Arrow cannot hold objects of any shape in one column."""
+    for register in (psycopg2.extras.register_default_json, psycopg2.extras.register_default_jsonb):
+        register(connection, loads=str)

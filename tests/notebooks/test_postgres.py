@@ -32,3 +32,13 @@ def test_the_same_frames(sync: Any, postgres: str) -> None:
     assert set(tables("postgres")["table"]) == set(tables("duckdb")["table"])
     counted = query("SELECT count(*) AS people FROM subscribers", destination="postgres")
     assert counted["people"][0] == len(load("subscribers"))
+
+
+def test_json_of_any_shape(sync: Any, postgres: str) -> None:
+    """Each person has other custom fields, or none."""
+    assert sync(resources=["subscribers"], destination="postgres").exit_code == 0
+    wanted = load("subscribers", destination="postgres").set_index("id")["custom_fields"]
+    some = load("subscribers", destination="postgres", limit=50, as_objects=["custom_fields"])
+    assert list(some["custom_fields"]) == [json.loads(wanted[one]) for one in some["id"]]
+    asked = query("SELECT id, custom_fields FROM subscribers", destination="postgres").set_index("id")["custom_fields"]
+    assert asked.map(in_order).to_dict() == wanted.map(in_order).to_dict()
