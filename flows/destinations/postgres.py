@@ -9,7 +9,9 @@ from typing import Any
 
 import dlt
 import psycopg2
-from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 
 from flows.common.errors import LockHeld, SettingsError, first_line
 from flows.destinations.postgres_connection import (
@@ -20,6 +22,7 @@ from flows.destinations.postgres_connection import (
     location,
     try_loading_driver,
 )
+from flows.destinations.postgres_copy import SharingCopyJob, close_shared
 from flows.destinations.schemas import Columns, check_staging, columns_by_table, quoted, staging_name, try_schemas
 from flows.source.endpoints import ROW_HASH
 from flows.source.schema import MISFIT_SUFFIX
@@ -85,6 +88,13 @@ class JsonbClient(PostgresClient):
         if not (self.sql_client.is_staging_dataset_active or c["name"].endswith(MISFIT_SUFFIX)):
             table = {**table, "file_format": None}
         return super()._get_column_def_sql(c, table)
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """The job that loads `file_path`."""
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return SharingCopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
 
 class JsonbPostgres(dlt.destinations.postgres):
@@ -211,6 +221,7 @@ def exclusive(dataset: str, wait: float) -> Iterator[None]:
         try:
             yield
         finally:
+            close_shared(*held)
             del _held[held]
 
 

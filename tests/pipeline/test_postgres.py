@@ -121,6 +121,16 @@ def test_two_machines_at_once(
 
 
 @on_postgres
+def test_a_run_leaves_no_session_open(sync: Any, warehouse: PostgresWarehouse) -> None:
+    assert sync(resources=["tags"]).exit_code == 0
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 20
+    while left := warehouse.value(ours):  # a session ends a little later than its connection
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+
+
+@on_postgres
 def test_a_run_elsewhere_is_named(server: Server, warehouse: PostgresWarehouse, tmp_path: Path) -> None:
     with module.exclusive("drip", 0):
         result = drip_flows("sync", "--destination", "postgres", folder=tmp_path)
