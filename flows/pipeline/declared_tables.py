@@ -1,10 +1,14 @@
-"""Tables that dlt creates and this project fills with its own SQL: the histories and `_syncs`."""
+"""Tables that dlt creates without a load: the histories, `_syncs`, and `_quarantine` until it has records."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dlt
 from dlt.common.schema.utils import new_table
+
+from flows.source.landed_input import LandedLists
+from flows.source.quarantine import TABLE as QUARANTINE
+from flows.source.quarantine import quarantine_resource
 
 
 def declare_table(
@@ -27,6 +31,12 @@ def declare_table(
     table["file_format"] = file_format
     table.update(hints or {})  # type: ignore[typeddict-item]
     pipeline.default_schema.update_table(table)
+
+
+def declare_quarantine(pipeline: dlt.Pipeline) -> None:
+    """Add `_quarantine` to the schema, if there has been no record to load into it yet."""
+    if QUARANTINE not in pipeline.default_schema.tables:
+        pipeline.default_schema.update_table(quarantine_resource((), LandedLists(())).compute_table_schema())
 
 
 def create_declared(pipeline: dlt.Pipeline) -> None:

@@ -4,7 +4,6 @@ A batch of deliveries, and the number of the last one, are committed together. S
 taken place or not, and the next one goes on behind the last delivery that the destination has.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +18,7 @@ from flows.destinations.catalogue import EVENTS
 from flows.destinations.schemas import quoted
 from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
-from flows.pipeline.declared_tables import create_declared, declare_table
+from flows.pipeline.declared_tables import create_declared, declare_quarantine, declare_table
 from flows.pipeline.event_batch import OUTDATED, SPOOLS, TABLE, EventBatch, columns_of
 from flows.pipeline.event_sources import event_sources
 from flows.pipeline.marts.queries import STORED
@@ -28,9 +27,6 @@ from flows.source.deliveries.events import COLUMNS, KEYS, events_of
 from flows.source.deliveries.masking import mask_spool
 from flows.source.deliveries.spool import Spool
 from flows.source.mask_check import table_hints
-from flows.source.quarantine import KEYS as QUARANTINE_KEYS
-from flows.source.quarantine import SCHEMA as QUARANTINE_SCHEMA
-from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.settings import common_settings
 from flows.source.tables import SCHEMA
 
@@ -151,25 +147,17 @@ def declare_events(pipeline: dlt.Pipeline, target: Target, columns: list[str] | 
     """
     if SCHEMA not in pipeline.schemas:
         pipeline.run(DltSource(dlt.Schema(SCHEMA), SCHEMA, []))
-    tables = pipeline.schemas[SCHEMA].tables
-    if is_new := TABLE not in tables:
+    if is_new := TABLE not in pipeline.schemas[SCHEMA].tables:
         _check_name(pipeline, target)
     names = columns_of([]) if columns is None else columns
     event_columns = [new_column(name, COLUMNS[name], nullable=name not in KEYS) for name in names]  # type: ignore[arg-type]
     declare_table(pipeline, TABLE, event_columns, "parquet", table_hints(common_settings().masking.fingerprint))
     declare_table(pipeline, SPOOLS, SPOOL_COLUMNS)
     declare_recipients(pipeline)
-    if QUARANTINE not in tables:
-        declare_table(pipeline, QUARANTINE, list(_quarantine_columns()))
+    declare_quarantine(pipeline)
     create_declared(pipeline)
     if is_new and target.kind.dialect == "postgres":
         _make_unique(pipeline, target)
-
-
-def _quarantine_columns() -> Iterator[Any]:
-    for name in QUARANTINE_SCHEMA.names:
-        kind: Any = "timestamp" if name == "seen" else "text"
-        yield new_column(name, kind, nullable=name not in QUARANTINE_KEYS)
 
 
 def _check_name(pipeline: dlt.Pipeline, target: Target) -> None:

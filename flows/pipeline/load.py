@@ -11,7 +11,7 @@ import msgspec
 
 from flows.common.errors import DripError
 from flows.pipeline.context import ConnectionRun, SyncRun
-from flows.pipeline.declared_tables import create_declared
+from flows.pipeline.declared_tables import create_declared, declare_quarantine
 from flows.pipeline.dlt_pipeline import opened_pipeline
 from flows.pipeline.drift import Drift, columns_now, new_columns, refused
 from flows.pipeline.events import EventsLoaded, load_events
@@ -95,6 +95,7 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
         before, lists = columns_now(pipeline), landed_lists(runs, landed, pipeline)
         loads = pipeline.run(source_of(runs, lists), loader_file_format="parquet").loads_ids
         drift = [*new_columns(before, columns_now(pipeline)), *refused(lists)]
+        declare_quarantine(pipeline)
         declare_history(pipeline, run)
         declare_sync_log(pipeline, run.target.kind)
         create_declared(pipeline)
@@ -110,6 +111,7 @@ def merge(runs: SyncRun, landed: Sequence[Extracted]) -> Loaded:
 def landed_lists(runs: SyncRun, landed: Sequence[Extracted], pipeline: dlt.Pipeline) -> LandedLists:
     """The landed lists of all connections, and the tables that they are loaded into."""
     run, kind = runs.common, runs.common.target.kind
+    stored = StoredTables(pipeline, run.target, run.mask)
     return LandedLists(
         [_source_list(runs.of(extracted.key.connection), extracted) for extracted in landed],
         run.columns,
@@ -118,7 +120,8 @@ def landed_lists(runs: SyncRun, landed: Sequence[Extracted], pipeline: dlt.Pipel
         len(runs.each),
         run.mask,
         common_settings().schema == FREEZE,
-        StoredTables(pipeline, run.target, run.mask).hold,
+        stored.hold,
+        stored.has_quarantined,
     )
 
 

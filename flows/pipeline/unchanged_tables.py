@@ -12,6 +12,7 @@ from flows.destinations.target import Target
 from flows.source.endpoints import ACCOUNT_ID, ROW_HASH, Endpoint
 from flows.source.landed_input import TableLoad
 from flows.source.mask_check import table_hints
+from flows.source.quarantine import TABLE as QUARANTINE
 from flows.source.schema import sql_list
 from flows.source.tables import tables_of
 
@@ -36,6 +37,18 @@ class StoredTables(NamedTuple):
         keys = [*load.endpoint.primary_key, ROW_HASH]
         landed = zip(*(load.rows[name].to_pylist() for name in keys), strict=True)
         return Counter(landed) == self._rows(load.endpoint, keys, load.accounts, load.rows.num_rows + 1)
+
+    def has_quarantined(self) -> bool:
+        """Whether `_quarantine` may have records. It has none where it is not there yet."""
+        if self.target.name not in DIALECTS:
+            return True
+        if QUARANTINE not in tables_of(self.pipeline):
+            return False
+        with self.target.reader(self.pipeline) as client:
+            try:
+                return bool(client.execute_sql(f"SELECT 1 FROM {client.make_qualified_table_name(QUARANTINE)} LIMIT 1"))
+            except DatabaseUndefinedRelation:
+                return True
 
     def _have_columns(self, load: TableLoad) -> bool:
         table: Mapping[str, Any] = tables_of(self.pipeline).get(load.endpoint.resource, {})

@@ -96,6 +96,12 @@ class Lists(Protocol):
     def are_loaded(self, load: TableLoad) -> bool:
         """Whether the destination is known to have these rows, and no others of these accounts."""
 
+    def begin(self, resource: str) -> None:
+        """Note that the rows of a resource are loaded."""
+
+    def need_quarantine(self) -> bool:
+        """Whether `_quarantine` has to be loaded even if no record is quarantined."""
+
 
 @dataclass(frozen=True)
 class LandedLists:
@@ -105,6 +111,8 @@ class LandedLists:
         lists: the lists.
         columns: by resource, the columns of unknown fields in the destination.
         stored: whether the destination has the rows of a load, and no others of its accounts.
+        has_quarantined: whether `_quarantine` may have records.
+        begun: the resources whose rows are loaded.
 
     The others are as in `Lists`.
     """
@@ -117,6 +125,8 @@ class LandedLists:
     mask: str = ""
     frozen: bool = False
     stored: Callable[[TableLoad], bool] = lambda load: False
+    has_quarantined: Callable[[], bool] = lambda: True
+    begun: set[str] = field(default_factory=set)
 
     def of(self, resource: str) -> Sequence[SourceList]:
         """The lists of a resource."""
@@ -129,3 +139,11 @@ class LandedLists:
     def are_loaded(self, load: TableLoad) -> bool:
         """Whether the destination has these rows already."""
         return self.stored(load)
+
+    def begin(self, resource: str) -> None:
+        """Note it in `begun`."""
+        self.begun.add(resource)
+
+    def need_quarantine(self) -> bool:
+        """Whether there may be records to delete, or nothing else is loaded: every sync has a load id."""
+        return not self.begun or self.has_quarantined()

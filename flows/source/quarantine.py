@@ -19,6 +19,8 @@ TABLE = "_quarantine"
 HASH = "record_hash"
 LIST = ("account", "resource")
 KEYS = [*LIST, HASH]
+COLUMNS = dict.fromkeys((*KEYS, "reason", "record"), "text") | {"seen": "timestamp"}
+"""The columns and dlt's types of them."""
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
 )
@@ -26,17 +28,23 @@ SCHEMA = pa.schema(
 
 def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:
     """The dlt resource with the quarantined records of these resources."""
-    columns = {name: {"nullable": False, "data_type": "text"} for name in KEYS}
+    columns = {name: {"nullable": name not in KEYS, "data_type": kind} for name, kind in COLUMNS.items()}
     disposition = mirrored("", HASH, HASH, lists.format.in_files)
     return merge_resource(TABLE, _rows(resources, lists), KEYS, columns, disposition, lists.format)
 
 
 def _rows(resources: Sequence[str], lists: Lists) -> Iterator[Any]:
-    """All quarantined records, in one table. For complete lists, records that were not received again are deleted."""
+    """All quarantined records, in one table. For complete lists, records that were not received again are deleted.
+
+    There are none if there is nothing to add or delete.
+    """
     source_lists, in_files = [one for name in resources for one in lists.of(name)], lists.format.in_files
     scope = _scope(source_lists, lists)
     hints = dlt.mark.make_hints(primary_key=KEYS, write_disposition=mirrored(scope, HASH, HASH, in_files))
-    yield dlt.mark.with_hints(pa.Table.from_pylist(_records(source_lists, lists), schema=SCHEMA), hints)
+    records = _records(source_lists, lists)
+    if records or lists.need_quarantine():
+        rows = [*([] if in_files else [dict.fromkeys(KEYS, "")]), *records]  # a placeholder if the load filters it out
+        yield dlt.mark.with_hints(pa.Table.from_pylist(rows, schema=SCHEMA), hints)
 
 
 def _scope(source_lists: Sequence[SourceList], lists: Lists) -> str:
@@ -55,9 +63,8 @@ def _scope(source_lists: Sequence[SourceList], lists: Lists) -> str:
 
 
 def _records(source_lists: Sequence[SourceList], lists: Lists) -> list[dict[str, Any]]:
-    """The quarantined records, after a placeholder row if the load filters it out."""
-    placeholder = {} if lists.format.in_files else {("", "", ""): dict.fromkeys(KEYS, "")}
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {**placeholder}
+    """The quarantined records."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for source_list in source_lists:
         for bad in _quarantined(source_list, lists):
             digest = record_hash(bad.record)

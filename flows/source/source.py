@@ -138,6 +138,13 @@ class LiveLists:
         """Unknown: everything is loaded."""
         return False
 
+    def begin(self, resource: str) -> None:
+        """Nothing to note: everything is loaded."""
+
+    def need_quarantine(self) -> bool:
+        """Always."""
+        return True
+
     def _check_masks(self) -> None:
         """Refuse to load into a dataset with another mask. Raises SettingsError."""
         context = Container()[PipelineContext]

@@ -105,6 +105,7 @@ def table_rows(endpoint: Endpoint, lists: Lists) -> Iterator[Any]:
     start, batch = next(rows), next(rows, schema.empty_table())
     is_all = batch.num_rows < BATCH_ROWS and len(complete) == len(source_lists) > 0
     if not (is_all and lists.are_loaded(TableLoad(endpoint, complete, batch, columns))):
+        lists.begin(endpoint.resource)
         yield dlt.mark.with_hints(start, hints)
         yield batch
         yield from rows

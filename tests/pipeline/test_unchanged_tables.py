@@ -10,7 +10,7 @@ from tests.conftest import Warehouse, both_destinations
 from tests.mirror import LISTS, assert_mirrors
 
 FIRST = "1000001"
-ALWAYS = {"accounts", "users", "_quarantine"}
+ALWAYS = {"accounts", "users"}
 
 
 @pytest.fixture
@@ -51,6 +51,31 @@ def test_tables_without_changes_are_left_out(
     plain_sync()
     assert tables(loaded[2]) == {*changes, *ALWAYS}
     assert_mirrors(warehouse, world)
+
+
+@both_destinations
+def test_the_quarantine_is_loaded_while_it_has_records(
+    plain_sync: Any, warehouse: Warehouse, world: World, loaded: list[set[str]]
+) -> None:
+    resources, inject = ["accounts", "tags"], {"kind": "inject", "records": [7]}
+    plain_sync(resources=resources)
+    assert warehouse.rows("SELECT * FROM _quarantine") == []
+    world.faults = [{"match": {"account": FIRST, "resource": "tags"}, "action": inject}]
+    plain_sync(resources=resources)
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 1
+    world.faults = None
+    plain_sync(resources=resources)
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 0
+    plain_sync(resources=resources)
+    assert ["_quarantine" in load for load in loaded] == [False, True, True, False]
+
+
+@both_destinations
+def test_every_sync_has_a_load(plain_sync: Any, warehouse: Warehouse) -> None:
+    for _ in range(2):
+        assert plain_sync(resources=["tags"]).exit_code == 0
+    assert warehouse.value("SELECT count(*) FROM _syncs JOIN _dlt_loads ON _dlt_load_id = load_id") == 2 * 2
+    assert warehouse.value("SELECT count(DISTINCT _dlt_load_id) FROM _syncs") == 2
 
 
 @both_destinations
