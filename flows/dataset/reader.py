@@ -23,8 +23,8 @@ from flows.dataset.frames import POSTGRES_JSON, marked, table_frame, to_frame
 from flows.dataset.parameters import pyformat
 from flows.dataset.views import view_columns
 from flows.destinations.catalogue import READING, DestinationName
-from flows.destinations.duckdb_file import literal
 from flows.destinations.schemas import quoted
+from flows.destinations.sql import literal
 from flows.destinations.target import Target, resolve_target
 from flows.source.dlt_run_context import in_project
 from flows.source.endpoints import ACCOUNT_ID, ACCOUNTS, ROW_HASH, VERSION

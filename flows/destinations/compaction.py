@@ -15,8 +15,8 @@ import duckdb
 from dlt.destinations.exceptions import DatabaseException
 
 from flows.common.errors import first_line
-from flows.destinations.duckdb_file import literal
 from flows.destinations.schemas import quoted
+from flows.destinations.sql import literal
 from flows.destinations.target import open_duckdb
 
 OLD = "_drip_flows_old"

@@ -23,7 +23,7 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.impl.motherduck.motherduck import MotherDuckClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
-from flows.destinations.duckdb_file import literal
+from flows.destinations.sql import literal
 
 
 class BoundCopyJob(DuckDbCopyJob):

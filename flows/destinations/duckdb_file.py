@@ -8,6 +8,7 @@ import duckdb
 
 from flows.common.errors import SettingsError
 from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted, staging_name
+from flows.destinations.sql import literal
 
 STORAGE_SETTING = "SOURCES__DRIP__STORAGE_VERSION"
 COLUMNS = """
@@ -47,8 +48,3 @@ def drop_staging(execute: Callable[..., Any], dataset: str) -> None:
     for schema in (staging_name(dataset), dataset + OLD_STAGING_SUFFIX):
         if is_staging(columns_by_table(execute(DLT_COLUMNS, schema) or [])):
             execute(f"DROP SCHEMA {quoted(schema)} CASCADE")
-
-
-def literal(text: str | Path) -> str:
-    """A string in SQL."""
-    return "'" + str(text).replace("'", "''") + "'"

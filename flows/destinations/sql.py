@@ -1,8 +1,14 @@
-"""Translation of this project's SQL into other dialects, with sqlglot."""
+"""SQL as text: literals, and the translation of this project's statements into other dialects, with sqlglot."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from flows.destinations.catalogue import OURS
+
+
+def literal(text: str | Path) -> str:
+    """A string in SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def written_for(dialect: str, statement: str, tables: Mapping[str, str], **values: object) -> str:

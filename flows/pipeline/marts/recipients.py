@@ -11,9 +11,9 @@ from typing import Any
 import dlt
 from dlt.common.schema.utils import new_column
 
-from flows.destinations.duckdb_file import literal
 from flows.destinations.relations import Relation
 from flows.destinations.schemas import quoted
+from flows.destinations.sql import literal
 from flows.pipeline.declared_tables import declare_table
 from flows.pipeline.event_batch import OUTDATED
 from flows.pipeline.event_batch import TABLE as EVENTS

@@ -8,9 +8,9 @@ import dlt
 from dlt.destinations.exceptions import DatabaseException
 
 from flows.common.errors import first_line
-from flows.destinations.duckdb_file import literal
 from flows.destinations.relations import DIALECTS, Relation, relations
 from flows.destinations.schemas import quoted
+from flows.destinations.sql import literal
 from flows.destinations.sql_clients import sql_client
 from flows.destinations.target import Target
 from flows.pipeline.declared_tables import create_declared
