@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
+from flows.common.duckdb_in_memory import in_memory
 from flows.common.errors import SettingsError
 from flows.destinations.schemas import OLD_STAGING_SUFFIX, columns_by_table, is_staging, quoted, staging_name
 from flows.destinations.sql import literal
@@ -27,15 +29,16 @@ def create_file(path: Path, version: str) -> None:
     """
     if path.exists() and path.stat().st_size:
         return
-    with duckdb.connect() as con:
+    name = f"created_{uuid4().hex}"  # other threads may create files meanwhile
+    with in_memory() as con:
         try:
-            con.execute(f"ATTACH {literal(path)} AS created (STORAGE_VERSION {literal(version)})")
-            con.execute("CHECKPOINT created")
+            con.execute(f"ATTACH {literal(path)} AS {name} (STORAGE_VERSION {literal(version)})")
         except duckdb.InvalidInputException:
             raise SettingsError(
                 f"{STORAGE_SETTING} is {version!r}, which DuckDB {duckdb.__version__} cannot write: "
                 "set it to v1.0.0, a later version of DuckDB, or latest"
             ) from None
+        con.execute(f"DETACH {name}")
 
 
 def drop_staging(execute: Callable[..., Any], dataset: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from flows.common.duckdb_in_memory import in_memory
 from flows.common.errors import SettingsError
 from flows.destinations.catalogue import FORGETTING, DestinationName, warehouse
 from flows.destinations.compaction import rewrite_duckdb, vacuum
@@ -235,6 +236,6 @@ def _file_holds(path: Folder, pattern: re.Pattern[str]) -> bool:
 
 
 def _parquet_holds(path: Folder, pattern: str) -> bool:
-    with local_copies([path]) as paths, duckdb.connect() as con:
+    with local_copies([path]) as paths, in_memory() as con:
         query = "SELECT count(*) FROM read_parquet(?) AS page WHERE regexp_matches(CAST(page AS VARCHAR), ?)"
         return con.execute(query, [*paths, pattern]).fetchall() != [(0,)]

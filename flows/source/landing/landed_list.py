@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.common.duckdb_in_memory import in_memory
 from flows.source.decoding.decoder import Quarantined
 from flows.source.endpoints import ENDPOINTS, Endpoint
 from flows.source.landing.storage import Folder, age, local_copies, parquet, remove, write_atomically
@@ -142,7 +142,7 @@ class LandedList:
             "SELECT * EXCLUDE filename FROM read_parquet(?, union_by_name=true, filename=true) "
             f'QUALIFY filename = max(filename) OVER (PARTITION BY "{key}")'
         )
-        with local_copies(self.files()) as paths, duckdb.connect() as con:
+        with local_copies(self.files()) as paths, in_memory() as con:
             con.execute(query, [paths])
             while batch := con.fetchmany(BATCH_ROWS):
                 yield self._table(con.description or [], batch)
