@@ -33,7 +33,7 @@ DUCKDB_SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
 MOTHERDUCK = "; for MotherDuck, use --destination motherduck"
 DATASET_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 POLL_SECONDS = 0.5
-EARLY_CHECKPOINTS = "checkpoint_threshold='16MB'"
+EARLY_CHECKPOINTS = "SET GLOBAL checkpoint_threshold = '16MB'"
 """DuckDB's default. A commit above it goes to the file only. dlt sets 1 GB, so that all rows are logged first."""
 MISREAD = "?\\"
 """Characters in a path that DuckDB or dlt misread: DuckDB takes `?` for the start of a query string."""
@@ -75,7 +75,7 @@ class Target:
             return configured.destination(self.name, self.dataset)
         create_file(self.path, settings.storage_version)
         limits = {"memory_limit": settings.memory_limit, "preserve_insertion_order": False}
-        credentials = DuckDbCredentials(global_config=limits, pragmas=[EARLY_CHECKPOINTS])
+        credentials = DuckDbCredentials(global_config=limits, statements=[EARLY_CHECKPOINTS])
         credentials.database = str(self.path)  # as an argument, it would be parsed as a URL
         return ReplacingDuckDb(
             credentials=credentials,
