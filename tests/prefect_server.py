@@ -22,6 +22,7 @@ START_SECONDS = 180
 NOT_NEEDED = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "SCHEDULER")
 SERVICES_OFF = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NOT_NEEDED}
 """Background services that most tests do not need; each polls the database."""
+SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
@@ -83,6 +84,18 @@ def serve_prefect(
         running.resume()
         server.terminate()
         server.wait(timeout=30)
+
+
+@contextmanager
+def run_scheduler(folder: Path) -> Iterator[None]:
+    """Run Prefect's scheduler for the server whose database is in `folder`, while the block runs."""
+    settings = SERVICES_OFF | {f"{SCHEDULER}_ENABLED": "true", f"{SCHEDULER}_LOOP_SECONDS": "1"}
+    services = _prefect("server", "services", "start", database=folder / "prefect.db", **settings)
+    try:
+        yield
+    finally:
+        services.terminate()
+        services.wait(timeout=30)
 
 
 def free_api_url() -> str:

@@ -35,5 +35,5 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("prefect.yaml", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder)
-    shutil.copytree(PROJECT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "flows", folder / "flows")
     return folder
