@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 import psycopg2
 import psycopg2.extras
 
+from flows.common.duckdb_in_memory import in_memory
 from flows.sandbox import World
 from flows.source.decoding.masking import REDACTED, Mask
 from flows.source.endpoints import ENDPOINTS
-from tests.conftest import PostgresWarehouse, Warehouse
+from tests.conftest import PostgresWarehouse, Warehouse, attached
 
 Row = dict[str, Any]
 Rows = dict[str, Row]
@@ -73,7 +73,6 @@ class Tables:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._duckdb = duckdb.connect()  # attaching a file to it takes a tenth of the time of opening the file
 
     def read(self, queries: Mapping[str, str]) -> dict[str, list[Row]]:
         """The rows of each query by its name; none for a query on a table that is missing.
@@ -95,14 +94,11 @@ class Tables:
                 cursor.execute(f"SET search_path = '{self._warehouse.dataset}'")
                 yield cursor
         elif not self._warehouse.path.exists():  # before the first sync
-            yield self._duckdb
+            with in_memory() as con:
+                yield con
         else:
-            self._duckdb.execute(f"ATTACH '{self._warehouse.path}' AS warehouse (READ_ONLY)")
-            try:
-                yield self._duckdb
-            finally:
-                self._duckdb.execute("USE memory")
-                self._duckdb.execute("DETACH warehouse")
+            with attached(self._warehouse.path) as con:
+                yield con
 
     def _types(self, cursor: Any) -> dict[str, dict[str, str]]:
         types: dict[str, dict[str, str]] = {}
