@@ -25,6 +25,8 @@ LIMIT_PREFIX = "drip-requests-"
 BUSY_SECONDS = 0.05
 WAITING = "WaitingForBudget"
 FAILURES = (httpx.HTTPError, PrefectException)
+CUT = (httpx.NetworkError, httpx.RemoteProtocolError)
+"""A cut connection. Prefect's server closes those that are idle for 5 s, possibly while a request is on its way."""
 
 
 class SharedRateLimit:
@@ -52,13 +54,20 @@ class SharedRateLimit:
         return 0.0
 
     def _increment(self, requests: int) -> None:
-        """Request slots without retries. Prefect's client sleeps 2 s after a refusal even if retries are disabled."""
+        """Request slots, again if the connection is cut, and without other retries.
+
+        Prefect's client sleeps 2 s after a refusal even if retries are disabled.
+        """
         client = self.prefect._client
         slots = {"names": [self.name], "slots": requests, "mode": "rate_limit"}
         request = client.build_request("POST", "/v2/concurrency_limits/increment", json=slots)
         if isinstance(client, PrefectHttpxSyncClient) and client.enable_csrf_support:
             client._add_csrf_headers(request)
-        httpx.Client.send(client, request).raise_for_status()
+        try:
+            reply = httpx.Client.send(client, request)
+        except CUT:
+            reply = httpx.Client.send(client, request)
+        reply.raise_for_status()
 
     def _seconds_after(self, error: Exception, requests: int) -> float:
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None

@@ -1,15 +1,21 @@
 """A rate limit shared by several processes, and a wait for it that Prefect shows."""
 
+import logging
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from flows.orchestration.shared_rate_limit import WAITING, SharedRateLimit, limit_name
 from flows.sandbox import Server, World
 from flows.source.settings import load_settings
-from tests.conftest import Warehouse
+from tests.conftest import PREFECT_API_URL, Warehouse
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import serve_limited
 
@@ -35,6 +41,57 @@ def test_processes_take_their_requests_from_one_count(
     one, other = SharedRateLimit(prefect, load_settings()), SharedRateLimit(prefect, load_settings())
     assert [one.lease(30), other.lease(10)] == [0, 0]
     assert other.lease(10) == pytest.approx(10 * 3_600 / 40)
+
+
+@contextmanager
+def cutting_connections(times: int) -> Iterator[SyncPrefectClient]:
+    """A client of the Prefect server, whose connection is cut at the first increments of a limit."""
+    increments: list[str] = []
+
+    class Forward(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            if self.path.endswith("/increment"):
+                increments.append(self.path)
+                if len(increments) <= times:
+                    self.close_connection = True
+                    return
+            place = urlsplit(PREFECT_API_URL)
+            reply = httpx.request(
+                self.command, f"{place.scheme}://{place.netloc}{self.path}", content=body, headers=dict(self.headers)
+            )
+            self.send_response(reply.status_code)
+            self.send_header("content-length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
+
+        do_GET = do_POST = do_PATCH = forward  # noqa: N815  # the names that http.server expects
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forward) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with SyncPrefectClient(f"http://127.0.0.1:{server.server_port}/api") as client:
+            yield client
+        server.shutdown()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_connection_that_is_cut_is_opened_again(
+    times: int,
+    prefect: SyncPrefectClient,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__RATE_LIMIT", "40")
+    with cutting_connections(times) as client, caplog.at_level(logging.WARNING, "flows"):
+        assert SharedRateLimit(client, load_settings()).lease(30) == 0
+    taken = prefect.read_global_concurrency_limit_by_name(limit_name(load_settings())).active_slots
+    assert (taken, "counts alone" in caplog.text) == ((30, False) if times == 1 else (0, True))
 
 
 def test_another_token_has_another_count(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
