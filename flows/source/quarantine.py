@@ -20,10 +20,9 @@ HASH = "record_hash"
 LIST = ("account", "resource")
 KEYS = [*LIST, HASH]
 COLUMNS = dict.fromkeys((*KEYS, "reason", "record"), "text") | {"seen": "timestamp"}
-"""The columns and dlt's types of them."""
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
-)
+"""The columns with their dlt types."""
+ARROW_TYPES: dict[str, Any] = {"text": pa.string(), "timestamp": pa.timestamp("us", tz="UTC")}
+SCHEMA = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in COLUMNS.items()])
 
 
 def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:

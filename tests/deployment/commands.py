@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
 
 from tests.conftest import PROJECT
 
@@ -47,6 +48,12 @@ def finish(process: subprocess.Popen[str], timeout: float = COMMAND_SECONDS, typ
 def prefect(*arguments: str, cwd: Path, timeout: float = COMMAND_SECONDS) -> str:
     """The output of a `prefect` command."""
     return finish(start("prefect", *arguments, cwd=cwd), timeout)
+
+
+def pause(client: SyncPrefectClient, deployment: UUID) -> None:
+    """Deactivate all schedules of a deployment."""
+    for schedule in client.read_deployment(deployment).schedules:
+        client.update_deployment_schedule(deployment, schedule.id, active=False)
 
 
 def filled_in(block: UUID, name: str = "automations.yaml") -> str:

@@ -35,7 +35,7 @@ from flows.sandbox import Server, World
 from flows.sync import sync as flow
 from tests.command import drip_flows as run_command
 from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
-from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, filled_in, prefect, start
+from tests.deployment.commands import COMMAND_SECONDS, RUN_SECONDS, filled_in, pause, prefect, start
 from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
 
@@ -211,8 +211,7 @@ def test_no_secret_is_deployed(deployments: dict[str, DeploymentResponse], print
 def nothing_scheduled(client: SyncPrefectClient, deployments: dict[str, DeploymentResponse]) -> None:
     """Pause all schedules, so that a worker only finds the runs of the test."""
     for one in deployments.values():
-        for schedule in client.read_deployment(one.id).schedules:
-            client.update_deployment_schedule(one.id, schedule.id, active=False)
+        pause(client, one.id)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from flows.sandbox import Server, World
 from tests.command import drip_flows
 from tests.conftest import PREFECT_API_URL, Warehouse
-from tests.deployment.commands import start
+from tests.deployment.commands import pause, start
 from tests.mirror import assert_mirrors
 from tests.prefect_server import run_scheduler
 
@@ -33,18 +33,12 @@ def deployment(client: SyncPrefectClient, checkout: Path) -> Iterator[Deployment
     assert result.exit_code == 0, result.output
     deployed = client.read_deployments()
     for one in deployed:
-        pause(client, one)
+        pause(client, one.id)
     (sync,) = (one for one in deployed if one.name == "sync")
     client.create_deployment_schedules(sync.id, [(OFTEN, True)])
     yield sync
     for one in deployed:
         client.delete_deployment(one.id)
-
-
-def pause(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
-    """Deactivate all schedules."""
-    for schedule in client.read_deployment(deployment.id).schedules:
-        client.update_deployment_schedule(deployment.id, schedule.id, active=False)
 
 
 @contextmanager
@@ -81,7 +75,7 @@ def test_a_scheduled_sync_begins_and_ends_by_itself(
     with worker(tmp_path):
         with run_scheduler(prefect_folder):
             first_to_reach(client, deployment, "PENDING", "RUNNING")
-            pause(client, deployment)
+            pause(client, deployment.id)
         run = first_to_reach(client, deployment, "COMPLETED", "FAILED", "CRASHED")
     assert run.auto_scheduled
     assert run.state is not None
