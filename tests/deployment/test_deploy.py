@@ -9,20 +9,23 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import jsonschema
 import psutil
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowFilter
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, State, StateType
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flow_engine import run_flow
@@ -51,6 +54,7 @@ SECRET_VALUES = {
 }
 SOONEST = 10
 """Shortest wait, in seconds, that Prefect allows in an automation."""
+OFTEN = IntervalSchedule(interval=timedelta(seconds=10))
 SLOW_TAGS = [{"match": {"resource": "tags"}, "action": {"kind": "slow", "seconds": 60}}]
 
 
@@ -306,6 +310,17 @@ def test_a_file_in_a_container_is_refused(
     assert not server.log
 
 
+@contextmanager
+def worker(folder: Path) -> Iterator[None]:
+    """Run a worker for the pool while the block runs."""
+    process = start("prefect", "worker", "start", "--pool", POOL, cwd=folder)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=COMMAND_SECONDS)
+
+
 @pytest.mark.usefixtures("nothing_scheduled")
 def test_flow_runs_read_an_account_each_within_one_budget(
     client: SyncPrefectClient, sync: Any, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -315,12 +330,8 @@ def test_flow_runs_read_an_account_each_within_one_budget(
     world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     monkeypatch.setenv("SOURCES__DRIP__FAN_OUT", "deployment")
     with serve_limited(world, monkeypatch, 14, 5) as server:
-        worker = start("prefect", "worker", "start", "--pool", POOL, cwd=tmp_path)
-        try:
+        with worker(tmp_path):
             report = sync()
-        finally:
-            os.killpg(worker.pid, signal.SIGTERM)
-            worker.communicate(timeout=COMMAND_SECONDS)
         assert [(line.account, line.resource) for line in report.failures] == [("1000002", "tags")]
         assert "HTTP 403" in report.failures[0].note
         assert report.requests == len(server.log)
@@ -330,6 +341,39 @@ def test_flow_runs_read_an_account_each_within_one_budget(
     for account in world.account_ids:
         rows = warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{account}'")
         assert sorted(rows) == sorted(world.account(account).subscribers.ids())
+
+
+@pytest.mark.usefixtures("nothing_scheduled")
+def test_a_scheduled_sync_begins_and_ends_by_itself(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    server: Server,
+    warehouse: Warehouse,
+    world: World,
+    tmp_path: Path,
+) -> None:
+    client.create_deployment_schedules(deployment.id, [(OFTEN, True)])
+    # What the server's scheduler, which the tests turn off, does for each deployment.
+    httpx.post(f"{PREFECT_API_URL}/deployments/{deployment.id}/schedule", json={"max_runs": 1}).raise_for_status()
+    with worker(tmp_path):
+        first_to_reach(client, deployment, "PENDING", "RUNNING")
+        pause(client, deployment.id)
+        run = first_to_reach(client, deployment, "COMPLETED", "FAILED", "CRASHED")
+    assert run.auto_scheduled
+    assert run.state is not None
+    assert run.state.is_completed(), run.state.message
+    assert_mirrors(warehouse, world)
+
+
+def first_to_reach(client: SyncPrefectClient, deployment: DeploymentResponse, *states: str) -> FlowRun:
+    """Wait for a scheduled run of the deployment that reaches one of these states, and return it."""
+    deadline = time.monotonic() + RUN_SECONDS
+    of_it = FlowRunFilter(deployment_id={"any_": [deployment.id]}, state={"type": {"any_": states}})
+    while time.monotonic() < deadline:
+        if runs := [run for run in client.read_flow_runs(flow_run_filter=of_it) if run.auto_scheduled]:
+            return runs[0]
+        time.sleep(0.5)
+    pytest.fail(f"no scheduled run is {' or '.join(states)}; the server has {client.read_flow_runs()}")
 
 
 def test_a_fan_out_to_a_deployment_that_is_not_there_says_so(
