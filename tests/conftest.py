@@ -25,7 +25,7 @@ from flows.orchestration.settings import DEFAULTS
 from flows.sandbox import Server, World, serve
 from tests.memory_files import keep_files_in_memory
 from tests.postgres import new_database, serve_postgres
-from tests.prefect_server import RunningServer, free_api_url, prepared_database, serve_prefect
+from tests.prefect_server import RunningServer, free_api_url, serve_prefect
 from tests.scrubbing import ReadableSerializer
 
 
@@ -137,27 +137,20 @@ def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_template(_own_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty Prefect database, created once for all pytest-xdist workers, which share the parent folder."""
-    own = tmp_path_factory.getbasetemp()
-    return prepared_database(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
-
-
-@pytest.fixture(scope="session")
 def prefect_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this session's Prefect database."""
     return tmp_path_factory.mktemp("prefect")
 
 
 @pytest.fixture(scope="session")
-def prefect_server(prefect_template: Path, prefect_folder: Path) -> Iterator[None]:
+def prefect_server(_own_environment: None, prefect_folder: Path) -> Iterator[None]:
     """The Prefect server of this session, or of this pytest-xdist worker.
 
     Flow runs of this process send no heartbeats, because their thread takes a second to stop after each run.
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    SERVERS.append(AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_template, prefect_folder)))
+    SERVERS.append(AT_EXIT.enter_context(serve_prefect(PREFECT_API_URL, prefect_folder)))
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 

@@ -1,28 +1,31 @@
-"""A Prefect server for the tests, on a copy of a database that is created once, since that takes ten seconds."""
+"""A Prefect server for the tests, on a database made from a dump, since Prefect's migrations take twenty seconds.
+
+`python -m tests.prefect_server` writes the dump again. A newer Prefect adds what is missing when its server starts.
+"""
 
 import os
 import random
-import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-from filelock import FileLock
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
 NOT_NEEDED = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "SCHEDULER")
 SERVICES_OFF = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NOT_NEEDED}
 """Background services that most tests do not need; each polls the database."""
-SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER"
+DUMP = Path(__file__).with_name("prefect.sql")
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
@@ -56,26 +59,19 @@ class RunningServer:
         return [self.process, *self.process.children(recursive=True)]
 
 
-def prepared_database(folder: Path) -> Path:
-    """An empty Prefect database in `folder`, shared by all workers of a session and created by the first one."""
-    database = folder / "prefect-template.db"
-    with FileLock(folder / "prefect-template.lock"):
-        if not database.exists():
-            building = folder / "prefect-building.db"
-            _prefect("server", "database", "upgrade", "--yes", database=building).wait(START_SECONDS)
-            building.rename(database)
-    return database
+def create_database(path: Path) -> None:
+    """Create an empty Prefect database."""
+    with closing(sqlite3.connect(path)) as con:
+        con.executescript(DUMP.read_text())
 
 
 @contextmanager
-def serve_prefect(
-    url: str, template: Path, folder: Path, settings: Mapping[str, str] = SERVICES_OFF
-) -> Iterator["RunningServer"]:
-    """Run a server with its API at `url`, on a copy of the database `template` in `folder`, while the block runs."""
+def serve_prefect(url: str, folder: Path) -> Iterator[RunningServer]:
+    """Run a server with its API at `url`, on a new database in `folder`, while the block runs."""
     database, log = folder / "prefect.db", folder / "server.log"
-    shutil.copy(template, database)
+    create_database(database)
     words = ("server", "start", "--no-ui", "--host", HOST, "--port", str(urlsplit(url).port))
-    server = _prefect(*words, database=database, log=log, **settings)
+    server = _prefect(*words, database=database, log=log, **SERVICES_OFF)
     running = RunningServer(psutil.Process(server.pid))
     try:
         _wait_for(f"{url}/health", server, log)
@@ -84,18 +80,6 @@ def serve_prefect(
         running.resume()
         server.terminate()
         server.wait(timeout=30)
-
-
-@contextmanager
-def run_scheduler(folder: Path) -> Iterator[None]:
-    """Run Prefect's scheduler for the server whose database is in `folder`, while the block runs."""
-    settings = SERVICES_OFF | {f"{SCHEDULER}_ENABLED": "true", f"{SCHEDULER}_LOOP_SECONDS": "1"}
-    services = _prefect("server", "services", "start", database=folder / "prefect.db", **settings)
-    try:
-        yield
-    finally:
-        services.terminate()
-        services.wait(timeout=30)
 
 
 def free_api_url() -> str:
@@ -124,3 +108,16 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise RuntimeError(f"the Prefect server did not start: {log.read_text()[-2000:]}")
+
+
+def _dump() -> None:
+    """Write the dump of a database that the installed Prefect has created."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "prefect.db"
+        _prefect("server", "database", "upgrade", "--yes", database=database).wait(START_SECONDS)
+        with closing(sqlite3.connect(database)) as con:
+            DUMP.write_text("\n".join(con.iterdump()) + "\n")
+
+
+if __name__ == "__main__":
+    _dump()

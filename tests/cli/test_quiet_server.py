@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
 from tests.conftest import PROJECT
+from tests.prefect_server import create_database
 
 CODE = """
 import sqlite3, sys
@@ -30,8 +30,8 @@ with SubprocessASGIServer() as server:
 """Breaks the server's database, so that it logs tracebacks for each request and from its services."""
 
 
-def test_what_the_server_logs(tmp_path: Path, prefect_template: Path) -> None:
-    shutil.copy(prefect_template, tmp_path / "prefect.db")
+def test_what_the_server_logs(tmp_path: Path) -> None:
+    create_database(tmp_path / "prefect.db")
     words = [sys.executable, "-c", CODE, str(tmp_path / "prefect.db")]
     environment = os.environ | {"PREFECT_HOME": str(tmp_path)}
     result = subprocess.run(

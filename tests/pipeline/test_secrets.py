@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from flows.sandbox import Server, World, serve
 from tests.conftest import Warehouse
+from tests.prefect_server import create_database
 
 FIRST, SECOND = "1000001", "1000002"
 KEY = "k3y-of-nobody-7781"
@@ -36,10 +36,10 @@ def every_value(path: Path) -> str:
 
 
 def test_the_key_is_nowhere_that_a_run_leaves(
-    server: Server, world: World, warehouse: Warehouse, tmp_path: Path, prefect_template: Path
+    server: Server, world: World, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     (tmp_path / "prefect").mkdir()
-    shutil.copy(prefect_template, tmp_path / "prefect" / "prefect.db")
+    create_database(tmp_path / "prefect" / "prefect.db")
     echo = f'{{"headers": {{"Authorization": "Basic {IN_HEADERS}", "token": "{KEY}"}}}}'
     errors = json.dumps({"errors": [{"code": "x", "message": f"bad header Basic {IN_HEADERS}, token {KEY}"}]})
     world.faults = [
