@@ -36,12 +36,9 @@ def test_a_budget_that_the_settings_do_not_know_is_read_from_the_headers(
     assert_mirrors(warehouse, world, RESOURCES)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_faults_cost_nothing(
-    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+def test_random_faults_cost_nothing(sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = [
-        {"when": {"probability": 0.03, "seed": seed * 100 + number}, "action": fault}
+        {"when": {"probability": 0.03, "seed": 100 + number}, "action": fault}
         for number, fault in enumerate(PASSING_FAULTS)
     ]
     world = World(sizes=SIZES, faults=faults)
