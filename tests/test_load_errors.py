@@ -29,7 +29,7 @@ def failure(target: Target, folder: Path, rows: list[dict[str, Any]], **hints: A
         "breaks", pipelines_dir=str(folder), destination=target.destination(common_settings()), dataset_name="drip"
     )
     resource = dlt.resource([pa.Table.from_pylist(rows)], name="t", primary_key="id", **hints)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever dlt raises
+    with target.lock(1), pytest.raises(Exception) as caught:  # noqa: PT011 - whatever dlt raises
         pipeline.run(resource, write_disposition="append", loader_file_format="parquet")
     return caught.value
 

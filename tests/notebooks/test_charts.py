@@ -149,7 +149,7 @@ def test_text_can_be_read_on_the_page() -> None:
             assert min(contrast(one, background) for one in written) > 4.5, (name, theme, written)
 
 
-@pytest.mark.parametrize("number", [1, 4, 25])
+@pytest.mark.parametrize("number", [1, 25])
 def test_every_chart_fits_and_tells_accounts_apart(number: int) -> None:
     charts.use_accounts(accounts(number), people(number))
     drawn = {name: chart.to_dict() for name, chart in by_account(number).items()}

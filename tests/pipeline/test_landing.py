@@ -39,10 +39,9 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["memory", "s3"])
-def landing(request: pytest.FixtureRequest, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> UPath:
-    root = "memory:/" if request.param == "memory" else request.getfixturevalue("bucket")
-    url = f"{root}/{uuid.uuid4().hex}"
+@pytest.fixture
+def landing(bucket: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> UPath:
+    url = f"{bucket}/{uuid.uuid4().hex}"
     monkeypatch.setenv("SOURCES__DRIP__LANDING", url)
     monkeypatch.setenv("DLT_DATA_DIR", str(warehouse.path.parent / "dlt"))
     return folder_at(url)

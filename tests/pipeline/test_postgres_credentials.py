@@ -71,7 +71,8 @@ def test_what_libpq_finds_may_be_left_out(
     pipeline = dlt.pipeline(
         "pg", pipelines_dir=str(tmp_path), destination=module.destination("drip", "4MB"), dataset_name="drip"
     )
-    pipeline.run(rows, schema=dlt.Schema("drip"), loader_file_format="parquet")
+    with target.lock(1):
+        pipeline.run(rows, schema=dlt.Schema("drip"), loader_file_format="parquet")
     assert dataset.query("SELECT id FROM drip.people", destination="postgres")["id"].tolist() == ["a"]
     assert postgres.rpartition("/")[2] in target.location
     assert "s3cret" not in target.location
