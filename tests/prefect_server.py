@@ -114,7 +114,8 @@ def _dump() -> None:
     """Write the dump of a database that the installed Prefect has created."""
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "prefect.db"
-        _prefect("server", "database", "upgrade", "--yes", database=database).wait(START_SECONDS)
+        if _prefect("server", "database", "upgrade", "--yes", database=database).wait(START_SECONDS):
+            sys.exit("prefect server database upgrade failed")
         with closing(sqlite3.connect(database)) as con:
             DUMP.write_text("\n".join(con.iterdump()) + "\n")
 

@@ -12,21 +12,19 @@ from tests.simulation.simulation import Failure, play
 from tests.simulation.steps import ACCOUNTS, Step, story
 
 ACCOUNT = "1000001"
-
-
-DAYS = [
+STEPS = [
     *("person", "events", "sync", "time passes", "person", "person", "sync without history", "lasting fault", "sync"),
     *("wrong count", "person", "sync", "person", "time passes", "incremental sync", "person", "sync of an account"),
     *("moving list", "sync of all"),
 ]
-"""The steps of a story with each kind of sync but killed ones."""
+"""A story with every kind of sync but those that are killed or run at once."""
 
 
 @pytest.mark.parametrize("destination", ["duckdb", "postgres"])
 def test_a_story_has_no_deviation(destination: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     server = request.getfixturevalue("postgres_server") if destination == "postgres" else ""
     accounts = itertools.cycle(ACCOUNTS)
-    steps = [Step(kind, next(accounts), 11 * place, 1_009 * place) for place, kind in enumerate(DAYS)]
+    steps = [Step(kind, next(accounts), 11 * place, 1_009 * place) for place, kind in enumerate(STEPS)]
     assert play(5, steps, tmp_path, server) is None
 
 
