@@ -43,7 +43,7 @@ def new_database(server: str) -> str:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with closing(psycopg2.connect(server)) as con:
         con.autocommit = True
-        con.cursor().execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # half the time
+        con.cursor().execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # takes half as long as the default
     return f"{server.rpartition('/')[0]}/{name}"
 
 

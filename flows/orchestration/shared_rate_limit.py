@@ -54,7 +54,7 @@ class SharedRateLimit:
         return 0.0
 
     def _increment(self, requests: int) -> None:
-        """Request slots, again if the connection is cut, and without other retries.
+        """Request slots. Only a cut connection is retried, once.
 
         Prefect's client sleeps 2 s after a refusal even if retries are disabled.
         """

@@ -12,22 +12,21 @@ from dlt.extract import DltResource
 from flows.source.decoding.decoder import Quarantined
 from flows.source.frozen import refused_records
 from flows.source.landed_input import Lists, SourceList
-from flows.source.schema import mirrored, sql_list, stored
+from flows.source.schema import DATA_TYPES, mirrored, sql_list, stored
 from flows.source.tables import merge_resource
 
 TABLE = "_quarantine"
 HASH = "record_hash"
 LIST = ("account", "resource")
 KEYS = [*LIST, HASH]
-COLUMNS = dict.fromkeys((*KEYS, "reason", "record"), "text") | {"seen": "timestamp"}
-"""The columns with their dlt types."""
-ARROW_TYPES: dict[str, Any] = {"text": pa.string(), "timestamp": pa.timestamp("us", tz="UTC")}
-SCHEMA = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in COLUMNS.items()])
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in (*KEYS, "reason", "record")] + [("seen", pa.timestamp("us", tz="UTC"))]
+)
 
 
 def quarantine_resource(resources: Sequence[str], lists: Lists) -> DltResource:
     """The dlt resource with the quarantined records of these resources."""
-    columns = {name: {"nullable": name not in KEYS, "data_type": kind} for name, kind in COLUMNS.items()}
+    columns = {one.name: {"nullable": one.name not in KEYS, "data_type": DATA_TYPES[one.type]} for one in SCHEMA}
     disposition = mirrored("", HASH, HASH, lists.format.in_files)
     return merge_resource(TABLE, _rows(resources, lists), KEYS, columns, disposition, lists.format)
 

@@ -60,7 +60,7 @@ def test_every_command(
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     people = sum(len(world.account(one).subscribers) for one in world.account_ids)
     assert len(COMMANDS) > 12
-    assert WORKER in COMMANDS, "the worker's command, which `first_run` runs"
+    assert WORKER in COMMANDS, "`first_run` runs this command, which the page no longer shows"
     for command in (one for one in COMMANDS if one != WORKER):
         if command.endswith("copy-to-postgres"):
             warehouse.execute("DROP SCHEMA drip CASCADE")
