@@ -101,8 +101,8 @@ AT_EXIT = ExitStack()
 """Closed when the process ends, after Prefect has sent its last log lines. Prefect's threads would otherwise retry for
 more than a minute at exit. Registered before Prefect is imported, so that it runs last."""
 atexit.register(AT_EXIT.close)
-# No deadlines for examples, so that tests do not fail on a slow machine, and half of the default number.
-hypothesis.settings.register_profile("patient", deadline=None, max_examples=50)
+# No deadlines for examples, so that tests do not fail on a slow machine, and a third of the default number.
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=33)
 hypothesis.settings.load_profile("patient")
 
 
