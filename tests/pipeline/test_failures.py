@@ -62,9 +62,6 @@ def test_lists_that_keep_failing_keep_their_old_rows(
         assert warehouse.rows(of_failing.format("tags")) == old
         assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{healthy}' AND tag = 'Fresh'") == 1
         assert warehouse.rows(of_failing.format("webhooks")) == []
-        world.faults = None
-        assert sync(resources=["tags"]).exit_code == 0
-    assert warehouse.rows(of_failing.format("tags")) == []
 
 
 def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehouse, server: Server) -> None:
@@ -77,14 +74,6 @@ def test_passing_faults_cost_nothing(sync: Any, world: World, warehouse: Warehou
     assert report.exit_code == 0, report.failures
     assert_mirrors(warehouse, world)
     assert report.requests == len(server.log)
-
-
-def test_retry_after_is_obeyed(sync: Any, world: World, server: Server) -> None:
-    action = {"kind": "status", "status": 429, "retry_after": 1}
-    world.faults = [{"match": TAGS, "when": {"times": 1}, "action": action}]
-    assert sync(resources=["tags"]).exit_code == 0
-    first, second = (request.time for request in server.log if request.path.endswith(f"/{FIRST}/tags"))
-    assert second - first >= 1
 
 
 def test_a_token_that_is_refused_in_mid_run_stops_all(
@@ -109,63 +98,12 @@ def test_a_key_in_a_failing_reply_is_not_repeated(sync: Any, world: World) -> No
     assert "***" in failure.note
 
 
-ODD = [
-    {"id": None, "email": "null-id@example.com"},
-    {"email": "no-id@example.com"},
-    {"id": 12345, "email": "number-id@example.com"},
-    {"id": "twice", "email": "first@example.com"},
-    {"id": "twice", "email": "last@example.com"},
-    "no object",
-    17,
-    {"id": "nul", "first_name": "a\u0000b"},
-    {"id": "date", "created_at": "the day before yesterday"},
-    {"id": "big", "lifetime_value": 2**80, "lead_score": 3.7, "prospect": "true", "zip": 501},
-    {"id": "case", "Email": "upper", "email": "lower@example.com", "newField": 1, "new_field": "two"},
-    {"id": "own", "account_id": "9", "_row_hash": "x", "_dlt_id": "y", 'a "quoted" one': 1},
-]
-
-
-def test_bad_data_is_loaded_faithfully_or_quarantined(sync: Any, world: World, warehouse: Warehouse) -> None:
-    inject = {"kind": "inject", "records": ODD}
-    world.faults = [{"match": {"account": FIRST, "resource": "subscribers"}, "action": inject}]
-    healthy = len(world.account(FIRST).records["subscribers"])
-    report = sync(resources=["subscribers"])
-    line = next(line for line in report.lists if line.account == FIRST)
-    assert (line.quarantined, line.repeated, line.landed) == (4, 1, healthy + 7), line
-    assert line.loaded == line.landed
-    quarantined = warehouse.rows("SELECT account, resource, reason FROM _quarantine ORDER BY reason")
-    assert {row[:2] for row in quarantined} == {(FIRST, "subscribers")}
-    assert [row[2] for row in quarantined] == ["no key"] * 2 + ["not a record"] * 2
-    fields = ("first_name", "created_at", "lifetime_value", "lead_score", "prospect")
-    odd = ", ".join(f"{name}__v_json" for name in fields)
-    rows = {row[0]: row[1:] for row in warehouse.rows(f"SELECT id, {odd} FROM subscribers")}
-    assert rows["nul"][0] == r'"a\u0000b"'
-    assert rows["date"][1] == '"the day before yesterday"'
-    assert rows["big"][2:] == (str(2**80), "3.7", '"true"')
-    assert warehouse.value("SELECT zip FROM subscribers WHERE id = 'big'") == "501"
-    assert "12345" in rows
-    assert warehouse.column("SELECT email FROM subscribers WHERE id IN ('twice', 'case') ORDER BY id DESC") == [
-        "last@example.com",
-        "lower@example.com",
-    ]
-    assert warehouse.value("SELECT account_id FROM subscribers WHERE id = 'own'") == FIRST
-
-
-def test_a_field_that_changes_its_type_between_runs(sync: Any, world: World, warehouse: Warehouse) -> None:
-    people = world.account(SECOND).records["subscribers"]
-    person = people.all()[0]["id"]
-    for value, text in ((3, "3"), ("three", '"three"'), ({"a": [1]}, '{"a":[1]}')):
-        people.update(person, brand_new=value)
-        assert sync(resources=["subscribers"]).exit_code == 0
-        assert warehouse.value(f"SELECT brand_new FROM subscribers WHERE id = '{person}'") == text
-        assert warehouse.value("SELECT count(*) FROM subscribers WHERE brand_new IS NOT NULL") == 1
-
-
-@pytest.mark.parametrize("count", [100, 120])
-def test_a_list_without_pages_that_pages_after_all(sync: Any, world: World, warehouse: Warehouse, count: int) -> None:
-    tags = world.account(FIRST).records["tags"]
-    for number in range(count - len(tags)):
-        tags.add(f"extra {number}")
-    world.faults = [{"match": TAGS, "action": {"kind": "paginate_100"}}]
+def test_a_list_without_pages_that_pages_after_all(sync: Any, world: World, warehouse: Warehouse) -> None:
+    counts = {FIRST: 100, SECOND: 120}
+    for account, count in counts.items():
+        tags = world.account(account).records["tags"]
+        for number in range(count - len(tags)):
+            tags.add(f"extra {number}")
+    world.faults = [{"match": {"resource": "tags"}, "action": {"kind": "paginate_100"}}]
     assert sync(resources=["tags"]).exit_code == 0
-    assert warehouse.value(f"SELECT count(*) FROM tags WHERE account_id = '{FIRST}'") == count
+    assert dict(warehouse.rows("SELECT account_id, count(*) FROM tags GROUP BY 1")) == counts

@@ -15,6 +15,7 @@ EVENTS = (
     "SELECT seen_at, account_id, subscriber_id, change, field, from_value, to_value FROM subscriber_changes "
     "ORDER BY seen_at, account_id, subscriber_id, change, field, to_value"
 )
+VERSIONS = "SELECT count(*), count(valid_to) FROM subscribers_history"
 PEOPLE = "SELECT account_id, id, status, email, lead_score, utc_offset, tags, custom_fields FROM"
 
 
@@ -41,78 +42,87 @@ def assert_open_is_mirror(warehouse: Warehouse) -> None:
 
 
 @both_destinations
-def test_what_happens_to_people_is_told(day: Any, warehouse: Warehouse, world: World) -> None:
-    one, other = world.account(FIRST).subscribers, world.account(SECOND).subscribers
-    other.clear()
-    leaver, mover, returner = one.ids()[:3]
-    one.update(mover, status="active", tags=["a", "b"], custom_fields={"plan": "free", "seats": 3, "old": True})
-    one.update(returner, tags=["x"])
-    kept = one.get(returner)
+def test_what_changes_is_kept_and_told_and_forgotten_in_time(
+    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = world.account(FIRST).subscribers
+    world.account(SECOND).subscribers.clear()
+    leaver, mover, returner, extended = people.ids()[:4]
+    people.update(mover, status="active", tags=["a", "b"], custom_fields={"plan": "free", "seats": 3, "old": True})
+    people.update(returner, tags=["x"])
+    kept = people.get(returner)
     began = day().started
     assert warehouse.rows(EVENTS) == []
+    assert warehouse.rows(VERSIONS) == [(12, 0)]
 
-    one.delete([leaver, returner])
     (newcomer,) = world.account(SECOND).arrive(1)
-    one.update(
-        mover, status="unsubscribed", tags=["b", "c", "b"], custom_fields={"plan": "pro", "seats": 3, "new": [1]}
-    )
+    change(world, mover, extended, gone=[leaver, returner])
     second = day().started
     day()
-    one.add({**kept, "status": "unsubscribed", "tags": ["x", "y"]})
+    assert warehouse.rows(VERSIONS) == [(12 + 3, 4)], "new are those of mover, extended and newcomer"
+    assert_ignored_fields_are_current(warehouse, extended)
+    people.add({**kept, "status": "unsubscribed", "tags": ["x", "y"]})
     last = day().started
-
+    assert warehouse.rows(VERSIONS) == [(16, 4)]
     expected = [
-        (second, FIRST, leaver, "left", None, None, None),
-        (second, FIRST, returner, "left", None, None, None),
-        (second, FIRST, mover, "custom_field", "new", None, "[1]"),
-        (second, FIRST, mover, "custom_field", "old", "true", None),
-        (second, FIRST, mover, "custom_field", "plan", '"free"', '"pro"'),
-        (second, FIRST, mover, "status", None, "active", "unsubscribed"),
-        (second, FIRST, mover, "tag_added", None, None, "c"),
-        (second, FIRST, mover, "tag_removed", None, "a", None),
-        (second, SECOND, newcomer["id"], "arrived", None, None, None),
+        *events_of_change(second, leaver, mover, returner, newcomer["id"]),
         (last, FIRST, returner, "returned", None, None, None),
         (last, FIRST, returner, "status", None, kept["status"], "unsubscribed"),
         (last, FIRST, returner, "tag_added", None, None, "y"),
     ]
     assert sorted(warehouse.rows(EVENTS), key=str) == sorted(expected, key=str)
-    (query,) = [one for one in re.findall(r"```sql\n(.*?)```", TABLES.read_text(), re.DOTALL) if "valid_from" in one]
-    assert len(warehouse.rows(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", str(began), query))) == 12
-    assert warehouse.rows(query) == []
+    assert_the_query_in_the_documents_finds(warehouse, began, 12)
     assert_open_is_mirror(warehouse)
 
-
-@both_destinations
-def test_only_what_changes_is_kept_and_closed_versions_are_forgotten_in_time(
-    day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    monkeypatch.setenv("SOURCES__DRIP__HISTORY_DAYS", "1e-6")
     day()
-    (baseline,) = warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history")
-    assert baseline == (17, 0)
+    assert warehouse.rows(VERSIONS) == [(12, 0)]
+    assert [row[:4] for row in warehouse.rows(EVENTS)] == [
+        (second, SECOND, newcomer["id"], "arrived"),
+        (last, FIRST, returner, "returned"),
+    ], "what only closed versions told is forgotten"
+
+
+def change(world: World, mover: str, extended: str, gone: list[str]) -> None:
+    """Change some people of the first account, and fields of all of them that history ignores."""
     people = world.account(FIRST).subscribers
-    extended, changed, gone = people.ids()[:3]
+    people.delete(gone)
     for person in people.ids():
         people.update(person, utc_offset=61, nothing_new=None)
     people.update(extended, brand_new={"a": 1})
-    people.update(changed, status="undeliverable")
-    people.delete([gone])
-    day()
-    day()
-    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(19, 3)]
+    fields = {"plan": "pro", "seats": 3, "new": [1]}
+    people.update(mover, status="unsubscribed", tags=["b", "c", "b"], custom_fields=fields)
+
+
+def events_of_change(seen: Any, leaver: str, mover: str, returner: str, newcomer: str) -> list[tuple[Any, ...]]:
+    return [
+        (seen, FIRST, leaver, "left", None, None, None),
+        (seen, FIRST, returner, "left", None, None, None),
+        (seen, FIRST, mover, "custom_field", "new", None, "[1]"),
+        (seen, FIRST, mover, "custom_field", "old", "true", None),
+        (seen, FIRST, mover, "custom_field", "plan", '"free"', '"pro"'),
+        (seen, FIRST, mover, "status", None, "active", "unsubscribed"),
+        (seen, FIRST, mover, "tag_added", None, None, "c"),
+        (seen, FIRST, mover, "tag_removed", None, "a", None),
+        (seen, SECOND, newcomer, "arrived", None, None, None),
+    ]
+
+
+def assert_ignored_fields_are_current(warehouse: Warehouse, extended: str) -> None:
     here = f"account_id = '{FIRST}' AND valid_to IS NULL"
     assert warehouse.rows(f"SELECT DISTINCT utc_offset FROM subscribers_history WHERE {here}") == [(61,)]
     versions = warehouse.rows(f"SELECT brand_new IS NULL FROM subscribers_history WHERE id = '{extended}' ORDER BY 1")
     assert versions == [(False,), (True,)]
     assert_open_is_mirror(warehouse)
-    assert {row[3] for row in warehouse.rows(EVENTS)} == {"status", "left"}
-
-    monkeypatch.setenv("SOURCES__DRIP__HISTORY_DAYS", "1e-6")
-    day()
-    assert warehouse.rows("SELECT count(*), count(valid_to) FROM subscribers_history") == [(16, 0)]
-    assert warehouse.rows(EVENTS) == []
 
 
-@both_destinations
+def assert_the_query_in_the_documents_finds(warehouse: Warehouse, began: Any, count: int) -> None:
+    """The documented query of the people at a moment, which is before the first sync as it is written there."""
+    (query,) = [one for one in re.findall(r"```sql\n(.*?)```", TABLES.read_text(), re.DOTALL) if "valid_from" in one]
+    assert len(warehouse.rows(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", str(began), query))) == count
+    assert warehouse.rows(query) == []
+
+
 def test_history_off_and_on_again(
     day: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

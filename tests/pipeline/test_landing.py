@@ -11,7 +11,7 @@ from upath import UPath
 
 from flows.common.errors import SettingsError
 from flows.pipeline.preparation import prepare
-from flows.sandbox import World, serve
+from flows.sandbox import Server, World
 from flows.source.landing.storage import folder_at
 from tests.conftest import Warehouse
 from tests.mirror import assert_mirrors
@@ -51,33 +51,29 @@ def landed(landing: UPath, pattern: str = "**/*.parquet") -> list[str]:
     return [path.path for path in landing.glob(pattern)]
 
 
-def test_a_sync_lands_in_a_bucket_and_clears_it(landing: UPath, sync: Any, warehouse: Warehouse, world: World) -> None:
+@pytest.fixture
+def world() -> World:
+    return World(seed=7, sizes={"1000001": 250}, largest_page=100)
+
+
+def test_a_list_that_broke_off_goes_on_from_the_bucket_and_clears_it(
+    landing: UPath, sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.faults = [{"match": {"resource": "subscribers", "page": 3}, "action": {"kind": "status", "status": 404}}]
+    assert sync(resources=FEW).exit_code == 1
+    assert len(landed(landing, "*/subscribers/*/*.parquet")) == 2
+    world.faults = None
+    server.log.clear()
     assert sync(resources=FEW).exit_code == 0
+    assert [request.query["page"] for request in server.log if "subscribers" in request.path] == ["3"]
     assert_mirrors(warehouse, world, FEW)
     assert not landed(landing)
-    assert not list((warehouse.path.parent / "dlt").rglob("*.parquet"))
 
-
-def test_a_list_that_broke_off_goes_on_from_the_bucket(landing: UPath, sync: Any, warehouse: Warehouse) -> None:
-    world = World(seed=7, sizes={"1000001": 250}, largest_page=100)
-    third_page = {"match": {"resource": "subscribers", "page": 3}, "action": {"kind": "status", "status": 404}}
-    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
-        world.faults = [third_page]
-        assert sync(resources=FEW).exit_code == 1
-        assert len(landed(landing, "*/subscribers/*/*.parquet")) == 2
-        world.faults = None
-        server.log.clear()
-        assert sync(resources=FEW).exit_code == 0
-        assert [request.query["page"] for request in server.log if "subscribers" in request.path] == ["3"]
-    assert_mirrors(warehouse, world, FEW)
-
-
-def test_what_is_kept_is_put_aside(landing: UPath, sync: Any, monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     monkeypatch.setenv("SOURCES__DRIP__KEEP_LANDING", "true")
     assert sync(resources=["tags"]).exit_code == 0
     assert len(landed(landing, "*/kept/*/tags/*/*.parquet")) == len(world.account_ids)
     assert not landed(landing, "*/tags/*/*.parquet")
+    assert not list((warehouse.path.parent / "dlt").rglob("*.parquet"))
 
 
 @pytest.mark.parametrize("url", ["s3://no-such-bucket/landing", "nonsense://landing"])

@@ -8,7 +8,7 @@ import pytest
 from flows.pipeline.report import SyncReport
 from flows.pipeline.report_line import ListReport
 from flows.sandbox import Server, World
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 
 FIRST, SECOND = "1000001", "1000002"
 SUBSCRIBERS = ["subscribers"]
@@ -37,7 +37,6 @@ def people(world: World) -> list[tuple[str, str]]:
     return sorted((account, one) for account in world.account_ids for one in world.account(account).subscribers.ids())
 
 
-@both_destinations
 @pytest.mark.parametrize("world", [1_000], indirect=True, ids=[""])  # as the saved pages are counted
 def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: World, server: Server) -> None:
     world.account(FIRST).subscribers.add("no record")
@@ -68,29 +67,29 @@ def test_only_those_who_came_are_read(sync: Any, warehouse: Warehouse, world: Wo
     assert warehouse.rows("SELECT count(*) FROM _quarantine") == [(0,)]
 
 
-def test_an_account_that_was_never_whole_is_read_whole(sync: Any, warehouse: Warehouse, world: World) -> None:
-    report = sync(resources=SUBSCRIBERS, mode="incremental")
-    assert line(report).why == "never read completely before"
+def test_an_account_is_read_whole_where_that_is_needed_or_due(
+    sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = line(sync(resources=SUBSCRIBERS, mode="incremental"))
+    assert (first.mode, first.why) == ("full", "never read completely before")
+    assert line(sync(resources=SUBSCRIBERS, mode="auto")).mode == "incremental"
+    with monkeypatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__FULL_EVERY", "0")
+        due = line(sync(resources=SUBSCRIBERS, mode="auto"))
+        assert due.mode == "full"
+        assert "due every 0 s" in due.why
+        assert line(sync(resources=SUBSCRIBERS, mode="incremental")).mode == "incremental"
+
     world.faults = [{"match": {"account": FIRST}, "action": {"kind": "meta", "values": {"total_count": 130}}}]
-    assert sync(resources=SUBSCRIBERS).exit_code == 1
-    world.faults = None
     world.account(SECOND).subscribers.clear()
-    sync(resources=SUBSCRIBERS, accounts=[SECOND])
+    report = sync(resources=SUBSCRIBERS)
+    assert [one.account for one in report.failures] == [FIRST]
+    world.faults = None
     report = sync(resources=SUBSCRIBERS, mode="incremental")
     assert line(report).why == "the last sync was incomplete"
     assert line(report, SECOND).why == "no subscribers are loaded"
     assert {one.mode for one in report.lists} == {"full"}
     assert warehouse.rows(IDS) == people(world)
-
-
-def test_auto_reads_whole_when_that_is_due(sync: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert line(sync(resources=SUBSCRIBERS, mode="auto")).mode == "full"
-    assert line(sync(resources=SUBSCRIBERS, mode="auto")).mode == "incremental"
-    monkeypatch.setenv("SOURCES__DRIP__FULL_EVERY", "0")
-    due = line(sync(resources=SUBSCRIBERS, mode="auto"))
-    assert due.mode == "full"
-    assert "due every 0 s" in due.why
-    assert line(sync(resources=SUBSCRIBERS, mode="incremental")).mode == "incremental"
 
 
 def test_a_part_is_gone_on_from_and_never_taken_for_the_whole(
