@@ -35,16 +35,18 @@ def insert(warehouse: Warehouse, emails: list[str], table: str = "drip.subscribe
     warehouse.execute(f"INSERT INTO {table} VALUES {', '.join(values)}")
 
 
-@pytest.mark.parametrize(("address", "forms"), FORMS, ids=[name for name, _ in FORMS])
 @both_destinations
-def test_an_address_in_any_letter_case(warehouse: Warehouse, address: str, forms: list[str]) -> None:
+def test_an_address_in_any_letter_case(warehouse: Warehouse) -> None:
     warehouse.execute(PEOPLE)
-    insert(warehouse, [address, *forms, *OTHERS])
-    escaped = address.encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00").replace("'", "''")
-    warehouse.execute(f"""INSERT INTO drip._quarantine VALUES ('1', 'subscribers', '{{"email": "{escaped}"}}', 'h')""")
-    forgotten = forget(forms[0], warehouse.destination)  # type: ignore[arg-type]
-    removed = [Removed("drip._quarantine", "1", 1), Removed("drip.subscribers", "1", 1 + len(forms))]
-    assert (forgotten.removed, forgotten.remains) == (removed, ())
+    insert(warehouse, [*OTHERS, *(email for address, forms in FORMS for email in (address, *forms))])
+    for address, _ in FORMS:
+        escaped = address.encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00").replace("'", "''")
+        record = f"""'{{"email": "{escaped}"}}'"""
+        warehouse.execute(f"INSERT INTO drip._quarantine VALUES ('1', 'subscribers', {record}, 'h')")
+    for _, forms in FORMS:
+        forgotten = forget(forms[0], warehouse.destination)  # type: ignore[arg-type]
+        removed = [Removed("drip._quarantine", "1", 1), Removed("drip.subscribers", "1", 1 + len(forms))]
+        assert (forgotten.removed, forgotten.remains) == (removed, ())
     assert warehouse.column("SELECT email FROM subscribers ORDER BY id::int") == OTHERS
 
 
@@ -56,15 +58,16 @@ def test_what_python_finds_duckdb_finds() -> None:
             assert found == [(bool(re.search(pattern, text)),)]
 
 
-@pytest.mark.parametrize("address", ["somebody@example.com", "zoë@example.com"])
-def test_the_file_holds_nobody_who_was_forgotten(warehouse: Warehouse, address: str) -> None:
+def test_the_file_holds_nobody_who_was_forgotten(warehouse: Warehouse) -> None:
     warehouse.execute(PEOPLE + "CREATE VIEW drip.all_of_them AS SELECT * FROM drip.subscribers")
-    insert(warehouse, [f"{number}@example.org" for number in range(5_000)] + [address] * 3)
+    people = ["somebody@example.com", "zoë@example.com"]
+    insert(warehouse, [f"{number}@example.org" for number in range(5_000)] + people * 3)
     warehouse.execute("CREATE SCHEMA mine; CREATE TABLE mine.orders AS SELECT range AS id FROM range(1000)")
     warehouse.path.chmod(0o640)
-    assert address.encode() in warehouse.path.read_bytes()
-    assert forget(address).remains == ()
-    assert address.encode() not in warehouse.path.read_bytes()
+    for address in people:
+        assert address.encode() in warehouse.path.read_bytes()
+        assert forget(address).remains == ()
+        assert address.encode() not in warehouse.path.read_bytes()
     assert warehouse.value("SELECT count(*) FROM all_of_them") == 5_000
     assert warehouse.value("SELECT count(*) FROM mine.orders") == 1_000
     assert warehouse.path.stat().st_mode & 0o777 == 0o640
@@ -92,9 +95,7 @@ EVERYTHING = """
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "version"), [("warehouse.duckdb", "v1.0.0"), ("Brien's.v2.db", "v1.4.0"), ("no suffix", "v1.0.0")]
-)
+@pytest.mark.parametrize(("name", "version"), [("Brien's.v2.db", "v1.4.0"), ("no suffix", "v1.0.0")])
 def test_a_rewritten_file_is_the_same_database(tmp_path: Path, name: str, version: str) -> None:
     path, link = tmp_path / name, tmp_path / f"link to {name}"
     with duckdb.connect() as con:
@@ -149,17 +150,17 @@ def test_a_role_that_may_not_rewrite_a_table_is_told(
     assert "permission denied" in forgotten.remains[0]
 
 
-@pytest.mark.parametrize("owner", ["mine", "0123", "projects"])
-def test_folders_of_others_in_the_landing_zone_stay(warehouse: Warehouse, tmp_path: Path, owner: str) -> None:
+def test_folders_of_others_in_the_landing_zone_stay(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.execute(PEOPLE)
     landing = tmp_path / "landing"
-    other, ours = landing / owner / "a" / "b", landing / ("0123456789abcdef" + "0123") / "subscribers" / "1"
-    for folder in (other, ours):
+    others = [landing / owner / "a" / "b" for owner in ("mine", "0123", "projects")]
+    ours = landing / ("0123456789abcdef" + "0123") / "subscribers" / "1"
+    for folder in (*others, ours):
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"email": ["Somebody@example.com"]}), folder / "page.parquet")
     landing.chmod(0o755)
     assert forget("somebody@example.com").removed == [Removed("landing zone", "", 1)]
-    assert other.exists()
+    assert [(folder / "page.parquet").exists() for folder in others] == [True] * 3
     assert not ours.exists()
     assert landing.stat().st_mode & 0o777 == 0o755
 

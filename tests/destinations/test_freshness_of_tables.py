@@ -1,11 +1,11 @@
-"""The freshness check compares `_syncs` with the current rows of the tables."""
+"""The freshness check compares `_syncs` with the current rows of the tables, here of PostgreSQL."""
 
 from typing import Any
 
 import pytest
 
 from flows.reporting.freshness import Limits, check_freshness
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 
 FIRST, SECOND = "1000001", "1000002"
 
@@ -22,7 +22,7 @@ def problems(sync: Any, warehouse: Warehouse) -> Any:
     return check
 
 
-@both_destinations
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_rows_that_are_gone_since_the_last_sync(problems: Any, warehouse: Warehouse) -> None:
     people = f"SELECT id FROM drip.subscribers WHERE account_id = '{FIRST}'"
     warehouse.execute(f"DELETE FROM drip.subscribers WHERE id IN ({people} LIMIT 2)")

@@ -37,29 +37,58 @@ def sizes(warehouse: Warehouse) -> dict[str, int]:
     return {name: warehouse.value(f"SELECT count(*) FROM {name}") for name in marts()}
 
 
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The statements of each refresh that replaced a view."""
+    found: list[list[str]] = []
+    real = refresh._execute
+
+    def noted(begin: Any, execute: Any, statements: Any) -> Any:
+        found.append(list(statements))
+        return real(begin, execute, found[-1])
+
+    monkeypatch.setattr(refresh, "_execute", noted)
+    return found
+
+
 @both_destinations
-def test_they_follow_what_is_synced(sync: Any, world: World, warehouse: Warehouse, spool: Path) -> None:
-    assert sync(resources=["tags"]).view_problems == {}
+def test_they_follow_what_is_synced(
+    sync: Any, world: World, warehouse: Warehouse, spool: Path, executed: list[list[str]], monkeypatch: Any
+) -> None:
+    for _ in range(2):
+        assert sync(resources=["tags"]).view_problems == {}
+    assert [len(statements) for statements in executed] == [len(marts())], "the second sync replaced views"
     assert set(sizes(warehouse).values()) == {0}
     for name, mart in marts().items():
         assert list(warehouse.columns(name)) == list(mart.columns)
+
+    monkeypatch.setenv("SOURCES__DRIP__ATTRIBUTION_DAYS", "30")
     world.move_to(AS_OF - timedelta(days=40))
     sync(resources=["subscribers"])
+    assert len(executed) == 2
+    names = {name for name in marts() for statement in executed[1] if f'VIEW "drip"."{name}"' in statement}
+    assert {"people", "subscribers_all", "list_growth"} <= names
+    assert "email_clicks" not in names, "it has no source that is new"
     before = sizes(warehouse)
     assert before["people"] == before["subscribers_all"] == warehouse.value("SELECT count(*) FROM subscribers") > 100
+
     second = warehouse.value(f"SELECT count(*) FROM subscribers WHERE account_id = '{SECOND}'")
     world.move_to(AS_OF)
     assert sync(resources=["subscribers"], accounts=[FIRST]).view_problems == {}
     gone = "SELECT count(*) FROM subscribers_all WHERE deleted_at IS NOT NULL AND account_id = '{}'"
     assert warehouse.value(gone.format(FIRST)) > 0 == warehouse.value(gone.format(SECOND))
     assert warehouse.value(f"SELECT count(*) FROM people WHERE account_id = '{SECOND}'") == second
+    events_arrive_and_a_person_is_forgotten(world, warehouse, spool)
+
+
+def events_arrive_and_a_person_is_forgotten(world: World, warehouse: Warehouse, spool: Path) -> None:
+    """Events fill the views about emails, and who is forgotten leaves every view."""
     put(spool, FIRST, events_of(world, FIRST, 40))
     load_deliveries(warehouse.destination)  # type: ignore[arg-type]
     after = sizes(warehouse)
     assert all(after[name] > 0 for name in ("recipients", "emails", "deliverability"))
-    address, owner = warehouse.rows("SELECT email, subscriber_id FROM recipients ORDER BY first_event_at DESC LIMIT 1")[
-        0
-    ]
+    newest = "SELECT email, subscriber_id FROM recipients ORDER BY first_event_at DESC LIMIT 1"
+    ((address, owner),) = warehouse.rows(newest)
     forget(address, warehouse.destination)  # type: ignore[arg-type]
     for view, column in (("recipients", "subscriber_id"), ("people", "subscriber_id"), ("subscribers_all", "id")):
         assert warehouse.value(f"SELECT count(*) FROM {view} WHERE {column} = '{owner}'") == 0
@@ -81,26 +110,6 @@ def test_a_relation_of_somebody_else_is_left_alone_and_told(sync: Any, warehouse
     warehouse.execute("DROP TABLE drip.people; DROP VIEW drip.emails")
     assert sync(resources=["subscribers"]).view_problems == {}
     assert warehouse.value("SELECT count(*) FROM people") > 0
-
-
-@both_destinations
-def test_only_what_has_changed_is_replaced(sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    executed: list[list[str]] = []
-    real = refresh._execute
-    monkeypatch.setattr(
-        refresh,
-        "_execute",
-        lambda begin, execute, statements: executed.append(list(statements)) or real(begin, execute, executed[-1]),
-    )
-    sync(resources=["tags"])
-    sync(resources=["tags"])
-    assert [len(statements) for statements in executed] == [len(marts())]
-    monkeypatch.setenv("SOURCES__DRIP__ATTRIBUTION_DAYS", "30")
-    sync(resources=["subscribers"])
-    assert len(executed) == 2
-    names = {name for name in marts() for statement in executed[1] if f'VIEW "drip"."{name}"' in statement}
-    assert {"people", "subscribers_all", "list_growth"} <= names
-    assert "email_clicks" not in names, "it has no source that is new"
 
 
 def test_a_window_of_attribution_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
