@@ -15,7 +15,6 @@ from flows.maintenance.forget import forget
 from flows.pipeline.event_batch import EventBatch
 from flows.pipeline.events import EventsLoaded
 from flows.pipeline.load_errors import LoadFailed
-from flows.sandbox import Server
 from flows.source.deliveries import spool as spools
 from flows.source.deliveries.spool import FILE, Spool, opened
 from flows.webhooks import load as webhook_load
@@ -86,17 +85,20 @@ def test_an_event_is_one_row_whatever_came_of_it(
 
 
 @both_destinations
-def test_what_is_unknown_or_does_not_fit_is_kept(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded]
+def test_what_does_not_fit_is_kept_for_as_long_as_is_set(
+    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strange = event("invented", person=7, version=3, occurred_at="yesterday")
     strange["data"] |= {"properties": {"a\0b": [1.50, 1e3], "": ""}, "more": [None]}
     strange["data"]["subscriber"]["email"] = ["x@example.com"]
-    deliver(event(occurred_at="2026-05-01T14:00:00+02:00", person='q"\n,'), strange)
-    assert load() == EventsLoaded(2, 2, 0)
+    old = event(person="old", occurred_at="1970-01-02T00:00:00Z")
+    deliver(event(occurred_at="2026-05-01T14:00:00+02:00", person='q"\n,'), strange, old)
+    assert load() == EventsLoaded(3, 3, 0)
+    monkeypatch.setenv("SOURCES__DRIP__EVENT_DAYS", "10000")
+    assert load() == EventsLoaded()
     when = "CAST(extract(epoch FROM occurred_at) AS BIGINT)"
     plain = warehouse.rows(f"SELECT email, {when} FROM subscriber_events WHERE subscriber_id <> '7'")
-    assert plain == [('q"\n,@example.com', NOON)]
+    assert plain == [('q"\n,@example.com', NOON)], "the old event was kept"
     columns = "email, email__v_json, occurred_at, occurred_at__v_json, properties, properties__v_json, other_fields"
     (row,) = warehouse.rows(f"SELECT {columns} FROM subscriber_events WHERE subscriber_id = '7'")
     assert (row[0], row[2], row[4]) == (None, None, None)
@@ -117,67 +119,45 @@ QUARANTINED = {
 }
 
 
-def test_what_is_no_event_goes_to_quarantine_and_stays(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], plain_sync: Any
+def test_every_sync_loads_what_was_delivered_since(
+    warehouse: Warehouse, deliver: Deliver, plain_sync: Any, spool_folder: Path
 ) -> None:
-    deliver(*QUARANTINED.values(), *QUARANTINED.values(), b"\0", event())
-    loaded = load()
-    assert (loaded.deliveries, loaded.events, loaded.quarantined) == (16, 1, 15)
+    report = plain_sync(resources=["tags"])
+    assert (report.exit_code, report.events) == (0, None)
+    assert "subscriber_events" not in warehouse.column("SELECT table_name FROM information_schema.tables")
+    assert not spool_folder.exists()
+
+    deliver(*QUARANTINED.values(), *QUARANTINED.values(), b"\0", *numbered(5))
+    report = plain_sync(resources=["tags"])
+    assert (report.exit_code, report.events) == (0, EventsLoaded(20, 5, 15))
     query = "SELECT reason, record FROM _quarantine WHERE account = '1000001' AND resource = 'subscriber_events'"
     kept = {reason: record for reason, record in warehouse.rows(query) if record != r"\u0000"}
     assert set(kept) == set(QUARANTINED)
     assert kept["not JSON"] == '{"event": "a"'
-    assert plain_sync(resources=["tags"]).exit_code == 0
-    assert len(warehouse.rows(query)) == len(QUARANTINED) + 1
+
     deliver(event(person="late"))
     assert plain_sync(resources=["tags"]).events == EventsLoaded(1, 1, 0)
-    assert len(warehouse.rows(query)) == len(QUARANTINED) + 1
+    assert warehouse.value("SELECT count(*) FROM subscriber_events") == 6
+    assert len(warehouse.rows(query)) == len(QUARANTINED) + 1, "a sync emptied the quarantine"
 
 
-@both_destinations
-def test_every_sync_loads_events(warehouse: Warehouse, deliver: Deliver, plain_sync: Any) -> None:
-    assert plain_sync(resources=["tags"]).events is None
-    deliver(*numbered(5))
-    report = plain_sync(resources=["tags"])
-    assert (report.exit_code, report.events) == (0, EventsLoaded(5, 5, 0))
-    assert plain_sync(resources=["tags"]).events == EventsLoaded()
-    assert warehouse.value("SELECT count(*) FROM subscriber_events") == 5
-
-
-def test_a_sync_without_a_spool_is_as_before(
-    server: Server, warehouse: Warehouse, plain_sync: Any, spool_folder: Path
+def test_a_load_of_several_batches_that_breaks_off_has_not_taken_place(
+    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert plain_sync(resources=["tags"]).exit_code == 0
-    assert "subscriber_events" not in warehouse.column("SELECT table_name FROM information_schema.tables")
-    assert not spool_folder.exists()
-
-
-@both_destinations
-def test_a_load_that_breaks_off_has_not_taken_place(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded]
-) -> None:
-    deliver(*numbered(10))
+    monkeypatch.setattr(Spool.read, "__defaults__", (4, 1 << 16))
+    deliver(*numbered(10), *numbered(3), event(person="x" * 100_000), *numbered(1))
     merge = EventBatch._merge
 
     def broken(self: EventBatch, rows: Any) -> int:
         merge(self, rows)
         raise ConnectionError("gone")
 
-    with pytest.MonkeyPatch.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(EventBatch, "_merge", broken)
         for _ in range(2):
             with pytest.raises(LoadFailed, match="gone"):
                 load()
     assert warehouse.value("SELECT count(*) FROM subscriber_events") == 0
-    assert load() == EventsLoaded(10, 10, 0)
-    assert warehouse.rows("SELECT count(*), sum(deliveries) FROM subscriber_events") == [(10, 10)]
-
-
-def test_several_batches(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Spool.read, "__defaults__", (4, 1 << 16))
-    deliver(*numbered(10), *numbered(3), event(person="x" * 100_000), *numbered(1))
     assert load() == EventsLoaded(15, 11, 0)
     assert warehouse.rows("SELECT deliveries, count(*) FROM subscriber_events GROUP BY 1 ORDER BY 1") == [
         (1, 8),
@@ -186,8 +166,12 @@ def test_several_batches(
     ]
 
 
-def test_a_replay_into_an_empty_table(warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded]) -> None:
-    deliver(*numbered(4), *numbered(2))
+def test_what_was_loaded_is_loaded_again_only_by_a_replay_into_an_empty_table(
+    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], spool_folder: Path
+) -> None:
+    deliver(*numbered(4))
+    older = (spool_folder / FILE).read_bytes()
+    deliver(*numbered(2))
     load()
     words = ("webhooks", "replay", "--destination", warehouse.destination)
     assert_plain_error(drip_flows(*words), "4 rows", "counted twice")
@@ -197,6 +181,9 @@ def test_a_replay_into_an_empty_table(warehouse: Warehouse, deliver: Deliver, lo
     assert (result.exit_code, result.stdout) == (0, "6 deliveries loaded, 4 new events\n")
     assert warehouse.rows("SELECT count(*), sum(deliveries) FROM subscriber_events") == [(4, 6)]
     assert load() == EventsLoaded()
+    (spool_folder / FILE).write_bytes(older)
+    with pytest.raises(DripError, match="older copy"):
+        load()
 
 
 def test_the_spool_keeps_what_is_young_or_not_loaded_everywhere(
@@ -228,18 +215,6 @@ def test_rows_are_deleted_a_few_at_a_time(spool_folder: Path, monkeypatch: pytes
     assert b"secret words" not in (spool_folder / FILE).read_bytes()
 
 
-def test_a_spool_from_an_older_copy_is_refused(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], spool_folder: Path
-) -> None:
-    deliver(*numbered(2))
-    copy = (spool_folder / FILE).read_bytes()
-    deliver(*numbered(4))
-    load()
-    (spool_folder / FILE).write_bytes(copy)
-    with pytest.raises(DripError, match="older copy"):
-        load()
-
-
 def test_without_a_spool(warehouse: Warehouse, spool_folder: Path) -> None:
     assert_plain_error(drip_flows("webhooks", "load"), "no deliveries", "SOURCES__DRIP__WEBHOOKS")
     with opened(spool_folder) as spool:
@@ -267,18 +242,6 @@ def test_a_destination_without_events(spool_folder: Path, tmp_path: Path, destin
     settings = {"DESTINATION__FILESYSTEM__BUCKET_URL": str(tmp_path), "DESTINATION__MOTHERDUCK__CREDENTIALS": "md:x"}
     result = drip_flows("webhooks", "load", "--destination", destination, **settings)
     assert_plain_error(result, "does not support events of webhooks")
-
-
-@both_destinations
-def test_events_are_kept_for_as_long_as_is_set(
-    warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver(event(person="old", occurred_at="2020-01-01T00:00:00Z"), event(person="new", occurred_at="never"))
-    load()
-    assert warehouse.value("SELECT count(*) FROM subscriber_events") == 2
-    monkeypatch.setenv("SOURCES__DRIP__EVENT_DAYS", "30")
-    load()
-    assert warehouse.column("SELECT subscriber_id FROM subscriber_events") == ["new"]
 
 
 @both_destinations

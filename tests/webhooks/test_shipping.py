@@ -1,11 +1,6 @@
 """Receiver and load on different machines: deliveries go through the landing zone, each exactly once."""
 
-import itertools
 import os
-import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -28,23 +23,11 @@ from flows.source.landing.storage import Folder, folder_at
 from flows.webhooks import load as webhook_load
 from flows.webhooks.ship import ship
 from tests.command import drip_flows
-from tests.conftest import Warehouse, both_destinations
+from tests.conftest import Warehouse
 from tests.webhooks.conftest import ACCOUNT, event
 
 Append = Callable[..., None]
 Load = Callable[[], EventsLoaded]
-SHIP = """
-import sys, time
-from pathlib import Path
-from flows.source.deliveries import spool
-from flows.source.landing.storage import folder_at
-from flows.webhooks.ship import ship
-spool.Spool.read.__defaults__ = (7, 1 << 20)
-print("ready", flush=True)
-while True:
-    ship(Path(sys.argv[1]), folder_at(sys.argv[2]), 14)
-    time.sleep(0.001)
-"""
 
 
 @pytest.fixture
@@ -85,7 +68,6 @@ def files(landing: Folder) -> list[str]:
     return [batch.path.name for spool in shipped_spools(landing) for batch in batches(landing, spool)]
 
 
-@both_destinations
 def test_each_delivery_is_loaded_once(
     warehouse: Warehouse, remote: Path, landing: Folder, append: Append, load: Load, spool_folder: Path
 ) -> None:
@@ -171,37 +153,3 @@ def test_a_forgotten_person_is_removed_from_the_landing_zone(
     ship(remote, landing, 14)
     assert load() == EventsLoaded(1, 1, 0), "the deliveries that were forgotten were waited for"
     assert (counts(warehouse), files(landing)) == ([("p2", 1), ("p3", 1)], [])
-
-
-@pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
-def test_machines_that_are_killed(
-    warehouse: Warehouse, remote: Path, landing: Folder, append: Append, load: Load, spool_folder: Path
-) -> None:
-    dice, people = random.Random(3), itertools.count()
-    sent: list[int] = []
-    loading = [sys.executable, "-m", "flows", "webhooks", "load"]
-    for turn in range(4):
-        command = [sys.executable, "-c", SHIP, str(remote), str(landing)]
-        append(next(people))
-        sent.append(sent[-1] + 1 if sent else 0)
-        shipper = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert shipper.stdout
-        shipper.stdout.readline()
-        until = time.monotonic() + dice.uniform(0.05, 0.3)
-        while time.monotonic() < until:
-            some = [next(people) for _ in range(20)]
-            append(*some)
-            sent += some
-            time.sleep(0.005)
-        shipper.send_signal(signal.SIGKILL)
-        shipper.wait()
-        shipper.stdout.close()
-        if turn % 2:
-            loader = subprocess.Popen(loading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(dice.uniform(1.0, 2.5))
-            loader.send_signal(signal.SIGKILL)
-            loader.wait()
-    ship(remote, landing, 14)
-    assert load().missing == 0
-    assert dict(counts(warehouse)) == {f"p{number}": 1 for number in sent}
-    assert not files(landing)
