@@ -1,6 +1,6 @@
 """Each listed destination is constructed, its SQL is generated and parsed, and it is loaded if it is listed as "run".
 
-Only Delta tables are loaded here; the tests in `flow/` run syncs into DuckDB and PostgreSQL.
+Only Delta tables are loaded here; the tests in `pipeline/` run syncs into DuckDB and PostgreSQL.
 """
 
 import json
@@ -241,8 +241,10 @@ class DeltaWarehouse(Warehouse):
 def test_delta_tables_are_a_mirror(sync: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "lake"))
     lake = DeltaWarehouse(tmp_path / "lake")
-    assert sync(destination="delta", history=False).exit_code == 0
-    assert_mirrors(lake, world)
+    lists = ("subscribers", "tags", "webhooks")
+    assert sync(destination="delta", history=False, resources=["accounts", *lists]).exit_code == 0
+    assert_mirrors(lake, world, lists)
+    assert lake.value("SELECT count(*) FROM accounts") == 2
     people = world.account(FIRST).records["subscribers"]
     gone, changed = (person["id"] for person in people.all()[:2])
     people.delete([gone])
@@ -251,7 +253,7 @@ def test_delta_tables_are_a_mirror(sync: Any, world: World, tmp_path: Path, monk
     world.account(SECOND).records["webhooks"].clear()
     report = sync(destination="delta", history=False, resources=["subscribers", "webhooks"])
     assert report.exit_code == 0
-    assert_mirrors(lake, world)
+    assert_mirrors(lake, world, lists)
     assert lake.rows(f"SELECT first_name, brand_new FROM subscribers WHERE id = '{changed}'") == [("Zoë", '{"a":1}')]
     assert {line.before for line in report.lists if line.resource == "subscribers"} == {130, 20}
     people.add({"id": "latecomer00000000000", "email": "late@example.com", "created_at": "2026-06-02T08:00:00Z"})

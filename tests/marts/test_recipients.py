@@ -159,7 +159,6 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "spool"
 
 
-@both_destinations
 def test_a_sync_of_one_account_a_kill_and_a_rebuild(
     warehouse: Warehouse, sync: Any, bodies: list[dict[str, Any]], spool: Path
 ) -> None:
