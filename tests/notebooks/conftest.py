@@ -1,4 +1,4 @@
-"""Fixtures for the notebooks: a kernel that runs cells and stays open, and a database with several days of syncs."""
+"""Fixtures for the notebooks: a kernel that runs cells and stays open, and a database filled by two syncs."""
 
 import os
 import shutil
@@ -23,7 +23,8 @@ CHART = "application/vnd.vegalite.v5+json"
 """The chart format that JupyterLab renders without network access."""
 
 SIZES = {"1000001": 300, "1000002": 20, "1000003": 0}
-DAYS = 3
+DAYS = (7, 0)
+"""Days before the end of the world on which the syncs run."""
 
 
 class Kernel:
@@ -100,21 +101,24 @@ def no_known_accounts() -> None:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database filled by real syncs of several days; one of its accounts is empty."""
+    """A database filled by two syncs, a week of changes apart; one of its accounts is empty."""
     from flows.pipeline.sync import sync
+    from flows.source import DEFAULT_RESOURCES
 
     folder, world = tmp_path_factory.mktemp("built"), World(sizes=SIZES)
-    last = world.as_of
+    last, world.metrics.limit = world.as_of, 1_000
     for records in world.account("1000003").records.values():
         records.clear()
     with serve(world) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
         patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
         patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
+        patch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "45")  # as far back as the last broadcasts
+        patch.setenv("SOURCES__DRIP__EMAIL_METRICS_RATE_LIMIT", "1000")
         patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "built.duckdb"))
-        for ago in reversed(range(DAYS)):
+        for ago, lists in zip(DAYS, (["subscribers"], [*DEFAULT_RESOURCES, "email_metrics"]), strict=True):
             world.move_to(last - timedelta(days=ago))
-            assert sync().exit_code == 0
+            assert sync(resources=lists).exit_code == 0
     return folder / "built.duckdb"
 
 

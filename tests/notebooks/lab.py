@@ -31,8 +31,8 @@ ERRORS = """[...document.querySelectorAll('.jp-RenderedText[data-mime-type$="std
 
 
 @contextmanager
-def lab(folder: Path) -> Iterator[str]:
-    """The URL of a JupyterLab with the project's notebooks, which keeps its own files in `folder`."""
+def lab(folder: Path) -> Iterator[tuple[str, str]]:
+    """A JupyterLab with the project's notebooks, which keeps its own files in `folder`: its URL and what it said."""
     for name, values in SETTINGS.items():
         path = folder / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,14 +48,14 @@ def lab(folder: Path) -> Iterator[str]:
             server.terminate()
 
 
-def _address(server: "subprocess.Popen[str]") -> str:
+def _address(server: "subprocess.Popen[str]") -> tuple[str, str]:
     assert server.stderr
     said: list[str] = []
     for line in server.stderr:
         said.append(line)
         if "http://127.0.0.1:" in line:
             port = line.split("http://127.0.0.1:")[1].split("/")[0]
-            return f"http://127.0.0.1:{port}"
+            return f"http://127.0.0.1:{port}", "".join(said)
     raise AssertionError("".join(said))
 
 

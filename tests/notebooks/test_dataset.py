@@ -17,7 +17,7 @@ from dlt.common.configuration.providers import CustomLoaderDocProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from flows.dataset import DatasetError, files, load, query, reader
-from flows.sandbox import World
+from flows.sandbox import World, serve
 from flows.source import ENDPOINTS
 from flows.source.schema import arrow_schema
 from tests.conftest import Warehouse
@@ -81,22 +81,45 @@ def test_the_schema_is_the_one_of_the_load() -> None:
     assert reader.SCHEMA == SCHEMA
 
 
-def test_every_table_arrives_typed(
-    sync: Any, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "2")
+@pytest.fixture(scope="module")
+def every_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
+    """A database with all tables, and the world that it was synced from; two people have odd values."""
+    from flows.pipeline.sync import sync
+
+    folder, world = tmp_path_factory.mktemp("every"), World(seed=7, sizes={FIRST: 60, SECOND: 20})
     people = world.account(FIRST).records["subscribers"]
     gap, large = (person["id"] for person in people.all()[:2])
     people.update(gap, lifetime_value=None, prospect=None)
     people.update(large, lifetime_value=2**53 + 1, custom_fields={"a": [1, "1", None]}, nickname='"Jo"', answer=[42])
-    sync(resources=list(ENDPOINTS))
+    with serve(world) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__BASE_URL", server.url)
+        patch.setenv("SOURCES__DRIP__API_KEY", world.api_key)
+        patch.setenv("SOURCES__DRIP__LANDING", str(folder / "landing"))
+        patch.setenv("SOURCES__DRIP__EMAIL_METRICS_DAYS", "2")
+        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(folder / "every.duckdb"))
+        assert sync(resources=list(ENDPOINTS)).exit_code == 0
+    return folder / "every.duckdb", world
+
+
+@pytest.fixture
+def every(every_table: tuple[Path, World], monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """That database, which the settings point to."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(every_table[0]))
+    return Warehouse(every_table[0])
+
+
+def test_every_table_arrives_typed(every: Warehouse) -> None:
     for name, endpoint in ENDPOINTS.items():
         frame = load(name)
         declared = {field.name: DTYPES[str(field.type)] for field in arrow_schema(endpoint) if field.name[0] != "_"}
         assert {column: str(frame[column].dtype) for column in declared} == declared, name
-        assert len(frame) == warehouse.value(f"SELECT count(*) FROM {name}"), name
+        assert len(frame) == every.value(f"SELECT count(*) FROM {name}"), name
         assert not [column for column in frame if column.startswith("_")], name
-        assert set(frame[endpoint.key]) == set(warehouse.column(f"SELECT {endpoint.key} FROM {name}")), name
+        assert set(frame[endpoint.key]) == set(every.column(f"SELECT {endpoint.key} FROM {name}")), name
+
+
+def test_odd_values_arrive_as_they_are(every: Warehouse, every_table: tuple[Path, World]) -> None:
+    gap, large = (person["id"] for person in every_table[1].account(FIRST).records["subscribers"].all()[:2])
     people = load("subscribers", as_objects=["custom_fields"]).set_index("id")
     assert people.loc[gap, "lifetime_value"] is pd.NA
     assert people.loc[gap, "prospect"] is pd.NA
@@ -106,14 +129,13 @@ def test_every_table_arrives_typed(
     assert load("subscribers", as_objects=["answer"]).set_index("id").loc[large, "answer"] == [42]
     found = query("SELECT nickname, nickname AS again FROM subscribers WHERE id = $id", {"id": large})
     assert found.iloc[0].to_list() == ['"Jo"', '"Jo"']
-    assert_free(warehouse.path)
+    assert_free(every.path)
 
 
-def test_some_accounts_and_columns(sync: Any, warehouse: Warehouse, world: World) -> None:
-    sync(resources=["accounts", "subscribers"])
+def test_some_accounts_and_columns(every: Warehouse, every_table: tuple[Path, World]) -> None:
     people = load("subscribers", [SECOND], columns=["status", "email"])
     assert list(people) == ["status", "email"]
-    expected = world.account(SECOND).records["subscribers"].all()
+    expected = every_table[1].account(SECOND).records["subscribers"].all()
     assert sorted(people["email"]) == sorted(person["email"] for person in expected)
     assert len(load("subscribers", SECOND)) == len(expected)
     assert list(load("accounts", SECOND)["id"]) == [SECOND]
@@ -123,17 +145,16 @@ def test_some_accounts_and_columns(sync: Any, warehouse: Warehouse, world: World
     assert str(nobody["created_at"].dtype) == "datetime64[us, UTC]"
     tags = load("subscriber_tags", FIRST)
     assert set(tags.itertuples(index=False, name=None)) == set(
-        warehouse.rows(f"SELECT * FROM subscriber_tags WHERE account_id = '{FIRST}'")
+        every.rows(f"SELECT * FROM subscriber_tags WHERE account_id = '{FIRST}'")
     )
 
 
-def test_a_query(sync: Any, warehouse: Warehouse) -> None:
-    sync(resources=["subscribers"])
+def test_a_query(every: Warehouse) -> None:
     sql = "SELECT account_id, sum(lead_score) AS score, min(created_at) AS since FROM subscribers GROUP BY ALL"
     frame = query(sql)
     assert list(map(str, frame.dtypes)) == ["string", "Int64", "datetime64[us, UTC]"]
-    assert set(frame.itertuples(index=False, name=None)) == set(warehouse.rows(sql))
-    assert_free(warehouse.path)
+    assert set(frame.itertuples(index=False, name=None)) == set(every.rows(sql))
+    assert_free(every.path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Metrics and charts of engagement and deliverability, and their notebooks on a dataset with events and without."""
+"""Metrics and charts of engagement and deliverability."""
 
 from typing import Any
 
@@ -8,9 +8,6 @@ import pytest
 from flows.charts import deliverability as deliverability_charts
 from flows.charts import engagement as engagement_charts
 from flows.metrics import deliverability, engagement
-from tests.conftest import Warehouse
-from tests.marts import conftest as marts
-from tests.notebooks.conftest import NOTEBOOKS, Kernel
 from tests.notebooks.rendering import rows_of
 
 PEOPLE = pd.DataFrame(
@@ -122,45 +119,3 @@ def test_losses_are_relative_to_what_was_sent() -> None:
 )
 def test_an_empty_chart_says_why(chart: Any) -> None:
     assert len(rows_of(chart.to_dict())[0]["text"]) > 40
-
-
-filled = marts.filled
-
-
-@pytest.fixture
-def events_kernel(filled: Warehouse, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Kernel:
-    """A kernel on the dataset with webhook events."""
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(filled.path))
-    found: Kernel = request.getfixturevalue("kernel")
-    return found
-
-
-@pytest.mark.parametrize("filled", ["duckdb"], indirect=True)
-@pytest.mark.parametrize(("notebook", "charts"), [("05-engagement", 5), ("06-deliverability", 3)])
-def test_the_notebook_shows_what_the_views_have(
-    filled: Warehouse, events_kernel: Kernel, notebook: str, charts: int
-) -> None:
-    specs = events_kernel.charts(NOTEBOOKS / f"{notebook}.ipynb")
-    assert len(specs) == charts
-    drawn = {str(spec.get("title", {}) and spec["title"]["text"]): rows_of(spec) for spec in specs if spec.get("title")}
-    if notebook == "05-engagement":
-        assert engagement_charts.NOBODY_LAPSED.split()[-1] in str(specs)
-        reachable = filled.value("SELECT count(*) FROM people WHERE is_reachable")
-        assert sum(row["people"] for row in drawn["When people clicked last"]) == reachable
-        people = (
-            "SELECT count(DISTINCT subscriber_id) FROM email_clicks WHERE NOT is_scanner GROUP BY url ORDER BY 1 DESC"
-        )
-        assert drawn["Links clicked by most people"][0]["people"] == filled.rows(people)[0][0]
-    else:
-        domains = filled.value(
-            "SELECT count(*) FROM (SELECT 1 FROM deliverability GROUP BY mailbox_domain HAVING sum(deliveries) >= 20)"
-        )
-        assert len(drawn["What is lost, by mailbox domain"]) == 3 * min(domains, 15)
-
-
-def test_the_notebooks_run_without_any_optional_part(sync: Any, kernel: Kernel) -> None:
-    sync(history=False, resources=["accounts", "subscribers", "broadcasts"])
-    for notebook in ("05-engagement", "06-deliverability"):
-        specs = kernel.charts(NOTEBOOKS / f"{notebook}.ipynb")
-        assert specs
-        assert all("text" in rows_of(spec)[0] for spec in specs), notebook

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flows import charts, metrics
 from flows.charts.accounts import OTHERS
 
-some = settings(max_examples=30)  # an example takes pandas 40 ms
+some = settings(max_examples=15)  # an example takes pandas 40 ms
 MOMENT = st.datetimes(datetime(2015, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))
 PERSON = st.tuples(
     st.sampled_from(["1", "2", "33"]),
@@ -73,7 +73,7 @@ def test_shares_add_up(people: list[tuple[str, str | None, datetime | None]]) ->
         assert dict(zip(rows["status"], rows["people"], strict=True)) == {s: statuses.count(s) for s in set(statuses)}
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.lists(PERSON, min_size=1, max_size=20))
 def test_charts_show_what_was_counted(people: list[tuple[str, str | None, datetime | None]]) -> None:
     growth = metrics.name_accounts(metrics.audience_growth(frame_of(people)), ACCOUNTS)

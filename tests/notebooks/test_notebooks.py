@@ -1,4 +1,7 @@
-"""The notebooks run unchanged on a database of several days of syncs, and their charts match its contents."""
+"""The notebooks run unchanged in a kernel, and their charts match the contents of the database.
+
+All tests that use the kernel are here, since each file with one would start its own.
+"""
 
 import time
 from typing import Any
@@ -6,31 +9,14 @@ from typing import Any
 import duckdb
 import pytest
 
+from flows.charts import engagement as engagement_charts
 from flows.pipeline.sync_log import NO_ACCOUNT
+from flows.sandbox import World
 from tests.conftest import Warehouse
+from tests.marts import conftest as marts
 from tests.notebooks.conftest import CHART, DAYS, NOTEBOOKS, Kernel
 from tests.notebooks.rendering import rows_of
-
-MOVES = "'arrived', 'left', 'returned', 'status'"
-
-
-def title_of(spec: dict[str, Any]) -> str:
-    title = spec.get("title", "")
-    return title if isinstance(title, str) else title["text"]
-
-
-def drawn(kernel: Kernel, name: str, most: int | None = None) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the charts of a notebook, or of its first ones, by their title; for sentences, by their text."""
-    specs = kernel.charts(NOTEBOOKS / name, most)
-    return {title_of(spec) or rows_of(spec)[0]["text"]: rows_of(spec) for spec in specs}
-
-
-def total(rows: list[dict[str, Any]], *by: str, number: str = "people") -> dict[Any, int]:
-    sums: dict[Any, int] = {}
-    for row in rows:
-        key = row[by[0]] if len(by) == 1 else tuple(row[name] for name in by)
-        sums[key] = sums.get(key, 0) + row[number]
-    return sums
+from tests.notebooks.shown import assert_shows_history, assert_shows_people, drawn, title_of, total
 
 
 def test_data_health(there: Warehouse, kernel: Kernel) -> None:
@@ -47,7 +33,7 @@ def test_data_health(there: Warehouse, kernel: Kernel) -> None:
     grown = [row["rows"] for row in charts["Rows of each table after each sync"] if row["resource"] == "subscribers"]
     expected = "SELECT sum(loaded_rows) FROM _syncs WHERE resource = 'subscribers' GROUP BY finished ORDER BY finished"
     assert grown == there.column(expected)
-    assert len(grown) == DAYS
+    assert len(grown) == len(DAYS)
     filled = total(charts["How much of subscribers is filled in"], "column", number="filled")
     assert filled["first_name"] == there.value("SELECT count(first_name) FROM subscribers")
     plan = [row["people"] for row in charts["Who has which custom field"] if row["field"] == "plan"]
@@ -108,20 +94,6 @@ def test_audience(there: Warehouse, kernel: Kernel) -> None:
     assert "history is not kept" in rows_of(output.data[CHART])[0]["text"]
 
 
-def assert_shows_history(there: Warehouse, charts: dict[str, list[dict[str, Any]]]) -> None:
-    """Check the charts of what changed."""
-    moved = total(charts["Arrivals, departures and changes of status"], "change")
-    assert {"arrived", "left"} <= set(moved)
-    kind = "CASE WHEN change = 'status' THEN replace(to_value, 'active', 'active again') ELSE change END"
-    counted = f"SELECT {kind} AS kind, count(*) FROM subscriber_changes WHERE change IN ({MOVES}) GROUP BY 1"
-    assert moved == dict(there.rows(counted))
-    tagged = total(charts["Tags given and taken away"], "tag", "change")
-    given = "coalesce(to_value, from_value), replace(change, '_', ' ')"
-    seen = there.rows(f"SELECT {given}, count(*) FROM subscriber_changes WHERE change LIKE 'tag_%' GROUP BY ALL")
-    assert tagged
-    assert tagged.items() <= {(tag, change): count for tag, change, count in seen}.items()
-
-
 def test_sending(there: Warehouse, kernel: Kernel) -> None:
     charts = drawn(kernel, "03-sending.ipynb")
     sent = (
@@ -143,15 +115,26 @@ def test_sending(there: Warehouse, kernel: Kernel) -> None:
     }
     goals = total(charts["Conversions that are defined"], "status", number="conversions")
     assert goals == dict(there.rows("SELECT status, count(*) FROM conversions GROUP BY 1"))
+    (latest,) = [rows for title, rows in charts.items() if "How the latest broadcasts did" in title]
+    clicks = {(row["account_id"], row["broadcast_id"]): row["clicks"] for row in latest}
+    query = "SELECT account_id, broadcast_id, sum(clicks)::BIGINT FROM email_metrics WHERE broadcast_id IS NOT NULL"
+    expected = {(account, one): count for account, one, count in there.rows(f"{query} GROUP BY ALL")}
+    assert clicks
+    assert clicks.items() <= expected.items()
+    assert any("Complaints per send" in title for title in charts)
 
 
-@pytest.mark.parametrize("name", ["01-data-health", "02-audience", "03-sending", "04-explore"])
-def test_no_rows_are_sentences(there: Warehouse, kernel: Kernel, name: str) -> None:
+def test_no_rows_are_sentences(there: Warehouse, kernel: Kernel) -> None:
+    tables = ("subscribers", "broadcasts", "campaigns", "workflows", "conversions", "subscribers_history")
     with duckdb.connect(there.path) as con:
-        for table in ("subscribers", "broadcasts", "campaigns", "workflows", "conversions", "subscribers_history"):
+        for table in (*tables, "email_metrics"):
             con.execute(f"DELETE FROM drip.{table} WHERE account_id <> '1000003'")
-    for title in drawn(kernel, f"{name}.ipynb"):
-        assert title.endswith((".", "list", "sync")), title
+    for name in ("01-data-health", "02-audience", "04-explore", "03-sending"):
+        if name == "03-sending":  # it needs no email metrics at all
+            with duckdb.connect(there.path) as con:
+                con.execute("DROP TABLE drip.email_metrics")
+        for title in drawn(kernel, f"{name}.ipynb"):
+            assert title.endswith((".", "list", "sync")), (name, title)
 
 
 def test_the_eight_questions_have_answers(there: Warehouse, kernel: Kernel) -> None:
@@ -174,3 +157,63 @@ def test_the_eight_questions_have_answers(there: Warehouse, kernel: Kernel) -> N
     assert int(shown.data["text/plain"]) == there.value(
         "SELECT count(*) FROM subscriber_changes WHERE change = 'arrived'"
     )
+
+
+def test_an_open_kernel_reads_what_each_sync_brings_and_blocks_none(
+    sync: Any, warehouse: Warehouse, world: World, kernel: Kernel
+) -> None:
+    (error,) = kernel.run("from flows.dataset import load\nload('subscribers')")
+    assert error.output_type == "error"
+    (line,) = error.traceback
+    assert "\n" not in line
+    assert all(said in line for said in (str(warehouse.path), "drip-flows sync", "drip-flows demo"))
+
+    lists = ["accounts", "subscribers", "broadcasts"]
+    sync(resources=lists, history=False)
+    growth, mix = map(rows_of, kernel.charts(NOTEBOOKS / "02-audience.ipynb", most=2))
+    assert sum(row["people"] for row in mix) == 150
+    assert_shows_people(warehouse, growth, mix)
+
+    people = world.account("1000002").records["subscribers"]
+    people.add({"id": "newcomer000000000000", "status": "held", "created_at": "2027-02-03T04:05:06Z"})
+    assert sync(resources=lists, history=False).exit_code == 0, "the open kernel blocked the sync"
+
+    growth, mix = map(rows_of, kernel.charts(NOTEBOOKS / "02-audience.ipynb", most=2))
+    assert ("1000002", "held", 1) in {(row["account_id"], row["status"], row["people"]) for row in mix}
+    assert_shows_people(warehouse, growth, mix)
+
+    for notebook in ("05-engagement", "06-deliverability"):
+        specs = kernel.charts(NOTEBOOKS / f"{notebook}.ipynb")
+        assert specs
+        assert all("text" in rows_of(spec)[0] for spec in specs), f"{notebook} without history, events and metrics"
+
+
+filled = marts.filled
+
+
+@pytest.fixture
+def events_kernel(filled: Warehouse, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Kernel:
+    """A kernel on the dataset with webhook events."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(filled.path))
+    found: Kernel = request.getfixturevalue("kernel")
+    return found
+
+
+@pytest.mark.parametrize("filled", ["duckdb"], indirect=True)
+def test_the_notebooks_on_events_show_what_the_views_have(filled: Warehouse, events_kernel: Kernel) -> None:
+    specs = events_kernel.charts(NOTEBOOKS / "05-engagement.ipynb")
+    assert len(specs) == 5
+    assert engagement_charts.NOBODY_LAPSED.split()[-1] in str(specs)
+    charts = {title_of(spec): rows_of(spec) for spec in specs}
+    reachable = filled.value("SELECT count(*) FROM people WHERE is_reachable")
+    assert sum(row["people"] for row in charts["When people clicked last"]) == reachable
+    people = "SELECT count(DISTINCT subscriber_id) FROM email_clicks WHERE NOT is_scanner GROUP BY url ORDER BY 1 DESC"
+    assert charts["Links clicked by most people"][0]["people"] == filled.rows(people)[0][0]
+
+    specs = events_kernel.charts(NOTEBOOKS / "06-deliverability.ipynb")
+    assert len(specs) == 3
+    charts = {title_of(spec): rows_of(spec) for spec in specs}
+    domains = filled.value(
+        "SELECT count(*) FROM (SELECT 1 FROM deliverability GROUP BY mailbox_domain HAVING sum(deliveries) >= 20)"
+    )
+    assert len(charts["What is lost, by mailbox domain"]) == 3 * min(domains, 15)
