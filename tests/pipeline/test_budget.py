@@ -11,7 +11,7 @@ from tests.mirror import assert_mirrors
 from tests.pipeline.conftest import refused, serve_limited
 
 SIZES = {str(1_000_001 + number): 30 for number in range(8)}
-RESOURCES = ["subscribers", "campaigns", "tags", "webhooks"]
+RESOURCES = ["campaigns", "custom_fields", "tags", "webhooks"]
 REQUESTS = 1 + len(RESOURCES) * len(SIZES)
 
 

@@ -18,8 +18,6 @@ from tests.mirror import assert_mirrors
 from tests.processes import holding
 
 FIRST = "1000001"
-FEW = ["subscribers", "tags", "workflows"]
-"""The resources that most tests sync."""
 
 
 def landed_files(warehouse: Warehouse) -> list[Path]:
@@ -29,7 +27,7 @@ def landed_files(warehouse: Warehouse) -> list[Path]:
 def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
-    sync(resources=FEW)
+    sync(resources=["tags"])
     world.account(FIRST).records["tags"].add("Fresh")
     with ExitStack() as stack:
         readers = list[str]()
@@ -40,31 +38,31 @@ def test_a_reader_at_load_time_is_named_and_nothing_is_paid_twice(
                 yield submit
             readers.append(str(stack.enter_context(holding(warehouse.path, read_only=True)).pid))
 
-        report = sync(resources=FEW, runner=Runner(fan_out=read_afterwards))
+        report = sync(resources=["tags"], runner=Runner(fan_out=read_afterwards))
     assert report.exit_code == 2
     assert "Close what has it open" in report.stopped
     assert readers[0] in report.stopped
     assert warehouse.value("SELECT count(*) FROM tags WHERE tag = 'Fresh'") == 0
     server.log.clear()
-    assert sync(resources=FEW).exit_code == 0
-    assert_mirrors(warehouse, world, FEW)
+    assert sync(resources=["tags"]).exit_code == 0
+    assert_mirrors(warehouse, world, ["tags"])
     assert len(server.log) <= 1
 
 
 def test_a_row_is_not_lost_where_what_replaces_it_cannot_be_written(
     sync: Any, world: World, warehouse: Warehouse
 ) -> None:
-    sync(resources=FEW)
+    sync(resources=["subscribers"])
     people = world.account(FIRST).records["subscribers"]
     before = warehouse.rows("SELECT * FROM subscribers ORDER BY ALL")
     people.update(people.all()[0]["id"], status=None)
     warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status SET NOT NULL")
     with pytest.raises(LoadFailed, match=r"NOT NULL constraint failed: subscribers\.status"):
-        sync(resources=FEW)
+        sync(resources=["subscribers"])
     assert warehouse.rows("SELECT * FROM subscribers ORDER BY ALL") == before
     warehouse.execute("ALTER TABLE drip.subscribers ALTER COLUMN status DROP NOT NULL")
-    assert sync(resources=FEW).exit_code == 0
-    assert_mirrors(warehouse, world, FEW)
+    assert sync(resources=["subscribers"]).exit_code == 0
+    assert_mirrors(warehouse, world, ["subscribers"])
     assert warehouse.value("SELECT count(*) FROM subscribers WHERE status IS NULL") == 1
 
 
@@ -72,17 +70,18 @@ def test_a_row_is_not_lost_where_what_replaces_it_cannot_be_written(
 def test_a_load_that_fails_half_way_is_done_again(
     sync: Any, world: World, warehouse: Warehouse, server: Server
 ) -> None:
-    sync(resources=FEW)
+    few = ["subscribers", "workflows"]
+    sync(resources=few)
     people = world.account(FIRST).records["subscribers"]
     people.delete([person["id"] for person in people.all()[:7]])
     broken = "CREATE VIEW drip.workflows AS SELECT 1 AS odd, '' AS _row_hash"
     warehouse.execute(f"ALTER TABLE drip.workflows RENAME TO kept; {broken}")
     with pytest.raises(LoadFailed):
-        sync(resources=FEW)
+        sync(resources=few)
     warehouse.execute("DROP VIEW drip.workflows; ALTER TABLE drip.kept RENAME TO workflows")
     server.log.clear()
-    assert sync(resources=FEW).exit_code == 0
-    assert_mirrors(warehouse, world, FEW)
+    assert sync(resources=few).exit_code == 0
+    assert_mirrors(warehouse, world, few)
     assert len(server.log) <= 1
     assert not landed_files(warehouse)
 
@@ -121,20 +120,26 @@ def half_read(sync: Any, world: World) -> World:
     return world
 
 
-def test_what_landed_for_another_database_is_not_used(
+def test_what_landed_for_another_database_or_from_another_url_is_not_used(
     sync: Any, half_read: World, warehouse: Warehouse, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = ["1", "2"]
     path, dataset = warehouse.path, warehouse.dataset
     for name, other in ((path.name, "second"), ("other.duckdb", dataset)):
         warehouse.path, warehouse.dataset = path.with_name(name), other
         monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(warehouse.path))
         server.log.clear()
         assert sync(resources=["subscribers"], dataset=other).exit_code == 0
-        assert pages_of_first(server) == needed
+        assert pages_of_first(server) == ["1", "2"]
         assert_mirrors(warehouse, half_read, ["subscribers"])
     warehouse.path, warehouse.dataset = path, dataset
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    elsewhere = World(seed=8, sizes={FIRST: 150, "1000009": 3})
+    with serve(elsewhere) as second, monkeypatch.context() as patch:
+        patch.setenv("SOURCES__DRIP__BASE_URL", second.url)
+        assert sync(resources=["subscribers"], accounts=elsewhere.account_ids).exit_code == 0
+        assert pages_of_first(second) == ["1"]
+    first = elsewhere.account(FIRST).subscribers.ids()
+    assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(first)
     server.log.clear()
     assert sync(resources=["subscribers"]).exit_code == 0
     assert pages_of_first(server) == ["2"], "what landed is still there for the database that it landed for"
@@ -142,19 +147,6 @@ def test_what_landed_for_another_database_is_not_used(
 
 def pages_of_first(server: Server) -> list[str]:
     return sorted(one.query["page"] for one in server.log if one.path.endswith(f"/{FIRST}/subscribers"))
-
-
-@pytest.mark.usefixtures("half_read")
-def test_what_landed_from_another_url_is_not_used(
-    sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = World(seed=8, sizes={FIRST: 150, "1000009": 3})
-    with serve(elsewhere) as second:
-        monkeypatch.setenv("SOURCES__DRIP__BASE_URL", second.url)
-        assert sync(resources=["subscribers"], accounts=elsewhere.account_ids).exit_code == 0
-        assert pages_of_first(second) == ["1"]
-    first = elsewhere.account(FIRST).subscribers.ids()
-    assert set(warehouse.column(f"SELECT id FROM subscribers WHERE account_id = '{FIRST}'")) == set(first)
 
 
 MOMENTS = [("duckdb", 0.7), ("postgres", 0.5)]

@@ -64,7 +64,7 @@ def is_number_for_text(name: str, value: Any) -> bool:
     return type(value) is int and TYPES.get(name) == Text and len(str(abs(value))) <= 40
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(field_names, json_values, max_size=6), max_size=5))
 def test_every_value_of_every_record_is_found_again(drawn: list[dict[str, Any]]) -> None:
     items = [{**record, "id": f"person{number}"} for number, record in enumerate(drawn)]

@@ -17,8 +17,7 @@ from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
 
 sys.setswitchinterval(1e-6)
-unknown = ",".join('"x%d":{"a":1}' % number for number in range(40))
-body = ('{"subscribers":[{"id":"1",' + unknown + "}]}").encode()
+body = b'{"subscribers":[{"id":"1","unknown":{"a":1}}]}'
 for _ in range(100):
     decoder, barrier = Decoder(ENDPOINTS["subscribers"]), threading.Barrier(4)
     tables = []
@@ -51,7 +50,10 @@ def decoded_types(nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def test_declared_types_are_described_when_their_module_is_imported() -> None:
-    modules = {path: [*ast.walk(ast.parse(path.read_text()))] for path in FLOWS.rglob("*.py")}
+    texts = {path: path.read_text() for path in FLOWS.rglob("*.py")}
+    modules = {
+        path: [*ast.walk(ast.parse(text))] for path, text in texts.items() if "Struct" in text or ".decode" in text
+    }
     structs = {node.name for nodes in modules.values() for node in nodes if is_struct(node)}  # type: ignore[attr-defined]
     for path, nodes in modules.items():
         late = {name for name in structs if any(name in kind for kind in decoded_types(nodes))}
