@@ -92,68 +92,66 @@ def test_the_version() -> None:
     assert re.fullmatch(r"drip-flows \d+\.\d+\.\d+ \(dlt .*, duckdb .*, prefect .*, Python .*\)\n", result.stdout)
 
 
-def test_progress_is_on_stderr_and_the_report_on_stdout(cli: Run, world: World) -> None:
-    result = cli("sync", "--resource", "tags")
-    assert result.exit_code == 0, result.output
-    assert "reading 2 lists of 2 accounts" in result.stderr
-    assert "reading" not in result.stdout
-    assert result.stdout.startswith("Sync")
+REFUSED_QUERIES = [
+    (["SELEC 1"], "syntax error"),
+    (["SELECT * FROM subscriber"], "subscriber"),
+    (["SELECT $a", "--param", "a"], "NAME=VALUE"),
+    (["SELECT 1", "--csv", "--json"], "cannot be combined"),
+]
+FAULT = {"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}
+
+
+def test_a_plan_and_a_sync_are_a_line_per_resource_and_what_changed(cli: Run, world: World) -> None:
+    lists = lists_of("subscribers", "tags")
+    first = cli("sync", "--quiet", *lists)
+    assert (first.exit_code, first.stdout, first.stderr) == (0, "", "")
+    world.account("1000002").arrive(3)
+    changed = f"subscribers of 1000002 ({names_of(world)['1000002']})"
+    plan = cli("plan", "--changes", *lists).stdout
+    assert len(re.findall(r"^subscribers +full +\d+ +150 +\d+ +3 +0 +0", plan, re.MULTILINE)) == 1
+    assert f"{changed}: 3 added" in plan
+    synced = cli("sync", *lists)
+    assert synced.exit_code == 0, synced.output
+    assert "reading 4 lists of 2 accounts" in synced.stderr
+    assert "reading" not in synced.stdout
+    assert synced.stdout.startswith("Sync")
+    assert f"{changed}: +3 rows" in synced.stdout
+    assert "1000001" not in synced.stdout
+    for command in ("plan", "sync"):
+        every = cli(command, *lists, "--verbose").stdout
+        assert all(f"{account} ({name})" in every for account, name in names_of(world).items()), command
 
 
 def test_a_failed_list_is_named_with_its_account_and_a_command_that_works(cli: Run, world: World) -> None:
-    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
-    result = cli("sync", "--dataset", "shop", "--no-history")
+    world.faults = [FAULT]
+    name = names_of(world)["1000002"]
+    result = cli("sync", "--dataset", "shop", "--no-history", *lists_of("tags", "webhooks"))
     assert result.exit_code == 1
-    assert f"tags of 1000002 ({names_of(world)['1000002']}): HTTP 403" in result.stdout
+    assert f"tags of 1000002 ({name}): HTTP 403" in result.stdout
     assert "drip-flows sync --dataset shop --no-history --account 1000002 --resource tags" in result.stdout
-
-
-def test_many_accounts_are_a_line_per_resource_and_what_changed(cli: Run, world: World) -> None:
-    lists = lists_of("subscribers", "tags")
-    assert cli("sync", *lists).exit_code == 0
-    world.account("1000002").arrive(3)
-    result = cli("sync", *lists)
-    assert f"subscribers of 1000002 ({names_of(world)['1000002']}): +3 rows" in result.stdout
-    assert "1000001" not in result.stdout
-    every = cli("sync", *lists, "--verbose").stdout
-    assert all(f"{account} ({name})" in every for account, name in names_of(world).items())
-
-
-def test_a_plan_is_a_line_per_resource_and_what_would_change(cli: Run, world: World) -> None:
-    lists = lists_of("subscribers", "tags")
-    assert cli("sync", *lists).exit_code == 0
-    world.account("1000002").arrive(3)
-    shown = cli("plan", "--changes", *lists).stdout
-    assert len(re.findall(r"^subscribers +full +\d+ +150 +\d+ +3 +0 +0", shown, re.MULTILINE)) == 1
-    assert f"subscribers of 1000002 ({names_of(world)['1000002']}): 3 added" in shown
-    every = cli("plan", *lists, "--verbose").stdout
-    assert all(f"{account} ({name})" in every for account, name in names_of(world).items())
-
-
-def test_quiet_says_nothing_but_what_failed(cli: Run, world: World) -> None:
-    result = cli("sync", "--quiet", "--resource", "tags")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
-    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
     result = cli("sync", "--quiet", "--resource", "tags")
     assert (result.exit_code, result.stderr) == (1, "")
     assert result.stdout.startswith("tags of 1000002")
-
-
-def test_the_report_as_json(cli: Run, world: World) -> None:
-    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
-    result = cli("sync", "--json", *lists_of("tags", "webhooks"))
+    result = cli("sync", "--json", *lists_of("accounts", "subscribers", "tags"))
     report = json.loads(result.stdout)
     assert (result.exit_code, report["exit_code"]) == (1, 1)
     failed = [one for one in report["lists"] if not one["complete"]]
-    assert [(one["account"], one["account_name"], one["resource"]) for one in failed] == [
-        ("1000002", names_of(world)["1000002"], "tags")
-    ]
+    assert [(one["account"], one["account_name"], one["resource"]) for one in failed] == [("1000002", name, "tags")]
     assert report["requests"] == sum(one["spent"] for one in report["budgets"]) > 0
+    shown = cli("status").stdout
+    assert f"tags of 1000002 ({name}): never complete in the log of syncs" in shown
+    assert "subscribers_history: 150 versions since" in shown
+    assert re.search(r"Rate limit: 3,\d+ requests left of 3,600", shown)
+    assert re.search(r"Last sync: \d+ s ago, 4 of 5 lists complete", shown)
+    assert "Rate limit" not in cli("status", "--offline").stdout
 
 
-def test_other_results_as_json(cli: Run, world: World) -> None:
+def test_results_as_json_and_of_queries(cli: Run, world: World) -> None:
+    assert cli("status").exit_code == 2
     lists = lists_of("accounts", "subscribers", "tags")
     assert cli("sync", *lists).exit_code == 0
+    shown = cli("status", SOURCES__DRIP__API_KEY=None)
+    assert (shown.exit_code, "Rate limit: not known" in shown.stdout) == (0, True)
     accounts = json.loads(cli("accounts", "--json").stdout)
     assert {one["account"]: one["name"] for one in accounts} == names_of(world)
     assert json.loads(cli("freshness", *lists, "--json").stdout)["fresh"] is True
@@ -164,28 +162,12 @@ def test_other_results_as_json(cli: Run, world: World) -> None:
     assert {one["account_name"] for one in status["lists"] if one["account"]} == set(names_of(world).values())
     assert [one["table"] for one in status["history"]] == ["subscribers_history"]
     assert re.search(r"\d requests left of 3,600", status["rate_limits"][0]["text"])
+    assert_queries_are_answered(cli, world)
+    assert_wrong_queries_are_refused(cli)
 
 
-def test_status_shows_age_history_and_rate_limit(cli: Run, world: World) -> None:
-    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
-    cli("sync", *lists_of("accounts", "subscribers", "tags"))
-    shown = cli("status").stdout
-    assert f"tags of 1000002 ({names_of(world)['1000002']}): never complete in the log of syncs" in shown
-    assert "subscribers_history: 150 versions since" in shown
-    assert re.search(r"Rate limit: 3,\d+ requests left of 3,600", shown)
-    assert re.search(r"Last sync: \d+ s ago, 4 of 5 lists complete", shown)
-    assert "Rate limit" not in cli("status", "--offline").stdout
-
-
-def test_status_without_data_or_key(cli: Run) -> None:
-    assert cli("status").exit_code == 2
-    cli("sync", "--resource", "tags")
-    shown = cli("status", SOURCES__DRIP__API_KEY=None)
-    assert (shown.exit_code, "Rate limit: not known" in shown.stdout) == (0, True)
-
-
-def test_queries(cli: Run, world: World) -> None:
-    cli("sync", *lists_of("accounts", "subscribers"))
+def assert_queries_are_answered(cli: Run, world: World) -> None:
+    """Check the output of queries as a table, as CSV and as JSON."""
     sql = "SELECT account_id, count(*) AS people FROM subscribers WHERE account_id = $account GROUP BY ALL"
     table = cli("query", sql, "--param", "account=1000002")
     assert table.exit_code == 0, table.output
@@ -207,16 +189,8 @@ def test_queries(cli: Run, world: World) -> None:
     assert all(isinstance(one["custom_fields"], dict) for one in people)
 
 
-REFUSED_QUERIES = [
-    (["SELEC 1"], "syntax error"),
-    (["SELECT * FROM subscriber"], "subscriber"),
-    (["SELECT $a", "--param", "a"], "NAME=VALUE"),
-    (["SELECT 1", "--csv", "--json"], "cannot be combined"),
-]
-
-
-def test_queries_that_are_refused(cli: Run) -> None:
-    cli("sync", "--resource", "tags")
+def assert_wrong_queries_are_refused(cli: Run) -> None:
+    """Check that each wrong query ends with one line on stderr."""
     for words, said in REFUSED_QUERIES:
         result = cli("query", *words)
         assert (result.exit_code, result.stdout) == (2, ""), words
@@ -224,28 +198,23 @@ def test_queries_that_are_refused(cli: Run) -> None:
         assert len(result.stderr.splitlines()) == 1, words
 
 
-def test_a_sign_is_shown_before_anything_slow_is_imported(tmp_path: Path) -> None:
-    words = [sys.executable, "-X", "importtime", "-m", "flows", "sync", "--resource", "nothing"]
-    said, code = on_a_terminal(words, tmp_path)
+def test_a_terminal_shows_a_sign_before_slow_imports_and_breaks_no_word(
+    server: Server, warehouse: Warehouse, world: World, tmp_path: Path
+) -> None:
+    world.faults = [FAULT]
+    lists = lists_of("subscribers", "custom_fields", "conversions", "tags")
+    words = [sys.executable, "-X", "importtime", "-m", "flows", "sync", *lists]
+    said, code = on_a_terminal(words, tmp_path, PREFECT_API_URL="")
     before, sign, after = said.partition("Starting the sync")
+    assert (code, bool(sign)) == (1, True), said[-500:]
     slow = ("dlt", "duckdb", "pandas", "prefect", "pyarrow")
-    assert (code, bool(sign)) == (2, True), said[-500:]
     assert [name for name in slow if re.search(rf"\| +{name}\s", before)] == []
     assert re.search(r"\| +dlt\s", after)
 
-
-def test_a_terminal_of_80_columns_breaks_no_word(
-    server: Server, warehouse: Warehouse, world: World, tmp_path: Path
-) -> None:
-    world.faults = [{"match": {"account": "1000002", "resource": "tags"}, "action": {"kind": "status", "status": 403}}]
-    program = str(Path(sys.executable).with_name("drip-flows"))
-    words = [program, "sync", *lists_of("subscribers", "custom_fields", "conversions", "tags")]
-    said, code = on_a_terminal(words, tmp_path, PREFECT_API_URL="")
-    assert code == 1, said
-    assert "Starting the sync" in said
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said).replace("\r", "")
+    shown = re.sub(r"import time:.*\n", "", shown)
     lines = shown[shown.index("resource ") :].splitlines()
-    words = " ".join(lines).split()
+    parts = " ".join(lines).split()
     for long in ("subscribers", "custom_fields", "conversions", "authorized", "1000002", str(warehouse.path)):
-        assert any(long in word for word in words), long
+        assert any(long in part for part in parts), long
     assert max(len(line) for line in lines if str(warehouse.path) not in line) <= WIDTH
