@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,13 +17,14 @@ DETAILS, AUDIENCE = "/details", "/audience"
 PATHS = {
     "segments": "/segments", "broadcast_audiences": AUDIENCE, "workflow_details": DETAILS, "email_metrics": "/email",
 }  # fmt: skip
+KEPT = ["segments", "broadcast_audiences", "workflow_details"]
 MOST_ASKED = {"segments": 1, "broadcast_audiences": 3, "workflow_details": 3, "email_metrics": 1}
 """How often an account is asked for a resource that the token does not have, at most."""
 
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=7, sizes={FIRST: 300, SECOND: 40})
+    return World(seed=7, sizes={FIRST: 150, SECOND: 30})
 
 
 def statuses(server: Server, ending: str) -> Counter[Any]:
@@ -34,26 +35,83 @@ def ids(world: World, kind: str) -> set[str]:
     return {one["id"] for account in world.account_ids for one in world.account(account).records[kind].all()}
 
 
-def test_details_that_have_not_changed_cost_no_body(
+class Changed(NamedTuple):
+    """The ids of what was changed."""
+
+    workflow: str
+    broadcast: str
+    segment: str
+
+
+def change(world: World) -> Changed:
+    """Change and delete one of each kind, and change a broadcast in what says nothing of its audience."""
+    records = world.account(FIRST).records
+    workflow, broadcast, segment = (records[name].all()[0]["id"] for name in ("workflows", "broadcasts", "segments"))
+    meaningless = records["broadcasts"].all()[2]["id"]
+    records["workflows"].update(workflow, name="Another name")
+    records["segments"].update(segment, name="Another name")
+    records["broadcasts"].update(broadcast, subject="Another subject")
+    other = {"preview_url": "https://example.com/other", "derived": {"status": "other words"}}
+    records["broadcasts"].update(meaningless, **other)
+    for name in ("workflows", "broadcasts", "segments"):
+        records[name].delete([records[name].all()[1]["id"]])
+    return Changed(workflow, broadcast, segment)
+
+
+def test_they_are_asked_for_where_something_is_new_or_changed(
     sync: Any, server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    assert sync(resources=["workflow_details"]).exit_code == 0
-    workflows = ids(world, "workflows")
-    assert set(warehouse.column("SELECT id FROM workflow_details")) == workflows
+    assert sync(resources=KEPT, history=KEPT).exit_code == 0
+    assert_mirrors(warehouse, world)
+    workflows, broadcasts = ids(world, "workflows"), ids(world, "broadcasts")
     assert statuses(server, DETAILS) == {200: len(workflows)}
-    changed, gone = [one["id"] for one in world.account(FIRST).records["workflows"].all()[:2]]
-    world.account(FIRST).records["workflows"].update(changed, name="Another name")
-    world.account(FIRST).records["workflows"].delete([gone])
+    assert statuses(server, AUDIENCE) == {200: len(broadcasts)}
+    for name in ("workflows", "broadcasts"):
+        assert statuses(server, f"/v2/{SECOND}/{name}") == {200: 1}, "also the list that the others depend on"
+    kinds = "SELECT DISTINCT (filter IS NULL), (summary IS NULL), (unsupported_types IS NULL) FROM broadcast_audiences"
+    assert set(warehouse.rows(kinds)) == {(False, True, True), (True, False, False)}
+
+    changed = change(world)
     server.log.clear()
-    report = sync(resources=["workflow_details"])
+    report = sync(resources=KEPT, history=KEPT)
     assert report.exit_code == 0, report.failures
+    assert_mirrors(warehouse, world)
     assert statuses(server, DETAILS) == {304: len(workflows) - 2, 200: 1}
-    assert set(warehouse.column("SELECT id FROM workflow_details")) == workflows - {gone}
-    assert warehouse.value(f"SELECT name FROM workflow_details WHERE id = '{changed}'") == "Another name"
+    asked = [one.path for one in server.log if one.path.endswith(AUDIENCE)]
+    assert asked == [f"/v2/{FIRST}/broadcasts/{changed.broadcast}/audience"]
+    assert warehouse.value(f"SELECT name FROM workflow_details WHERE id = '{changed.workflow}'") == "Another name"
+    assert_history(warehouse, changed)
+
     server.log.clear()
-    sync(resources=["workflow_details"])
+    sync(resources=KEPT, history=KEPT)
     assert statuses(server, DETAILS) == {304: len(workflows) - 1}
-    assert warehouse.value("SELECT count(*) FROM workflow_details") == len(workflows) - 1
+    assert_mirrors(warehouse, world)
+
+
+def assert_mirrors(warehouse: Warehouse, world: World) -> None:
+    for query, kind in (
+        ("SELECT id FROM workflow_details", "workflows"),
+        ("SELECT broadcast_id FROM broadcast_audiences", "broadcasts"),
+        ("SELECT id FROM segments", "segments"),
+    ):
+        assert sorted(warehouse.column(query)) == sorted(ids(world, kind))
+    types = warehouse.columns("segments")
+    assert [types[name] for name in ("name", "created_at", "updated_at")] == [
+        "VARCHAR",
+        "TIMESTAMP WITH TIME ZONE",
+        "TIMESTAMP WITH TIME ZONE",
+    ]
+
+
+def assert_history(warehouse: Warehouse, changed: Changed) -> None:
+    """Only what has changed has a second version."""
+    several = "SELECT {key} FROM {table}_history GROUP BY account_id, {key} HAVING count(*) > 1"
+    assert warehouse.column(several.format(table="segments", key="id")) == [changed.segment]
+    assert warehouse.column(several.format(table="workflow_details", key="id")) == [changed.workflow]
+    audiences = several.format(table="broadcast_audiences", key="broadcast_id")
+    assert warehouse.column(audiences) == [], "a changed broadcast made a version of its audience, which is the same"
+    current = "SELECT name FROM workflow_details_history WHERE valid_to IS NULL AND id = '{}'"
+    assert warehouse.column(current.format(changed.workflow)) == ["Another name"]
 
 
 @both_destinations
@@ -82,40 +140,6 @@ def test_the_view_has_every_email_that_a_workflow_sends(
     assert warehouse.value(joined) == in_workflows > 0
 
 
-def test_audiences_are_asked_for_where_a_broadcast_is_new_or_changed(
-    sync: Any, server: Server, warehouse: Warehouse, world: World
-) -> None:
-    assert sync(resources=["broadcast_audiences"]).exit_code == 0
-    broadcasts = ids(world, "broadcasts")
-    assert set(warehouse.column("SELECT broadcast_id FROM broadcast_audiences")) == broadcasts
-    kinds = "SELECT DISTINCT (filter IS NULL), (summary IS NULL), (unsupported_types IS NULL) FROM broadcast_audiences"
-    assert set(warehouse.rows(kinds)) == {(False, True, True), (True, False, False)}
-    records = world.account(FIRST).records["broadcasts"]
-    changed, meaningless, gone = [one["id"] for one in records.all()[:3]]
-    records.update(changed, subject="Another subject")
-    records.update(meaningless, preview_url="https://example.com/other", derived={"status": "other words"})
-    records.delete([gone])
-    server.log.clear()
-    assert sync(resources=["broadcast_audiences"]).exit_code == 0
-    asked = [one.path for one in server.log if one.path.endswith(AUDIENCE)]
-    assert asked == [f"/v2/{FIRST}/broadcasts/{changed}/audience"]
-    assert set(warehouse.column("SELECT broadcast_id FROM broadcast_audiences")) == broadcasts - {gone}
-
-
-def test_segments_are_a_mirror(sync: Any, warehouse: Warehouse, world: World) -> None:
-    sync(resources=["segments"])
-    gone = world.account(FIRST).records["segments"].all()[0]["id"]
-    world.account(FIRST).records["segments"].delete([gone])
-    assert sync(resources=["segments"]).exit_code == 0
-    assert set(warehouse.column("SELECT id FROM segments")) == ids(world, "segments")
-    types = warehouse.columns("segments")
-    assert [types[name] for name in ("name", "created_at", "updated_at")] == [
-        "VARCHAR",
-        "TIMESTAMP WITH TIME ZONE",
-        "TIMESTAMP WITH TIME ZONE",
-    ]
-
-
 def test_endpoints_that_the_token_does_not_have_are_said_once_and_are_no_failure(
     sync: Any, server: Server, warehouse: Warehouse, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,13 +157,6 @@ def test_endpoints_that_the_token_does_not_have_are_said_once_and_are_no_failure
         assert sorted(warehouse.rows(f"SELECT * FROM {name}"), key=str) == before[name]
         refused = [one for one in server.log if one.status == 404 and one.path.endswith(PATHS[name])]
         assert 0 < len(refused) <= most * len(world.account_ids), name
-
-
-def test_one_record_that_is_missing_while_others_are_there_fails(sync: Any, world: World) -> None:
-    missing = world.account(FIRST).records["workflows"].all()[1]["id"]
-    world.faults = [{"match": {"path": f"{missing}/details"}, "action": {"kind": "status", "status": 404}}]
-    (failure,) = sync(resources=["workflow_details"]).failures
-    assert missing in failure.note
 
 
 def test_a_workflow_that_is_deleted_before_its_turn_is_no_failure(
@@ -178,15 +195,19 @@ USUAL: dict[str, dict[str, str]] = {
 def test_a_sync_without_them_asks_for_exactly_what_it_did_before(
     sync: Any, server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    for account in world.account_ids:
-        broadcasts = world.account(account).records["broadcasts"]
-        broadcasts.delete([one["id"] for one in broadcasts.all()[90:]])
     assert sync().exit_code == 0
     expected: list[tuple[str, dict[str, str]]] = [("/v2/accounts", {}), ("/v2/user", {})]
     expected += [(f"/v2/{account}{path}", query) for account in world.account_ids for path, query in USUAL.items()]
     sent = [(one.path, one.query) for one in server.log]
     assert sorted(sent, key=str) == sorted(expected, key=str)
     assert {*warehouse.column("SELECT table_name FROM duckdb_tables()")} & ENDPOINTS.keys() == {*DEFAULT_RESOURCES}
+
+
+def test_one_record_that_is_missing_while_others_are_there_fails(sync: Any, world: World) -> None:
+    missing = world.account(FIRST).records["workflows"].all()[1]["id"]
+    world.faults = [{"match": {"path": f"{missing}/details"}, "action": {"kind": "status", "status": 404}}]
+    (failure,) = sync(resources=["workflow_details"], accounts=[FIRST]).failures
+    assert missing in failure.note
 
 
 def test_they_are_gone_on_from(
@@ -202,27 +223,3 @@ def test_they_are_gone_on_from(
     again = [one.path for one in server.log if one.path.endswith(DETAILS)]
     assert again == [f"/v2/{FIRST}/workflows/{one}/details" for one in workflows[3:]]
     assert set(warehouse.column("SELECT id FROM workflow_details")) == set(workflows)
-
-
-def test_what_is_named_together_is_one_request_each(sync: Any, server: Server, world: World) -> None:
-    """Nothing of the optional lists leaks into the lists that have to be read for them."""
-    assert sync(resources=["segments", "workflow_details"], accounts=[SECOND]).exit_code == 0
-    assert len([one for one in server.log if one.path == f"/v2/{SECOND}/workflows"]) == 1
-
-
-def test_their_history(sync: Any, warehouse: Warehouse, world: World) -> None:
-    kept = ["segments", "broadcast_audiences", "workflow_details"]
-    assert sync(resources=kept, history=kept).exit_code == 0
-    records = world.account(FIRST).records
-    workflow, segment, broadcast = (records[name].all()[0]["id"] for name in ("workflows", "segments", "broadcasts"))
-    records["workflows"].update(workflow, name="Another name")
-    records["segments"].update(segment, name="Another name")
-    records["broadcasts"].update(broadcast, subject="Another subject")
-    assert sync(resources=kept, history=kept).exit_code == 0
-    changed = "SELECT {key} FROM {table}_history GROUP BY account_id, {key} HAVING count(*) > 1"
-    assert warehouse.column(changed.format(table="segments", key="id")) == [segment]
-    assert warehouse.column(changed.format(table="workflow_details", key="id")) == [workflow]
-    audiences = changed.format(table="broadcast_audiences", key="broadcast_id")
-    assert warehouse.column(audiences) == [], "a changed broadcast made a version of its audience, which is the same"
-    current = "SELECT name FROM workflow_details_history WHERE valid_to IS NULL AND id = '{}'"
-    assert warehouse.column(current.format(workflow)) == ["Another name"]
