@@ -9,6 +9,7 @@ from flows.source.client import DripClient
 from flows.source.decoding.decoder import Decoder
 from flows.source.endpoints import ENDPOINTS
 from flows.source.list_reader import ListReader
+from flows.source.schema import texts
 from flows.source.settings import load_settings
 from tests.conftest import Warehouse
 
@@ -27,7 +28,7 @@ def api_ids(world: World) -> list[str]:
     return sorted(world.account(ACCOUNT).subscribers.ids())
 
 
-@pytest.mark.parametrize(("page", "first"), [(1, True), (2, False), (4, True), (4, False)])
+@pytest.mark.parametrize(("page", "first"), [(2, False), (4, True)])
 def test_deletions_in_mid_scan_end_exact(sync: Any, world: World, warehouse: Warehouse, page: int, first: bool) -> None:
     delete = {"kind": "delete", "count": 30, "first": first}
     world.faults = [{"match": PEOPLE, "when": {"after": page, "times": 1}, "action": delete}]
@@ -37,31 +38,25 @@ def test_deletions_in_mid_scan_end_exact(sync: Any, world: World, warehouse: War
     assert sorted(warehouse.column("SELECT id FROM subscribers")) == api_ids(world)
 
 
-def test_arrivals_in_mid_scan_lose_and_repeat_nobody(sync: Any, world: World, warehouse: Warehouse) -> None:
-    before = set(api_ids(world))
-    world.faults = [{"match": PEOPLE, "when": {"after": 2}, "action": {"kind": "arrive", "count": 7}}]
-    report = sync(resources=["subscribers"])
-    assert report.exit_code == 0, report.failures
-    rows = warehouse.column("SELECT id FROM subscribers")
-    assert len(rows) == len(set(rows))
-    assert before <= set(rows)
-
-
-def test_arrivals_at_every_page_do_not_look_like_a_shrinking_list(
+def test_arrivals_at_every_page_lose_and_repeat_nobody(
     server: Server, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """They do not look like a shrinking list either, which would be read again."""
     monkeypatch.setenv("SOURCES__DRIP__MAX_SCANS", "1")
     world.faults = [{"match": PEOPLE, "action": {"kind": "arrive", "count": 7}}]
-    for _ in range(10):
+    for _ in range(5):
         reader = ListReader(DripClient(load_settings()), SUBSCRIBERS, ACCOUNT, Decoder(SUBSCRIBERS))
         pages = list(reader.pages())
         assert reader.outcome is not None
         assert reader.outcome.complete, reader.outcome
-        assert sum(page.table.num_rows for page in pages) == len(api_ids(world))
+        assert sorted(name for page in pages for name in texts(page.table, "id")) == api_ids(world)
 
 
-def test_a_list_that_cannot_be_proven_whole_deletes_nothing(sync: Any, world: World, warehouse: Warehouse) -> None:
+def test_a_list_that_is_not_whole_deletes_nothing(
+    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sync(resources=["subscribers"])
+    before = set(warehouse.column("SELECT id FROM subscribers"))
     people = world.account(ACCOUNT).records["subscribers"]
     gone, stays = api_ids(world)[:2]
     people.delete([gone])
@@ -74,12 +69,6 @@ def test_a_list_that_cannot_be_proven_whole_deletes_nothing(sync: Any, world: Wo
     assert warehouse.value(f"SELECT first_name FROM subscribers WHERE id = '{stays}'") == "Changed"
     assert warehouse.rows("SELECT account, complete FROM _syncs WHERE NOT complete") == [(ACCOUNT, False)]
 
-
-def test_a_list_that_keeps_shrinking_deletes_nothing(
-    sync: Any, world: World, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sync(resources=["subscribers"])
-    before = set(warehouse.column("SELECT id FROM subscribers"))
     monkeypatch.setenv("SOURCES__DRIP__PARALLEL", "1")
     world.faults = [{"match": PEOPLE, "action": {"kind": "delete", "count": 10}}]
     report = sync(resources=["subscribers"])

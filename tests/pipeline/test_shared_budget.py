@@ -101,9 +101,12 @@ def test_another_token_has_another_count(server: Server, monkeypatch: pytest.Mon
 
 
 def test_a_sync_takes_every_request_from_it(
-    prefect: SyncPrefectClient, server: Server, sync: Any, world: World
+    prefect: SyncPrefectClient, sync: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sync().exit_code == 0
+    world = World(seed=7, sizes={"1000001": 200}, largest_page=10)  # so that the list takes twenty requests
+    with serve_limited(world, monkeypatch, 3_600, 3_600) as server:
+        assert sync(resources=["subscribers"]).exit_code == 0
+        assert len(server.log) > 20
     taken = prefect.read_global_concurrency_limit_by_name(limit_name(load_settings())).active_slots
     assert len(server.log) <= taken + 10 <= len(server.log) + 50  # leased in blocks, some of which have decayed
 
@@ -127,9 +130,9 @@ def test_what_another_process_has_used_up_is_waited_for(
 def test_a_wait_is_a_state_of_the_flow_run(
     prefect: SyncPrefectClient, sync: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=12, rate_window=8)
-    with serve_limited(world, monkeypatch, 12, 8):
-        assert sync().exit_code == 0
+    world = World(seed=7, sizes={"1000001": 30, "1000002": 30}, rate_limit=3, rate_window=4)
+    with serve_limited(world, monkeypatch, 3, 4):
+        assert sync(resources=RESOURCES).exit_code == 0
     (newest,) = prefect.read_flow_runs(sort="START_TIME_DESC", limit=1)
     names = [(state.name, state.message or "") for state in prefect.read_flow_run_states(newest.id)]
     waits = [message for name, message in names if name == WAITING]
