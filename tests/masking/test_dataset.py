@@ -16,7 +16,7 @@ from flows.sandbox import World
 from flows.sandbox.faults import PASSING_FAULTS
 from flows.source.deliveries.masking import masked_delivery
 from flows.source.deliveries.spool import Arrived, Spool
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, both_destinations
 from tests.masking.conftest import ADDRESS, FIRST, IP, KEY, MASK, PHONE, RULES, SECOND, person, use_mask
 from tests.webhooks.conftest import event
 
@@ -99,6 +99,7 @@ def told(name: str, **properties: Any) -> dict[str, Any]:
     return event(name, data=data)
 
 
+@both_destinations
 def test_no_clear_value_is_written(
     sync: Any,
     world: World,

@@ -136,6 +136,7 @@ def test_what_is_not_audited(
             client.execute_sql(warehouse_rows.format(f"{column} = TRUE"))
 
 
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_what_the_sync_and_the_freshness_check_say(
     sync: Any, warehouse: Warehouse, world: World, spool_folder: Path
 ) -> None:

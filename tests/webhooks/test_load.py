@@ -141,6 +141,7 @@ def test_every_sync_loads_what_was_delivered_since(
     assert len(warehouse.rows(query)) == len(QUARANTINED) + 1, "a sync emptied the quarantine"
 
 
+@both_destinations
 def test_a_load_of_several_batches_that_breaks_off_has_not_taken_place(
     warehouse: Warehouse, deliver: Deliver, load: Callable[[], EventsLoaded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
