@@ -18,6 +18,7 @@ from flows.pipeline.marts.refresh import make_marts
 from flows.source.landing.storage import folder_at
 from flows.source.landing.zone import Landing, part_for
 from flows.source.settings import common_settings
+from flows.source.settings_cache import settings_kept
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def replay(destination: DestinationName = "duckdb", dataset: str = "drip") -> Ev
     return _run(destination, dataset, replay_events)
 
 
+@settings_kept()
 def _run(
     destination: DestinationName, dataset: str, load: Callable[[dlt.Pipeline, Target], EventsLoaded | None]
 ) -> EventsLoaded:
