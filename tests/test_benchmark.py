@@ -87,8 +87,9 @@ def test_the_page_shows_the_figures_that_are_committed() -> None:
     assert published.CHART.is_file()
 
 
-def test_the_page_on_scaling_shows_what_is_simulated() -> None:
-    cells = [*scale.line(scale.SCENARIOS[0], unit_costs.read())]
+@pytest.mark.parametrize("scenario", scale.SCENARIOS[:2])
+def test_the_page_on_scaling_shows_what_is_simulated(scenario: scale.Scenario) -> None:
+    cells = [*scale.line(scenario, unit_costs.read())]
     assert f"| {' | '.join(cells)} |" in scale.PAGE.read_text(), "run `python -m benchmarks.scale --write`"
 
 

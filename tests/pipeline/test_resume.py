@@ -74,19 +74,29 @@ def interrupt(process: subprocess.Popen[str], number: int) -> None:
     assert "Traceback" not in output + errors
 
 
-def test_killed_and_then_interrupted_it_pays_for_no_page_twice(
+def test_killed_again_and_again_it_pays_for_no_page_twice(
     command: Any, sync: Any, slow_server: Server, warehouse: Warehouse, world: World
 ) -> None:
-    killed = command()
-    wait_for_requests(slow_server, killed, 15)
-    killed.kill()
-    killed.communicate()
-    interrupted = command()
-    wait_for_requests(slow_server, interrupted, 27)  # so late that restarting each time would exceed the allowed cost
-    interrupt(interrupted, signal.SIGINT)
+    kills = (15, 27)  # so late that restarting each time would exceed the allowed cost
+    for count in kills:
+        process = command()
+        wait_for_requests(slow_server, process, count)
+        process.kill()
+        process.communicate()
     assert sync().exit_code == 0
     assert_exact(warehouse, world)
-    assert len(slow_server.log) <= PAGES + FIXED + 2 * LOST_BY_AN_END
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_AN_END * len(kills)
+
+
+def test_interrupted_it_says_how_to_go_on(
+    command: Any, sync: Any, slow_server: Server, warehouse: Warehouse, world: World
+) -> None:
+    process = command()
+    wait_for_requests(slow_server, process, 12)
+    interrupt(process, signal.SIGINT)
+    assert sync().exit_code == 0
+    assert_exact(warehouse, world)
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_AN_END
 
 
 def test_interrupted_while_it_waits_it_ends_soon(command: Any, slow_server: Server, world: World) -> None:
