@@ -41,7 +41,7 @@ def sync(sync_flow: Any) -> Any:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A Dask cluster of two processes with the current settings, which syncs use. It soon replaces frozen processes."""
     with (
-        dask.config.set({"distributed.scheduler.worker-ttl": "20s"}),
+        dask.config.set({"distributed.scheduler.worker-ttl": "12s"}),
         LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None) as local,
         Client(local) as client,
     ):
