@@ -3,11 +3,11 @@
 import time
 from typing import Any
 
-import httpx
 import pytest
+from prefect.client.orchestration import get_client
 
 from flows.sandbox import World
-from tests.conftest import PREFECT_API_URL, PROJECT, Warehouse
+from tests.conftest import PROJECT, Warehouse
 from tests.deployment.commands import filled_in, prefect
 
 FIRST, SECOND = "1000001", "1000002"
@@ -18,11 +18,11 @@ PATIENCE = 60
 def events(prefix: str, wanted: int) -> list[dict[str, Any]]:
     """The events whose names begin with a prefix, once there are as many as wanted."""
     until, found = time.monotonic() + PATIENCE, []
-    while time.monotonic() < until and len(found) < wanted:
-        filter = {"filter": {"event": {"prefix": [prefix]}}, "limit": 50}
-        reply = httpx.post(f"{PREFECT_API_URL}/events/filter", json=filter, timeout=PATIENCE)
-        found = reply.raise_for_status().json()["events"]
-        time.sleep(0.1)
+    chosen = {"filter": {"event": {"prefix": [prefix]}}, "limit": 50}
+    with get_client(sync_client=True) as client:  # it retries if the server is busy
+        while time.monotonic() < until and len(found) < wanted:
+            found = client.request("POST", "/events/filter", json=chosen).json()["events"]
+            time.sleep(0.1)
     return found
 
 
@@ -66,7 +66,6 @@ def test_assets_and_list_events(sync_flow: Any, world: World, warehouse: Warehou
 @pytest.mark.usefixtures("prefect_server")
 def test_prefect_accepts_the_example_automations(tmp_path: Any) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
-    from prefect.client.orchestration import get_client
 
     block = CustomWebhookNotificationBlock(name="ear", url="http://127.0.0.1:1", json_data={"body": "{{body}}"})
     filled = tmp_path / "automations.yaml"

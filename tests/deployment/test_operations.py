@@ -66,18 +66,37 @@ def test_every_command(
             warehouse.execute("DROP SCHEMA drip CASCADE")
             run("drip-flows sync", checkout)
         output = run(command, checkout)
+        assert not command.endswith("accounts") or all(account in output for account in world.account_ids)
         if command == FIRST_RUN:
             output += first_run(client, checkout)
         assert not [secret for secret in (world.api_key, PASSWORD) if secret in output]
         if command == FIRST_RUN or command.endswith("copy-to-postgres"):
             assert warehouse.value("SELECT count(*) FROM subscribers") == people
-        if command.endswith("accounts"):
-            assert all(account in output for account in world.account_ids)
+        if "deploy" in command.split():
+            assert_deployments_are_listed(output)
     asked = [[one.parameters.get(name) or [] for name in ("accounts", "resources")] for one in flow_runs(client)]
     for wanted in ([[], []], [["1000001"], []], [["1000001"], ["tags"]]):
         assert wanted in asked
     for deployment in client.read_deployments():
         client.delete_deployment(deployment.id)
+
+
+def assert_deployments_are_listed(output: str) -> None:
+    """Our own few lines, and nothing of Prefect's."""
+    lines = [line.split() for line in output.splitlines()]
+    assert f"Deployed to the work pool drip at {PREFECT_API_URL}".split() in lines
+    for words in (
+        "drip-sync/sync hourly, at 17 minutes past",
+        "drip-sync/full-refresh daily, 02:37 UTC",
+        "drip-sync/sync-account on request",
+        "drip-webhooks/webhooks every 5 minutes (paused)",
+    ):
+        assert words.split() in lines
+    assert [words[1:] for words in lines if "prefect" in "".join(words[:1])] == [
+        ["worker", "start", "--pool", "drip"],
+        ["deployment", "run", "drip-sync/sync"],
+    ]
+    assert len(output) < 1_500
 
 
 def first_run(client: SyncPrefectClient, folder: Path) -> str:
