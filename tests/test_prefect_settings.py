@@ -1,11 +1,14 @@
 """Prefect's settings are the same in both places: for the command line, and for everything else."""
 
+import logging
 import subprocess
 import sys
 import tomllib
 from typing import Any
 
-from prefect.settings import Settings
+import pytest
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, Settings, temporary_settings
 
 from flows.orchestration.settings import DEFAULTS, SLOW_TO_IMPORT
 from tests.conftest import PROJECT
@@ -50,3 +53,14 @@ print("date-time" in jsonschema.FormatChecker.checkers)
     words = [sys.executable, "-c", code, SLOW_TO_IMPORT]
     said = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["[]", "True"]
+
+
+@pytest.mark.parametrize("name", ["flows.source.client", "flows.orchestration.coordinator"])
+@pytest.mark.parametrize("setting", ["warn", None])
+def test_records_that_belong_to_no_run(name: str, setting: str | None, recwarn: pytest.WarningsRecorder) -> None:
+    """Prefect warns of each by default. The project's settings turn that off."""
+    updates = {PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: setting} if setting else {}
+    with temporary_settings(updates):
+        APILogHandler().emit(logging.makeLogRecord({"name": name, "levelno": logging.WARNING, "msg": "waiting"}))
+    warned = [one for one in recwarn if "without a flow run id" in str(one.message)]
+    assert bool(warned) == (setting == "warn")

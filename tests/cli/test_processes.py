@@ -28,7 +28,7 @@ def test_a_list_fails(server: Server, world: World, warehouse: Warehouse) -> Non
 @pytest.mark.parametrize("words", ["sync", "plan"])
 def test_a_command_imports_nothing_that_it_does_not_use(words: str, server: Server, warehouse: Warehouse) -> None:
     """Each of these takes about as long to import as dlt."""
-    result = command(words, PYTHONPROFILEIMPORTTIME="1")
+    result = command(words, "--resource", "tags", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0, result.stdout
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "import time:" in line}
     packages = {name.split(".")[0] for name in imported if "." in name}  # a package alone may not have been found
@@ -38,7 +38,9 @@ def test_a_command_imports_nothing_that_it_does_not_use(words: str, server: Serv
 
 def test_two_syncs_at_once(server: Server, world: World, warehouse: Warehouse) -> None:
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda _: command("sync", SOURCES__DRIP__LOCK_WAIT="60"), range(2)))
+        results = list(
+            pool.map(lambda _: command("sync", "--resource", "tags", SOURCES__DRIP__LOCK_WAIT="60"), range(2))
+        )
     assert [result.returncode for result in results] == [0, 0], results
     tags = sum(len(world.account(account).records["tags"]) for account in world.account_ids)
     assert warehouse.value("SELECT count(*) FROM tags") == tags
