@@ -78,10 +78,10 @@ def test_they_follow_what_is_synced(
     gone = "SELECT count(*) FROM subscribers_all WHERE deleted_at IS NOT NULL AND account_id = '{}'"
     assert warehouse.value(gone.format(FIRST)) > 0 == warehouse.value(gone.format(SECOND))
     assert warehouse.value(f"SELECT count(*) FROM people WHERE account_id = '{SECOND}'") == second
-    events_arrive_and_a_person_is_forgotten(world, warehouse, spool)
+    assert_views_follow_events_and_forgetting(world, warehouse, spool)
 
 
-def events_arrive_and_a_person_is_forgotten(world: World, warehouse: Warehouse, spool: Path) -> None:
+def assert_views_follow_events_and_forgetting(world: World, warehouse: Warehouse, spool: Path) -> None:
     """Events fill the views about emails, and who is forgotten leaves every view."""
     put(spool, FIRST, events_of(world, FIRST, 40))
     load_deliveries(warehouse.destination)  # type: ignore[arg-type]

@@ -136,7 +136,9 @@ def test_a_connection_that_fails_leaves_the_others_exact_and_comes_back(
     assert warehouse.rows(MARKED) == [(ONE, ACME), (SHARED, ZENITH), (OTHER, ZENITH)]
     tags = worlds[ZENITH].account(SHARED).records["tags"]
     assert set(warehouse.column(f"SELECT tag FROM tags WHERE account_id = '{SHARED}'")) == set(tags.all())
-    assert warehouse.value("SELECT count(*) FROM _quarantine") == 1, "what fitted no table has left with its connection"
+    assert warehouse.value("SELECT count(*) FROM _quarantine") == 1, (
+        "the quarantined record of the connection that is down was deleted"
+    )
 
     worlds[ACME].accounts.pop()
     assert sync(resources=SOME).exit_code == 0

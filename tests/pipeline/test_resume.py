@@ -19,8 +19,8 @@ FIXED = 11 + 4
 PARALLEL = 2
 SILENCE = 1.0
 """Seconds without a request; a request takes a tenth of that."""
-LOST_BY_AN_END = LISTS_AT_ONCE + PARALLEL + 1
-"""Requests that such an end may cost: a page per list answered but not landed yet, those in flight, the accounts."""
+LOST_PER_STOP = LISTS_AT_ONCE + PARALLEL + 1
+"""Requests that a kill or Ctrl-C may cost: per list a page not landed yet, those in flight, and the accounts."""
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_killed_again_and_again_it_pays_for_no_page_twice(
         process.communicate()
     assert sync().exit_code == 0
     assert_exact(warehouse, world)
-    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_AN_END * len(kills)
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_PER_STOP * len(kills)
 
 
 def test_interrupted_it_says_how_to_go_on(
@@ -96,7 +96,7 @@ def test_interrupted_it_says_how_to_go_on(
     interrupt(process, signal.SIGINT)
     assert sync().exit_code == 0
     assert_exact(warehouse, world)
-    assert len(slow_server.log) <= PAGES + FIXED + LOST_BY_AN_END
+    assert len(slow_server.log) <= PAGES + FIXED + LOST_PER_STOP
 
 
 def test_interrupted_while_it_waits_it_ends_soon(command: Any, slow_server: Server, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Receivers, shipments and loads that are killed at random moments; more of it: `python -m benchmarks.webhooks kills`.
+"""Receivers, shipments and loads are killed at random moments. `python -m benchmarks.webhooks kills` runs more of it.
 
 The processes connect to each other through a socket file of multiprocessing.
 """
